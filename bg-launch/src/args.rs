@@ -1,0 +1,75 @@
+//! The command line of `bg-launch`.
+
+use bg_probe::lock::Wait;
+use bg_probe::say::Voice;
+use bg_probe::settings::Settings;
+use bg_probe::slot::Choice;
+use clap::Parser;
+use humantime::Duration;
+use std::path::PathBuf;
+
+/// Put a release into a slot and start it
+#[derive(Debug, Parser)]
+#[command(name = "bg-launch", version, after_help = AFTER)]
+pub(crate) struct Args {
+    /// The file to deploy; of several, -plain, -sources and -javadoc jars are passed over
+    pub(crate) artifact: Vec<PathBuf>,
+    /// How to start it, with {slot} {port} {artifact} {release} filled in
+    /// [default for a jar: java $JAVA_OPTS -Dspring.profiles.active={slot} -jar {artifact}]
+    #[arg(last = true)]
+    pub(crate) command: Vec<String>,
+    /// The slot to launch into (idle, live or its name); no record is read then
+    #[arg(long, env = "BG_LAUNCH_SLOT", value_name = "SLOT")]
+    pub(crate) slot: Option<Choice>,
+    /// Start the release that the slot holds already, unless it is running
+    #[arg(long, conflicts_with_all = ["stop", "artifact", "command"])]
+    pub(crate) current: bool,
+    /// Stop what is in the slot, start nothing, print no record
+    #[arg(long, conflicts_with_all = ["artifact", "command"])]
+    pub(crate) stop: bool,
+    /// Take over a process of the same user that bg-launch did not start
+    #[arg(long, env = "BG_LAUNCH_ADOPT")]
+    pub(crate) adopt: bool,
+    /// How long to wait until the slot's last connection is closed
+    #[arg(long, env = "BG_LAUNCH_DRAIN", default_value = "10s", value_name = "DURATION")]
+    pub(crate) drain: Duration,
+    /// How long the old process may take to stop before it is killed
+    #[arg(long, env = "BG_LAUNCH_STOP_TIMEOUT", default_value = "30s", value_name = "DURATION")]
+    pub(crate) stop_timeout: Duration,
+    /// How many releases, and how many logs a slot, to keep
+    #[arg(long, env = "BG_LAUNCH_KEEP", default_value_t = 5, value_name = "N")]
+    pub(crate) keep: usize,
+    /// The folder the application runs in [default: the slot's own, DIR/slots/SLOT]
+    #[arg(long, env = "BG_LAUNCH_WORKDIR", value_name = "DIR")]
+    pub(crate) workdir: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) wait: Wait,
+    #[command(flatten)]
+    pub(crate) settings: Settings,
+    #[command(flatten)]
+    pub(crate) voice: Voice,
+}
+
+impl AsMut<Settings> for Args {
+    fn as_mut(&mut self) -> &mut Settings {
+        &mut self.settings
+    }
+}
+
+const AFTER: &str = "\
+Examples:
+  bg-probe | bg-launch build/libs/*.jar | bg-health | bg-switch
+  bg-launch --slot idle server -- {artifact} --port {port}
+  bg-launch --slot set2 --stop
+
+The application gets BG_APP, BG_SLOT, BG_RELEASE, PORT and SERVER_PORT, and of the environment
+everything else but our own BG_* and the marks of CI runners. BG_LAUNCH_COMMAND stands in for COMMAND.
+It runs in a session of its own; its output goes to DIR/slots/SLOT/logs/app.log.
+
+Exit codes:
+  0  done: it runs (whether it is healthy is for bg-health to say)
+  1  the system refused: the artifact, java, the disk, a permission
+  2  usage
+  3  no record on stdin, or one that is not valid
+  6  another deploy holds the lock
+  7  the slot is live or may be, or its port is held by a process that bg-launch did not start";

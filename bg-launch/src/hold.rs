@@ -1,0 +1,77 @@
+//! The last step before the application: a process that waits until it is written down, and then becomes it.
+//!
+//! Between starting a process and writing down whose it is, a launcher can be killed, and then an application
+//! runs that nobody knows. So bg-launch starts itself first, as a holder. The holder has the application's pid
+//! and all of its surroundings, but does nothing until it is told to; if bg-launch dies before, it ends.
+
+use anyhow::{Context, Result};
+use nix::sys::signal::{SigHandler, Signal, signal};
+use nix::unistd::{close, dup2_stdin, setsid};
+use std::ffi::OsString;
+use std::fs::File;
+use std::io::{Read, Write};
+use std::os::fd::{AsFd, AsRawFd, RawFd};
+use std::os::unix::net::UnixStream;
+use std::os::unix::process::CommandExt;
+use std::process::{Command, ExitCode};
+
+/// The first argument that makes bg-launch a holder. What follows is the command.
+pub(crate) const HOLD: &str = "--hold-and-exec";
+
+/// What the holder waits for on its stdin.
+pub(crate) const GO: &[u8] = b"go";
+
+/// The command to hold, where this process was started as a holder.
+pub(crate) fn command() -> Option<Vec<OsString>> {
+    let mut args = std::env::args_os().skip(1);
+    (args.next()? == HOLD).then(|| args.collect())
+}
+
+/// Waits for [`GO`] on stdin, a socket, and becomes the command. If that can't be done, says why on the socket.
+pub(crate) fn run(command: &[OsString]) -> ExitCode {
+    match wait() {
+        Ok(mut socket) => {
+            // Returns only with an error. It also empties the signal mask and undoes Rust's ignoring of SIGPIPE.
+            let error = become_it(command, &socket);
+            // Nobody may be listening any more; the exit code says it too.
+            let _ = write!(socket, "{error:#}");
+            ExitCode::from(127)
+        }
+        Err(_) => ExitCode::FAILURE,
+    }
+}
+
+fn wait() -> Result<UnixStream> {
+    setsid().context("setsid")?;
+    // The copy is closed by exec, which is how bg-launch learns that the application runs.
+    let mut socket = UnixStream::from(std::io::stdin().as_fd().try_clone_to_owned().context("keep the socket")?);
+    let mut word = [0; GO.len()];
+    socket.read_exact(&mut word).context("wait for the word")?;
+    Ok(socket)
+}
+
+fn become_it(command: &[OsString], socket: &UnixStream) -> anyhow::Error {
+    let Some((program, args)) = command.split_first() else { return anyhow::anyhow!("no command") };
+    if let Err(error) = detach(socket.as_raw_fd()) {
+        return error;
+    }
+    anyhow::Error::new(Command::new(program).args(args).exec()).context(format!("execute {}", program.display()))
+}
+
+/// Leaves the application nothing of the shell, CI step or lock that this process came from.
+fn detach(socket: RawFd) -> Result<()> {
+    dup2_stdin(File::open("/dev/null").context("open /dev/null")?).context("stdin")?;
+    let open = std::fs::read_dir("/proc/self/fd").context("read /proc/self/fd")?;
+    let fds: Vec<RawFd> = open.filter_map(|fd| fd.ok()?.file_name().to_str()?.parse().ok()).collect();
+    // The descriptor that read the list is in it, and closed by now: not an error.
+    for fd in fds.into_iter().filter(|fd| *fd > 2 && *fd != socket) {
+        let _ = close(fd);
+    }
+    for each in Signal::iterator().filter(|each| !matches!(each, Signal::SIGKILL | Signal::SIGSTOP)) {
+        // A shell's `&` and nohup leave signals ignored, and an application that inherits that can't be stopped.
+        #[expect(unsafe_code, reason = "nix marks signal(2) unsafe for the sake of handlers")]
+        // SAFETY: the default action is no handler, so no code of ours can run in a signal's context.
+        unsafe { signal(each, SigHandler::SigDfl) }.with_context(|| format!("reset {each}"))?;
+    }
+    Ok(())
+}

@@ -1,0 +1,118 @@
+//! What `bg-launch` does, in the order that keeps what may be serving alive: everything that can be refused is
+//! refused before anything is stopped.
+
+use crate::args::Args;
+use crate::artifact;
+use crate::release::{self, Release};
+use crate::start;
+use crate::template::Template;
+use crate::tenant::Tenant;
+use anyhow::{Context, Result};
+use bg_launch::Launch;
+use bg_probe::lock::Lock;
+use bg_probe::probe::{ensure_idle, subject};
+use bg_probe::process::Launched;
+use bg_probe::record::Record;
+use std::time::Instant;
+
+/// Runs the program.
+pub(crate) fn run(args: &Args) -> Result<()> {
+    let record = subject(&args.settings, args.slot.as_ref())?;
+    let lock = Lock::take(&record.site.dir, args.wait, "bg-launch")?;
+    if args.stop {
+        return stop(args, &record);
+    }
+    let launch = if args.current { current(args, &record)? } else { new(args, &record)? };
+    let mut record = record;
+    record.set("launch", &launch)?;
+    // The next stage begins as soon as it has the record, and may need the lock.
+    drop(lock);
+    record.print()
+}
+
+/// Puts a new release into the slot and starts it.
+fn new(args: &Args, record: &Record) -> Result<Launch> {
+    let (site, slot) = (&record.site, &record.slot);
+    let artifact = artifact::choose(&args.artifact)?;
+    let template = Template::new(&args.command, artifact)?;
+    ensure_idle(site, slot)?;
+    Tenant::of(site, slot, args.adopt)?;
+    let release = Release::make(&site.dir, artifact, &template)?;
+    let command = start::command(&release, slot)?;
+    vacate(args, record)?;
+    release.put_into(&site.dir, &slot.name)?;
+    begin(args, record, &release, &command)
+}
+
+/// Starts the release that the slot holds already, unless it is running.
+fn current(args: &Args, record: &Record) -> Result<Launch> {
+    let (site, slot) = (&record.site, &record.slot);
+    let tenant = Tenant::of(site, slot, args.adopt)?;
+    let held = Release::in_slot(&site.dir, &slot.name)?;
+    if let Some(running) = tenant.running() {
+        args.voice.done(
+            "launch",
+            &format!("release {} runs already in {} as pid {}", running.release, slot.name, running.pid),
+            None,
+        );
+        return Ok(facts(running, held.as_ref(), true));
+    }
+    let release = held.with_context(|| format!("{} holds no release: there is nothing to start again", slot.name))?;
+    let command = start::command(&release, slot)?;
+    // An empty slot can't be serving, live or not: to start it again is how a live one comes back.
+    if !tenant.is_empty() {
+        vacate(args, record)?;
+    }
+    begin(args, record, &release, &command)
+}
+
+/// Stops what is in the slot and starts nothing.
+fn stop(args: &Args, record: &Record) -> Result<()> {
+    if !vacate(args, record)? {
+        args.voice.done("launch", &format!("nothing runs in {}", record.slot.name), None);
+    }
+    Ok(())
+}
+
+/// Drains the slot and stops what is in it; whether there was anything.
+fn vacate(args: &Args, record: &Record) -> Result<bool> {
+    let (site, slot) = (&record.site, &record.slot);
+    let began = Instant::now();
+    Tenant::of(site, slot, args.adopt)?.drain(*args.drain)?;
+    // The record may be old, and draining took its time: this is the last look before the first harm.
+    ensure_idle(site, slot)?;
+    let stopped = Tenant::of(site, slot, args.adopt)?.stop(*args.stop_timeout)?;
+    if let Some(words) = &stopped {
+        args.voice.done("launch", words, Some(began.elapsed()));
+    }
+    Ok(stopped.is_some())
+}
+
+fn begin(args: &Args, record: &Record, release: &Release, command: &[String]) -> Result<Launch> {
+    let (site, slot) = (&record.site, &record.slot);
+    let began = Instant::now();
+    args.voice.detail("bg-launch", &format!("running {}", shell_words::join(command)));
+    let launched = start::start(site, slot, release, command, args.workdir.as_deref())?;
+    args.voice.done("launch", &format!("release {} as pid {}", release.name, launched.pid), Some(began.elapsed()));
+    // Room is made last: a deploy does not fail for the sake of old files.
+    let pruned = release::prune(site, args.keep).and_then(|()| start::prune_logs(site, &slot.name, args.keep));
+    if let Err(why) = pruned {
+        args.voice.warn("bg-launch", &format!("old releases and logs stay: {why:#}"));
+    }
+    Ok(facts(&launched, Some(release), false))
+}
+
+fn facts(launched: &Launched, release: Option<&Release>, was_running: bool) -> Launch {
+    let process = launched.process();
+    let release = release.filter(|release| release.name == launched.release);
+    let artifact = release.and_then(|release| Some(release.artifact.as_ref()?.to_str()?.to_owned()));
+    Launch {
+        pid: process.pid,
+        start_ticks: process.start_ticks,
+        boot_id: process.boot_id,
+        release: launched.release.clone(),
+        artifact,
+        log: launched.log.clone(),
+        was_running,
+    }
+}

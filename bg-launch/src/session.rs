@@ -1,0 +1,145 @@
+//! The processes of a launch: the one that was started and all it has started since.
+//!
+//! Each launch is a session of its own (`setsid(2)`), so its processes are those of that session. The kernel
+//! does not give a session's id to anybody else while one of them is left.
+
+use anyhow::{Context, Result, ensure};
+use bg_probe::process::{Launched, Process, Stat, command_line, pids};
+use bg_probe::{port, say};
+use nix::errno::Errno;
+use nix::sys::signal::{Signal, kill, killpg};
+use nix::unistd::Pid;
+use std::time::{Duration, Instant};
+
+/// How often to look whether it is gone.
+const LOOK_EVERY: Duration = Duration::from_millis(5);
+
+/// How long the kernel may take to end what it was told to kill.
+const KILL_WITHIN: Duration = Duration::from_secs(5);
+
+/// The processes of the session that `leader` began; none once they are all gone.
+///
+/// # Errors
+/// When `/proc` can't be read.
+pub fn members(leader: &Process, release: &str) -> Result<Vec<i32>> {
+    // Its pid is somebody else's by now: so is everything that goes by that number.
+    if leader.is_recycled() {
+        return Ok(Vec::new());
+    }
+    let leads = leader.is_alive();
+    let belongs = |pid: &i32| {
+        Stat::of(*pid).is_some_and(|stat| {
+            stat.session == leader.pid
+                && stat.start_ticks >= leader.start_ticks
+                // Without its leader, a session's number alone is thin evidence for killing somebody.
+                && (leads || carries(*pid, release))
+        })
+    };
+    Ok(pids()?.into_iter().filter(belongs).collect())
+}
+
+/// Whether a process was given this release in its environment.
+fn carries(pid: i32, release: &str) -> bool {
+    let mark = format!("BG_RELEASE={release}");
+    std::fs::read(format!("/proc/{pid}/environ"))
+        .is_ok_and(|environ| environ.split(|byte| *byte == 0).any(|variable| variable == mark.as_bytes()))
+}
+
+/// How a session was stopped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stopped {
+    /// Nothing of it was left.
+    WasGone,
+    /// It ended by itself after SIGTERM.
+    Ended,
+    /// It had to be killed.
+    Killed,
+}
+
+/// Stops what was launched: SIGTERM, then SIGKILL after `within`; done when its processes are gone, and
+/// with them every socket they held.
+///
+/// # Errors
+/// When this user may not signal it, or it outlives SIGKILL.
+pub fn stop(launched: &Launched, within: Duration) -> Result<Stopped> {
+    let gone = || Ok(members(&launched.process(), &launched.release)?.is_empty());
+    if gone()? {
+        return Ok(Stopped::WasGone);
+    }
+    signal(launched, Signal::SIGTERM)?;
+    if wait(within, gone)? {
+        return Ok(Stopped::Ended);
+    }
+    signal(launched, Signal::SIGKILL)?;
+    ensure!(
+        wait(KILL_WITHIN, gone)?,
+        "pid {} is still there {} after SIGKILL",
+        launched.pid,
+        say::seconds(KILL_WITHIN)
+    );
+    Ok(Stopped::Killed)
+}
+
+/// Stops processes that something else has started: SIGTERM to each alone, for their group may hold others.
+///
+/// # Errors
+/// Those of [`stop`].
+pub fn stop_each(strangers: &[Process], within: Duration) -> Result<Stopped> {
+    let gone = || Ok(!strangers.iter().any(Process::is_alive));
+    let tell = |signal| {
+        strangers.iter().filter(|process| process.is_alive()).try_for_each(|process| send(process.pid, signal))
+    };
+    tell(Signal::SIGTERM)?;
+    if wait(within, gone)? {
+        return Ok(Stopped::Ended);
+    }
+    tell(Signal::SIGKILL)?;
+    ensure!(wait(KILL_WITHIN, gone)?, "still there {} after SIGKILL", say::seconds(KILL_WITHIN));
+    Ok(Stopped::Killed)
+}
+
+fn signal(launched: &Launched, signal: Signal) -> Result<()> {
+    let leader = launched.process();
+    let members = members(&leader, &launched.release)?;
+    let grouped = |pid: &i32| Stat::of(*pid).is_some_and(|stat| stat.group == leader.pid);
+    let (group, alone): (Vec<i32>, Vec<i32>) = members.iter().partition(|pid| grouped(pid));
+    if !group.is_empty() {
+        told(killpg(Pid::from_raw(leader.pid), signal), leader.pid, signal)?;
+    }
+    alone.into_iter().try_for_each(|pid| send(pid, signal))
+}
+
+fn send(pid: i32, signal: Signal) -> Result<()> {
+    told(kill(Pid::from_raw(pid), signal), pid, signal)
+}
+
+fn told(sent: nix::Result<()>, pid: i32, signal: Signal) -> Result<()> {
+    match sent {
+        // It went by itself between the look and the signal.
+        Ok(()) | Err(Errno::ESRCH) => Ok(()),
+        Err(errno) => Err(errno).with_context(|| format!("{signal} to pid {pid} ({})", command_line(pid))),
+    }
+}
+
+/// Waits until `done`, `within` at most; whether it was.
+///
+/// # Errors
+/// Those of `done`.
+pub fn wait(within: Duration, done: impl Fn() -> Result<bool>) -> Result<bool> {
+    let deadline = Instant::now() + within;
+    while !done()? {
+        if Instant::now() >= deadline {
+            return Ok(false);
+        }
+        std::thread::sleep(LOOK_EVERY);
+    }
+    Ok(true)
+}
+
+/// The ports that the processes of a session listen on: where the application really is.
+///
+/// # Errors
+/// When `/proc` can't be read.
+pub fn listens_on(leader: &Process, release: &str) -> Result<Vec<u16>> {
+    Ok(port::ports_of(&members(leader, release)?)?.into_iter().collect())
+}

@@ -1,0 +1,128 @@
+//! Who is in a slot: what bg-launch started there, and whoever else holds its port.
+
+use anyhow::Result;
+use bg_launch::session::{self, Stopped, members, wait};
+use bg_probe::exit::Exit;
+use bg_probe::port;
+use bg_probe::process::{Launched, Process, Stat, command_line};
+use bg_probe::settings::Site;
+use bg_probe::slot::Slot;
+use std::time::Duration;
+
+/// How long a port may stay taken after its process is gone.
+const FREE_WITHIN: Duration = Duration::from_secs(5);
+
+/// Who is in a slot.
+pub(crate) struct Tenant<'a> {
+    slot: &'a Slot,
+    /// What bg-launch started there last, if any of it is left.
+    pub(crate) ours: Option<Launched>,
+    /// Processes that bg-launch did not start and that hold the port.
+    strangers: Vec<Process>,
+}
+
+impl<'a> Tenant<'a> {
+    /// Looks into a slot. With `adopt`, strangers of the same user are taken over.
+    ///
+    /// # Errors
+    /// [`Exit::Unsure`] when somebody holds the port who may not be stopped.
+    pub(crate) fn of(site: &Site, slot: &'a Slot, adopt: bool) -> Result<Tenant<'a>> {
+        let launched = Launched::of(&site.dir, &slot.name)?;
+        let session = match &launched {
+            Some(launched) => members(&launched.process(), &launched.release)?,
+            None => Vec::new(),
+        };
+        let ours = launched.filter(|_| !session.is_empty());
+        let sockets = port::listeners(slot.port)?;
+        let holders = if sockets.is_empty() { Vec::new() } else { port::holders(&sockets)? };
+        // What began after our launch came with it (a container's proxy): it should go with it too, and is
+        // looked for again when it has.
+        let came_with = |pid: &i32| {
+            let started = Stat::of(*pid).map(|stat| stat.start_ticks);
+            ours.as_ref().is_some_and(|ours| started >= Some(ours.start_ticks))
+        };
+        let strangers: Vec<i32> =
+            holders.iter().copied().filter(|pid| !session.contains(pid) && !came_with(pid)).collect();
+        let unseen = !sockets.is_empty() && holders.is_empty() && ours.is_none();
+        let may_take_over = adopt && strangers.iter().all(|pid| is_same_user(*pid));
+        if unseen || !(strangers.is_empty() || may_take_over) {
+            return Err(held(slot, &strangers, adopt));
+        }
+        let strangers = strangers.into_iter().filter_map(Process::with_pid).collect();
+        Ok(Tenant { slot, ours, strangers })
+    }
+
+    /// Whether nobody is there.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.ours.is_none() && self.strangers.is_empty()
+    }
+
+    /// The process that bg-launch started there, if that one itself still runs.
+    pub(crate) fn running(&self) -> Option<&Launched> {
+        self.ours.as_ref().filter(|ours| ours.process().is_alive())
+    }
+
+    /// Waits, `within` at most, until no connection to the slot is left.
+    ///
+    /// # Errors
+    /// When the kernel's list of connections can't be read.
+    pub(crate) fn drain(&self, within: Duration) -> Result<()> {
+        if !self.is_empty() {
+            wait(within, || Ok(port::established(self.slot.port)? == 0))?;
+        }
+        Ok(())
+    }
+
+    /// Stops whoever is there, `within` at most before SIGKILL, and waits until the port is free. What was done,
+    /// in words; `None` where nobody was there.
+    ///
+    /// # Errors
+    /// When they can't be stopped, or the port is not free afterwards.
+    pub(crate) fn stop(&self, within: Duration) -> Result<Option<String>> {
+        let cut = port::established(self.slot.port)?;
+        let mut stopped = Vec::new();
+        if let Some(ours) = &self.ours {
+            stopped.push(in_words(&format!("pid {}", ours.pid), session::stop(ours, within)?, within));
+        }
+        if !self.strangers.is_empty() {
+            let pids: Vec<String> = self.strangers.iter().map(|process| process.pid.to_string()).collect();
+            let who = format!("pid {} (adopted)", pids.join(", "));
+            stopped.push(in_words(&who, session::stop_each(&self.strangers, within)?, within));
+        }
+        if !wait(FREE_WITHIN, || Ok(port::listeners(self.slot.port)?.is_empty()))? {
+            return Err(held(self.slot, &port::holders(&port::listeners(self.slot.port)?)?, false));
+        }
+        if stopped.is_empty() {
+            return Ok(None);
+        }
+        let cut = if cut == 0 { String::new() } else { format!("; {cut} connections were cut") };
+        Ok(Some(format!("{} in {}{cut}", stopped.join(", "), self.slot.name)))
+    }
+}
+
+fn in_words(who: &str, how: Stopped, within: Duration) -> String {
+    match how {
+        Stopped::WasGone | Stopped::Ended => format!("stopped {who}"),
+        Stopped::Killed => format!("killed {who}, which ignored SIGTERM for {}", bg_probe::say::seconds(within)),
+    }
+}
+
+fn is_same_user(pid: i32) -> bool {
+    use std::os::unix::fs::MetadataExt;
+    let owner = std::fs::metadata(format!("/proc/{pid}")).map(|meta| meta.uid());
+    owner.is_ok_and(|uid| uid == nix::unistd::geteuid().as_raw())
+}
+
+fn held(slot: &Slot, strangers: &[i32], adopt: bool) -> anyhow::Error {
+    let who: Vec<String> = strangers.iter().map(|pid| format!("pid {pid} ({})", command_line(*pid))).collect();
+    let who = if who.is_empty() { "a process that this user may not see".to_owned() } else { who.join(", ") };
+    let then = if adopt {
+        "It belongs to another user: run this as that user, or stop it"
+    } else {
+        "Stop it, or let bg-launch take it over with --adopt"
+    };
+    Exit::Unsure.because(format!(
+        "port {} of {} is held by {who}, which bg-launch did not start. Nothing was touched. {then}",
+        slot.port, slot.name
+    ))
+}

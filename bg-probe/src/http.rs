@@ -1,0 +1,197 @@
+//! One GET on a fresh connection to a server on this machine.
+//!
+//! The front and the health checks need the same few things, and need them exactly: no proxy from the
+//! environment, no redirect followed, no connection used twice, a whole answer within a deadline and within
+//! a size.
+
+use anyhow::{Context, Result, ensure};
+use std::fmt::{self, Display};
+use std::io::{ErrorKind, Read};
+use std::net::{SocketAddr, ToSocketAddrs};
+use std::str::FromStr;
+use std::time::Duration;
+use ureq::http::Uri;
+use ureq::tls::TlsConfig;
+use ureq::unversioned::resolver::{ResolvedSocketAddrs, Resolver};
+use ureq::unversioned::transport::{DefaultConnector, NextTimeout};
+use ureq::{Agent, Error};
+
+/// The longest body that is read, in bytes; a longer one is cut and says so.
+pub const MOST_BODY: usize = 64 * 1024;
+
+/// An `http` or `https` URL with a host.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Url(Uri);
+
+impl Url {
+    /// The URL with another host, as a request for that name would carry it.
+    fn at(&self, host: &str) -> Result<Uri> {
+        let authority = match self.0.port_u16() {
+            Some(port) if !host.contains(':') => format!("{host}:{port}"),
+            _ => host.to_owned(),
+        };
+        let mut parts = self.0.clone().into_parts();
+        parts.authority = Some(authority.parse().with_context(|| format!("{host:?} is not a host"))?);
+        Ok(Uri::from_parts(parts)?)
+    }
+
+    fn addresses(&self) -> Result<Vec<SocketAddr>> {
+        let host = self.0.host().unwrap_or_default();
+        let port = self.0.port_u16().unwrap_or(if self.0.scheme_str() == Some("https") { 443 } else { 80 });
+        let bare = host.trim_start_matches('[').trim_end_matches(']');
+        let found = (bare, port).to_socket_addrs().with_context(|| format!("look up {host}"))?;
+        Ok(found.collect())
+    }
+}
+
+impl FromStr for Url {
+    type Err = anyhow::Error;
+
+    fn from_str(text: &str) -> Result<Url> {
+        let not_one = || format!("{} is not a URL like http://127.0.0.1/profile", crate::say::quoted(text));
+        let uri: Uri = text.parse().with_context(not_one)?;
+        let complete = matches!(uri.scheme_str(), Some("http" | "https")) && uri.host().is_some_and(|h| !h.is_empty());
+        ensure!(complete, not_one());
+        Ok(Url(uri))
+    }
+}
+
+impl Display for Url {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// What a server answered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reply {
+    /// The status code.
+    pub status: u16,
+    /// The body, at most [`MOST_BODY`] bytes of it.
+    pub body: Vec<u8>,
+    /// Whether that is the whole body.
+    pub whole: bool,
+    /// The `Location` header of a redirect.
+    pub location: Option<String>,
+}
+
+/// Why there was no answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum NoReply {
+    /// Nothing listens there.
+    Refused,
+    /// It took longer than the deadline.
+    Slow,
+    /// Anything else, in words.
+    Broken(String),
+}
+
+impl Display for NoReply {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        match self {
+            NoReply::Refused => f.write_str("connection refused"),
+            NoReply::Slow => f.write_str("no answer in time"),
+            NoReply::Broken(why) => f.write_str(why),
+        }
+    }
+}
+
+/// A GET that can be sent again and again, each time on a connection of its own.
+pub struct Get {
+    agent: Agent,
+    uri: Uri,
+}
+
+impl Get {
+    /// Prepares a GET of `url`. With `host`, the request names that host (in the Host header, and in TLS) but
+    /// still goes to where `url` points.
+    ///
+    /// A server reached through a loopback address needs no valid certificate: nobody but this machine can
+    /// answer there.
+    ///
+    /// # Errors
+    /// When the host of `url` can't be looked up, or `host` is not one.
+    pub fn new(url: &Url, host: Option<&str>) -> Result<Get> {
+        let addresses = url.addresses()?;
+        let on_this_machine = addresses.iter().all(|address| address.ip().is_loopback());
+        let mut config = Agent::config_builder()
+            .proxy(None)
+            .max_redirects(0)
+            .max_redirects_will_error(false)
+            .http_status_as_error(false)
+            .max_idle_connections(0)
+            .user_agent(concat!("bg/", env!("CARGO_PKG_VERSION")));
+        // Building a TLS configuration reads in a list of root certificates: not for plain HTTP.
+        if url.0.scheme_str() == Some("https") {
+            config = config.tls_config(TlsConfig::builder().disable_verification(on_this_machine).build());
+        }
+        let agent = Agent::with_parts(config.build(), DefaultConnector::default(), Known(addresses));
+        let uri = host.map_or_else(|| Ok(url.0.clone()), |host| url.at(host))?;
+        Ok(Get { agent, uri })
+    }
+
+    /// Sends it and waits for the whole answer, `within` at most.
+    ///
+    /// # Errors
+    /// When no answer comes; an answer of any status is one.
+    pub fn send(&self, within: Duration) -> Result<Reply, NoReply> {
+        let request = self.agent.get(&self.uri).header("Connection", "close");
+        let mut response = request.config().timeout_global(Some(within)).build().call().map_err(NoReply::from)?;
+        let mut body = Vec::new();
+        let limit = MOST_BODY as u64 + 1;
+        response
+            .body_mut()
+            .as_reader()
+            .take(limit)
+            .read_to_end(&mut body)
+            .map_err(|e| NoReply::from(Error::from(e)))?;
+        let whole = body.len() <= MOST_BODY;
+        body.truncate(MOST_BODY);
+        let location = response.headers().get("location").map(|value| String::from_utf8_lossy(value.as_bytes()).into());
+        Ok(Reply { status: response.status().as_u16(), body, whole, location })
+    }
+}
+
+impl From<Error> for NoReply {
+    fn from(error: Error) -> NoReply {
+        match error {
+            Error::Timeout(_) => NoReply::Slow,
+            Error::Io(e) if e.kind() == ErrorKind::ConnectionRefused => NoReply::Refused,
+            Error::Io(e) if e.kind() == ErrorKind::TimedOut => NoReply::Slow,
+            // A broken answer may quote the server's own bytes.
+            other => NoReply::Broken(crate::say::quoted(&other.to_string())),
+        }
+    }
+}
+
+/// A resolver that has its answer already: the name in a request says who is asked for, not where.
+#[derive(Debug)]
+struct Known(Vec<SocketAddr>);
+
+impl Resolver for Known {
+    fn resolve(&self, _: &Uri, _: &ureq::config::Config, _: NextTimeout) -> Result<ResolvedSocketAddrs, Error> {
+        let mut addresses = self.empty();
+        self.0.iter().take(8).for_each(|address| addresses.push(*address));
+        if addresses.is_empty() { Err(Error::HostNotFound) } else { Ok(addresses) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_url_has_a_scheme_and_a_host() {
+        for bad in ["", "/profile", "127.0.0.1/profile", "ftp://a/b", "http://", "http:///x", "http://a b/"] {
+            assert!(bad.parse::<Url>().is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn another_host_keeps_the_port_and_the_path() {
+        let url: Url = "https://127.0.0.1:8443/profile".parse().unwrap();
+        assert_eq!(url.at("example.org").unwrap(), "https://example.org:8443/profile");
+        assert_eq!(url.at("example.org:1").unwrap(), "https://example.org:1/profile");
+        assert!(url.at("a b").is_err());
+    }
+}

@@ -1,0 +1,24 @@
+//! What all five programs agree on.
+//!
+//! `bg-probe` mints the record, so its library owns the vocabulary that the later stages read it with:
+//! the names and the record themselves, the settings, the exit codes, what is on disk, and the two
+//! witnesses that say which slot is live. A later stage may use this library; it uses none of theirs.
+
+#![forbid(unsafe_code)]
+
+pub mod conf;
+pub mod dir;
+pub mod exit;
+pub mod front;
+pub mod http;
+pub mod lock;
+pub mod port;
+pub mod probe;
+pub mod process;
+pub mod record;
+pub mod replace;
+pub mod say;
+pub mod settings;
+pub mod slot;
+pub mod unfinished;
+pub mod upstream;

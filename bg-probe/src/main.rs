@@ -1,0 +1,59 @@
+//! `bg-probe` asks which slot is live and which one this run is for, and mints the record that says so.
+
+#![forbid(unsafe_code)]
+
+mod args;
+mod table;
+
+use anyhow::Result;
+use args::{Args, Format};
+use bg_probe::exit::report;
+use bg_probe::probe::{self, Verdict, choose};
+use bg_probe::record::{Record, print};
+use bg_probe::settings::{self, Site};
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    report("bg-probe", settings::parse().and_then(|args| run(&args)))
+}
+
+fn run(args: &Args) -> Result<()> {
+    let site = args.settings.site()?;
+    let verdict = probe::live(&site, args.by, *args.timeout);
+    if args.format == Format::Table {
+        print(&table::table(&site, verdict.as_ref().ok()))?;
+        return verdict.map(drop);
+    }
+    let verdict = verdict?;
+    if let Some(warning) = &verdict.warning {
+        args.voice.warn("bg-probe", warning);
+    }
+    let slot = choose(&site, &args.slot, verdict.live.as_ref())?.clone();
+    match args.format {
+        Format::Name => print(&format!("{}\n", slot.name)),
+        Format::Port => print(&format!("{}\n", slot.port)),
+        Format::Json | Format::Table => {
+            let mut record = Record::new(site, slot, verdict.live.clone());
+            record.set("probe", &verdict.facts)?;
+            args.voice.done("probe", &said(&record, &verdict), None);
+            record.print()
+        }
+    }
+}
+
+fn said(record: &Record, verdict: &Verdict) -> String {
+    let (site, slot) = (&record.site, &record.slot);
+    let live = match &verdict.live {
+        Some(live) => format!("{live} is live on {}", port_of(site, live.as_str())),
+        None => "no slot is live".to_owned(),
+    };
+    if verdict.live.as_ref() == Some(&slot.name) {
+        live
+    } else {
+        format!("{live}; this deploy is for {} on {}", slot.name, slot.port)
+    }
+}
+
+fn port_of(site: &Site, name: &str) -> String {
+    site.slots.named(name).map_or("?".into(), |slot| slot.port.to_string())
+}

@@ -1,0 +1,248 @@
+//! Which slot is live: two witnesses, and what follows when they differ.
+//!
+//! The front is what nginx answers; the file is what nginx was told. Either alone has misled people: a 502
+//! was read as "the other one is live", and a file changed by a reload that failed as the truth. So both are
+//! heard, and where they can't be reconciled nobody guesses.
+
+use crate::dir::Dir;
+use crate::exit::Exit;
+use crate::front::{Answer, Front};
+use crate::port;
+use crate::record::Record;
+use crate::settings::{Settings, Site};
+use crate::slot::{Choice, Name, Slot};
+use crate::unfinished::Unfinished;
+use crate::upstream::Upstream;
+use anyhow::Result;
+use clap::ValueEnum;
+use serde::Serialize;
+use std::time::{Duration, Instant};
+
+/// How long a reload that is under way may take until front and file agree.
+const AGREE_WITHIN: Duration = Duration::from_secs(2);
+
+/// How often they are asked meanwhile.
+const ASK_EVERY: Duration = Duration::from_millis(20);
+
+/// How long the front may take for one answer, where nothing else is said.
+pub const FRONT_WITHIN: Duration = Duration::from_secs(2);
+
+/// Whom to ask.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum By {
+    /// What nginx answers at the front
+    Front,
+    /// What the upstream file says
+    File,
+    /// Both, the front first
+    Both,
+}
+
+/// Which slot is live, and who said so.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Verdict {
+    /// The live slot; `None` where none is.
+    pub live: Option<Name>,
+    /// What goes into the record under `probe`.
+    pub facts: Facts,
+    /// What the operator should know although the verdict stands.
+    pub warning: Option<String>,
+}
+
+/// What `bg-probe` adds to the record.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Facts {
+    /// Who decided: `front`, `file`, or `ports` where nothing listens at all.
+    pub by: &'static str,
+    /// The slot the upstream file points at, if it could be read.
+    pub points_at: Option<String>,
+    /// What the front answered, where that named no slot.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub front_said: Option<String>,
+}
+
+/// Asks the witnesses which slot of `site` is live. The front gets `within` for each answer.
+///
+/// # Errors
+/// [`Exit::Unsure`] when they disagree, or something serves and neither can say which slot it is.
+pub fn live(site: &Site, by: By, within: Duration) -> Result<Verdict> {
+    let front = match by {
+        By::File => None,
+        By::Front | By::Both => Front::of(site)?,
+    };
+    if by == By::Front && front.is_none() {
+        return Err(Exit::Usage.because("--by front: there is no front to ask (--front is unset by -)"));
+    }
+    let deadline = Instant::now() + AGREE_WITHIN;
+    loop {
+        let heard = Heard::now(site, by, front.as_ref(), within);
+        if !heard.disagree() {
+            return heard.verdict(site);
+        }
+        if Instant::now() >= deadline {
+            return heard.cut_short(site).ok_or_else(|| heard.disagreement(site));
+        }
+        std::thread::sleep(ASK_EVERY);
+    }
+}
+
+/// The slot that is meant by `choice`, given which one is live.
+///
+/// # Errors
+/// When the live slot is meant and none is live, or a name is neither slot's.
+pub fn choose<'a>(site: &'a Site, choice: &Choice, live: Option<&Name>) -> Result<&'a Slot> {
+    match (choice, live) {
+        (Choice::Named(name), _) => site.slots.named(name.as_str()),
+        (Choice::Idle, None) => Ok(site.slots.first()),
+        (Choice::Idle, Some(live)) => Ok(site.slots.other(live)),
+        (Choice::Live, Some(live)) => site.slots.named(live.as_str()),
+        (Choice::Live, None) => Err(Exit::Refused.because("no slot is live")),
+    }
+}
+
+/// What the witnesses say at one moment.
+struct Heard {
+    front: Option<Answer>,
+    /// The slot the file points at, or why that is not known; `None` where it was not asked.
+    file: Option<Result<Name, String>>,
+}
+
+impl Heard {
+    fn now(site: &Site, by: By, front: Option<&Front>, within: Duration) -> Heard {
+        let front = front.map(|front| front.ask(within));
+        let file = (by != By::Front).then(|| file_says(site));
+        Heard { front, file }
+    }
+
+    fn disagree(&self) -> bool {
+        matches!((&self.front, &self.file), (Some(Answer::Slot(front)), Some(Ok(file))) if front != file)
+    }
+
+    /// The verdict table of DESIGN.md, line by line.
+    fn verdict(&self, site: &Site) -> Result<Verdict> {
+        let front_said = match &self.front {
+            Some(Answer::Slot(slot)) => return Ok(self.decided("front", Some(slot.clone()), None)),
+            Some(Answer::NoSlot(said)) => Some(said.as_str()),
+            None => None,
+        };
+        let listening: Vec<&Slot> = site.slots.both().iter().filter(|slot| port::listens(slot.port)).collect();
+        if listening.is_empty() {
+            return Ok(self.decided("ports", None, None));
+        }
+        match &self.file {
+            Some(Ok(slot)) => {
+                let down = !listening.iter().any(|listening| listening.name == *slot);
+                let warning = warning(site, slot, front_said, down);
+                Ok(self.decided("file", Some(slot.clone()), warning))
+            }
+            unknown => {
+                let why = unknown.as_ref().and_then(|file| file.as_ref().err()).map_or("was not asked", String::as_str);
+                let names: Vec<&str> = listening.iter().map(|slot| slot.name.as_str()).collect();
+                Err(Exit::Unsure.because(format!(
+                    "can't tell which slot is live: {}, the upstream file {why}, and {} listens. Nothing was touched. \
+                     Make {} point at the slot that serves",
+                    front_said.map_or("the front was not asked".into(), |said| format!("the front answered {said}")),
+                    names.join(" and "),
+                    site.upstream_file.display(),
+                )))
+            }
+        }
+    }
+
+    fn decided(&self, by: &'static str, live: Option<Name>, warning: Option<String>) -> Verdict {
+        let points_at = self.file.as_ref().and_then(|file| file.as_ref().ok()).map(ToString::to_string);
+        let front_said = match &self.front {
+            Some(Answer::NoSlot(said)) => Some(said.clone()),
+            _ => None,
+        };
+        Verdict { live, facts: Facts { by, points_at, front_said }, warning }
+    }
+
+    /// The verdict where they disagree because a switch of ours was cut short: what nginx serves is live, and the
+    /// next stage that holds the lock puts the file back.
+    fn cut_short(&self, site: &Site) -> Option<Verdict> {
+        let unfinished = Unfinished::of(&site.dir).ok()??;
+        let (Some(Answer::Slot(front)), Some(Ok(file))) = (&self.front, &self.file) else { return None };
+        let explained = unfinished.to == file.as_str() && unfinished.from.as_deref() == Some(front.as_str());
+        let warning = format!("an earlier switch to {file} was cut short; nginx serves {front}");
+        explained.then(|| self.decided("front", Some(front.clone()), Some(warning)))
+    }
+
+    fn disagreement(&self, site: &Site) -> anyhow::Error {
+        let (Some(Answer::Slot(front)), Some(Ok(file))) = (&self.front, &self.file) else {
+            return Exit::Unsure.because("the witnesses disagree");
+        };
+        let path = site.upstream_file.display();
+        Exit::Unsure.because(format!(
+            "nginx and its file disagree: {} answers {front}, but {path} points at {file}; an edit that was never reloaded, \
+             or a reload that failed (see nginx's error log). {front} is serving, nothing was touched. \
+             Go on serving {front} with: bg-switch --to {front}; or move to {file} with: bg-switch --to {file}",
+            site.front
+        ))
+    }
+}
+
+fn file_says(site: &Site) -> Result<Name, String> {
+    match Upstream::read(&site.upstream_file) {
+        Ok(upstream) => upstream.points_at(site).ok_or_else(|| "points at neither slot".to_owned()),
+        Err(why) => Err(format!("can't be used ({why:#})")),
+    }
+}
+
+fn warning(site: &Site, live: &Name, front_said: Option<&str>, down: bool) -> Option<String> {
+    let said = front_said.map(|said| {
+        format!(
+            "{} answered {said}, which names no slot; {} points at {live}",
+            site.front,
+            site.upstream_file.display()
+        )
+    });
+    let down = down.then(|| format!("{live} is live but nothing listens on its port"));
+    match (said, down) {
+        (Some(said), Some(down)) => Some(format!("{said}; {down}")),
+        (said, down) => said.or(down),
+    }
+}
+
+/// Refuses when `slot` is live or may be: the last look before anything in it is touched.
+///
+/// # Errors
+/// [`Exit::Unsure`], also when nobody can tell.
+pub fn ensure_idle(site: &Site, slot: &Slot) -> Result<()> {
+    let verdict = live(site, By::Both, FRONT_WITHIN)?;
+    if verdict.live.as_ref() == Some(&slot.name) {
+        return Err(Exit::Unsure.because(format!(
+            "{} is live on {}: nothing in it may be touched. Deploy to {}, or move nginx there first",
+            slot.name,
+            slot.port,
+            site.slots.other(&slot.name).name
+        )));
+    }
+    Ok(())
+}
+
+/// The artifact a slot holds, for messages; the slot's own name where it holds none.
+#[must_use]
+pub fn release_in(dir: &Dir, slot: &Name) -> String {
+    dir.artifact(slot).map_or_else(|| slot.to_string(), |file| crate::say::clean(&file.to_string_lossy()))
+}
+
+/// The record a stage works on: the one on stdin, or, where a slot is named by flags, a new one with the
+/// witnesses' verdict.
+///
+/// # Errors
+/// [`Exit::NoRecord`] for stdin, [`Exit::Unsure`] for the witnesses.
+pub fn subject(settings: &Settings, slot: Option<&Choice>) -> Result<Record> {
+    let Some(choice) = slot else {
+        let mut record = Record::from_stdin()?;
+        record.site = settings.over(record.site)?;
+        record.slot = record.site.slots.named(record.slot.name.as_str())?.clone();
+        return Ok(record);
+    };
+    let site = settings.site()?;
+    let verdict = live(&site, By::Both, FRONT_WITHIN)?;
+    let slot = choose(&site, choice, verdict.live.as_ref())?.clone();
+    let mut record = Record::new(site, slot, verdict.live);
+    record.set("probe", &verdict.facts)?;
+    Ok(record)
+}

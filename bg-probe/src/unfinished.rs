@@ -1,0 +1,94 @@
+//! A switch that was cut short.
+//!
+//! In the reload form there is a moment in which the upstream file names the new slot and nginx still serves
+//! the old one. Who is killed in it would leave two witnesses that disagree, and nobody could go on. So before
+//! that moment bg-switch writes down what it is about to do, and whoever comes next, under the same lock, puts
+//! the file back to what nginx serves.
+
+use crate::dir::Dir;
+use crate::front::{Answer, Front};
+use crate::probe::FRONT_WITHIN;
+use crate::replace;
+use crate::settings::Site;
+use anyhow::{Context, Result};
+use serde::{Deserialize, Serialize};
+use std::io::ErrorKind;
+use std::path::PathBuf;
+
+/// A switch in the reload form that has begun and not ended.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Unfinished {
+    /// The slot nginx served when it began, if the file said so.
+    pub from: Option<String>,
+    /// The slot it was to serve.
+    pub to: String,
+    /// The text of the upstream file when it began; `None` where there was none.
+    pub before: Option<String>,
+}
+
+impl Unfinished {
+    /// The switch that was begun in this folder and not ended; `None` where none was.
+    ///
+    /// # Errors
+    /// When the note is there but can't be read or understood.
+    pub fn of(dir: &Dir) -> Result<Option<Unfinished>> {
+        let path = note(dir);
+        let text = match std::fs::read_to_string(&path) {
+            Ok(text) => text,
+            Err(e) if e.kind() == ErrorKind::NotFound => return Ok(None),
+            Err(e) => return Err(e).with_context(|| format!("read {}", path.display())),
+        };
+        serde_json::from_str(&text).map(Some).with_context(|| format!("understand {}", path.display()))
+    }
+
+    /// Writes down that it begins.
+    ///
+    /// # Errors
+    /// When that can't be written; nothing must be switched then.
+    pub fn begin(&self, dir: &Dir) -> Result<()> {
+        replace::file(&note(dir), serde_json::to_string(self)?.as_bytes(), 0o640)
+    }
+
+    /// Forgets it: file and nginx agree again.
+    ///
+    /// # Errors
+    /// When the note can't be removed.
+    pub fn end(dir: &Dir) -> Result<()> {
+        replace::remove(&note(dir))
+    }
+
+    /// Puts the upstream file back to what it was before.
+    ///
+    /// # Errors
+    /// When it can't be written.
+    pub fn undo(&self, site: &Site) -> Result<()> {
+        match &self.before {
+            Some(text) => replace::file(&site.upstream_file, text.as_bytes(), 0o644),
+            None => replace::remove(&site.upstream_file),
+        }
+    }
+}
+
+/// Brings file and nginx together again where a switch was cut short; to be called with the lock held. What was
+/// done about it, in words. Where the front can't say which slot nginx serves, everything stays as it is.
+///
+/// # Errors
+/// When the note or the file can't be read or written.
+pub fn settle(site: &Site) -> Result<Option<String>> {
+    let Some(unfinished) = Unfinished::of(&site.dir)? else { return Ok(None) };
+    let Some(front) = Front::of(site)? else { return Ok(None) };
+    let Answer::Slot(serving) = front.ask(FRONT_WITHIN) else { return Ok(None) };
+    if serving.as_str() != unfinished.to {
+        unfinished.undo(site)?;
+    }
+    Unfinished::end(&site.dir)?;
+    Ok(Some(format!(
+        "an earlier switch to {} was cut short; nginx serves {serving}, and {} says so again",
+        unfinished.to,
+        site.upstream_file.display()
+    )))
+}
+
+fn note(dir: &Dir) -> PathBuf {
+    dir.root().join("switching.json")
+}
