@@ -10,21 +10,27 @@ use crate::tenant::Tenant;
 use anyhow::{Context, Result};
 use bg_launch::Launch;
 use bg_probe::lock::Lock;
+use bg_probe::port;
 use bg_probe::probe::{ensure_idle, subject};
 use bg_probe::process::Launched;
 use bg_probe::record::Record;
+use bg_probe::unfinished;
 use std::time::Instant;
 
 /// Runs the program.
 pub(crate) fn run(args: &Args) -> Result<()> {
-    let record = subject(&args.settings, args.slot.as_ref())?;
+    let mut record = subject(&args.settings, args.slot.as_ref())?;
     let lock = Lock::take(&record.site.dir, args.wait, "bg-launch")?;
+    if let Some(words) = unfinished::settle(&record.site)? {
+        args.voice.warn("bg-launch", &words);
+    }
     if args.stop {
         return stop(args, &record);
     }
-    let launch = if args.current { current(args, &record)? } else { new(args, &record)? };
-    let mut record = record;
-    record.set("launch", &launch)?;
+    let launch = if args.current { current(args, &record)? } else { Some(new(args, &record)?) };
+    if let Some(launch) = launch {
+        record.set("launch", &launch)?;
+    }
     // The next stage begins as soon as it has the record, and may need the lock.
     drop(lock);
     record.print()
@@ -44,26 +50,28 @@ fn new(args: &Args, record: &Record) -> Result<Launch> {
     begin(args, record, &release, &command)
 }
 
-/// Starts the release that the slot holds already, unless it is running.
-fn current(args: &Args, record: &Record) -> Result<Launch> {
+/// Starts the release that the slot holds already, unless something is there. `None` where what is there was not
+/// started by bg-launch, as after a move from other scripts: it is left as it is, and bg-health decides.
+fn current(args: &Args, record: &Record) -> Result<Option<Launch>> {
     let (site, slot) = (&record.site, &record.slot);
-    let tenant = Tenant::of(site, slot, args.adopt)?;
     let held = Release::in_slot(&site.dir, &slot.name)?;
-    if let Some(running) = tenant.running() {
+    if let Some(running) = Launched::of(&site.dir, &slot.name)?.filter(|launched| launched.process().is_alive()) {
+        let words = format!("release {} runs already in {} as pid {}", running.release, slot.name, running.pid);
+        args.voice.done("launch", &words, None);
+        return Ok(Some(facts(&running, held.as_ref(), true)));
+    }
+    if port::listens(slot.port) {
         args.voice.done(
             "launch",
-            &format!("release {} runs already in {} as pid {}", running.release, slot.name, running.pid),
+            &format!("{} runs already, not started by bg-launch; left as it is", slot.name),
             None,
         );
-        return Ok(facts(running, held.as_ref(), true));
+        return Ok(None);
     }
     let release = held.with_context(|| format!("{} holds no release: there is nothing to start again", slot.name))?;
     let command = start::command(&release, slot)?;
-    // An empty slot can't be serving, live or not: to start it again is how a live one comes back.
-    if !tenant.is_empty() {
-        vacate(args, record)?;
-    }
-    begin(args, record, &release, &command)
+    // Nothing listens, so nothing here can be serving, live or not: to start it again is how a live one comes back.
+    begin(args, record, &release, &command).map(Some)
 }
 
 /// Stops what is in the slot and starts nothing.

@@ -50,7 +50,7 @@ impl Release {
     /// # Errors
     /// When what it holds can't be understood.
     pub(crate) fn in_slot(dir: &Dir, slot: &Name) -> Result<Option<Release>> {
-        name_in_slot(dir, slot).map(|name| Release::named(dir, &name)).transpose()
+        dir.release(slot).map(|name| Release::named(dir, &name)).transpose()
     }
 
     /// The release of that name.
@@ -83,7 +83,7 @@ impl Release {
 /// # Errors
 /// When the folder can't be read or one of them can't be removed.
 pub(crate) fn prune(site: &Site, keep: usize) -> Result<()> {
-    let held: Vec<String> = site.slots.both().iter().filter_map(|slot| name_in_slot(&site.dir, &slot.name)).collect();
+    let held: Vec<String> = site.slots.both().iter().filter_map(|slot| site.dir.release(&slot.name)).collect();
     let releases = site.dir.releases();
     let entries = std::fs::read_dir(&releases).with_context(|| format!("read {}", releases.display()))?;
     let mut names: Vec<String> = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok()).collect();
@@ -106,11 +106,6 @@ fn gone(releases: &Path, name: &str) -> Result<()> {
 
 fn remove(folder: &Path) -> Result<()> {
     std::fs::remove_dir_all(folder).with_context(|| format!("remove {}", folder.display()))
-}
-
-fn name_in_slot(dir: &Dir, slot: &Name) -> Option<String> {
-    let target = std::fs::read_link(dir.current(slot)).ok()?;
-    Some(target.file_name()?.to_str()?.to_owned())
 }
 
 fn is_name(name: &str) -> bool {

@@ -16,7 +16,7 @@ const FREE_WITHIN: Duration = Duration::from_secs(5);
 pub(crate) struct Tenant<'a> {
     slot: &'a Slot,
     /// What bg-launch started there last, if any of it is left.
-    pub(crate) ours: Option<Launched>,
+    ours: Option<Launched>,
     /// Processes that bg-launch did not start and that hold the port.
     strangers: Vec<Process>,
 }
@@ -55,11 +55,6 @@ impl<'a> Tenant<'a> {
     /// Whether nobody is there.
     pub(crate) fn is_empty(&self) -> bool {
         self.ours.is_none() && self.strangers.is_empty()
-    }
-
-    /// The process that bg-launch started there, if that one itself still runs.
-    pub(crate) fn running(&self) -> Option<&Launched> {
-        self.ours.as_ref().filter(|ours| ours.process().is_alive())
     }
 
     /// Waits, `within` at most, until no connection to the slot is left.
