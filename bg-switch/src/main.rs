@@ -1,1 +1,18 @@
-fn main() {}
+//! `bg-switch` moves nginx to a slot and proves it.
+
+#![forbid(unsafe_code)]
+
+mod args;
+mod nginx;
+mod proof;
+mod reload;
+mod switch;
+mod workers;
+
+use bg_probe::exit::report;
+use bg_probe::settings;
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    report("bg-switch", settings::parse().and_then(|args| switch::run(&args)))
+}

@@ -1,0 +1,57 @@
+//! The command line of `bg-switch`.
+
+use bg_probe::lock::Wait;
+use bg_probe::say::Voice;
+use bg_probe::settings::Settings;
+use bg_probe::slot::Name;
+use clap::Parser;
+use humantime::Duration;
+use std::path::PathBuf;
+
+/// Move nginx to a slot and prove it
+#[derive(Debug, Parser)]
+#[command(name = "bg-switch", version, after_help = AFTER)]
+pub(crate) struct Args {
+    /// The slot to move to; no record is read then, and no health verdict asked for
+    #[arg(long, env = "BG_SWITCH_TO", value_name = "SLOT")]
+    pub(crate) to: Option<Name>,
+    /// How nginx is called, as a command line: `sudo nginx`, `nginx -c FILE`, `docker exec web nginx`
+    #[arg(long, env = "BG_NGINX", default_value = "nginx", value_name = "COMMAND")]
+    pub(crate) nginx: String,
+    /// How long nginx may take until it is seen to serve the slot
+    #[arg(long, env = "BG_SWITCH_VERIFY_TIMEOUT", default_value = "10s", value_name = "DURATION")]
+    pub(crate) verify_timeout: Duration,
+    /// The file with the process id of nginx [default: as nginx's configuration says]
+    #[arg(long, env = "BG_SWITCH_PID_FILE", value_name = "FILE")]
+    pub(crate) pid_file: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) wait: Wait,
+    #[command(flatten)]
+    pub(crate) settings: Settings,
+    #[command(flatten)]
+    pub(crate) voice: Voice,
+}
+
+impl AsMut<Settings> for Args {
+    fn as_mut(&mut self) -> &mut Settings {
+        &mut self.settings
+    }
+}
+
+const AFTER: &str = "\
+Examples:
+  bg-probe | bg-launch app.jar | bg-health | bg-switch
+  bg-switch --to set1
+  bg-switch --to set1 --nginx 'sudo nginx'
+
+In --upstream-file only the address in the line `set $service_url ...;` is changed. The switch is done
+when the front has answered with the new slot's name 5 times running, each time on a fresh connection,
+and nginx's old workers take no more of them. If that does not come, the old file is put back.
+
+Exit codes:
+  0  done, or already so; both seen at the front
+  1  the system refused: a permission, a missing program, an upstream file that is not ours to write
+  2  usage
+  3  no record on stdin, one that is not valid, or one without a health verdict
+  5  nginx refused or did not move; it is back on the slot it was on
+  6  another deploy holds the lock";

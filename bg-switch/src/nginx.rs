@@ -1,0 +1,153 @@
+//! nginx as a program: its command line, and what it says of itself.
+
+use crate::workers::Master;
+use anyhow::{Context, Result, bail};
+use bg_probe::conf;
+use bg_probe::exit::Exit;
+use bg_probe::say;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use std::io::{Read, Seek, SeekFrom};
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+
+/// Where distributions put the pid file when the configuration does not say.
+const USUAL_PID: [&str; 2] = ["/run/nginx.pid", "/usr/local/nginx/logs/nginx.pid"];
+
+/// As much of an error log as is read for what a reload added.
+const MOST_LOG: u64 = 64 * 1024;
+
+/// How nginx is called.
+pub(crate) struct Nginx {
+    words: Vec<String>,
+    pid_file: Option<PathBuf>,
+}
+
+/// An nginx whose configuration was found good.
+pub(crate) struct Tested {
+    /// Its master process, where it runs on this machine and can be found.
+    pub(crate) master: Option<Master>,
+    log: Option<(PathBuf, u64)>,
+}
+
+impl Nginx {
+    /// nginx as the operator calls it.
+    ///
+    /// # Errors
+    /// [`Exit::Usage`] for a command line that can't be split, else when the program is missing.
+    pub(crate) fn new(command_line: &str, pid_file: Option<PathBuf>) -> Result<Nginx> {
+        let mut words = shell_words::split(command_line).map_err(|e| Exit::Usage.because(format!("--nginx: {e}")))?;
+        let Some(program) = words.first_mut() else { return Err(Exit::Usage.because("--nginx is empty")) };
+        let found = which::which(&*program)
+            .with_context(|| format!("{program}: not on this machine's PATH, or can't be run; see --nginx"))?;
+        found.to_str().context("nginx's path is not UTF-8")?.clone_into(program);
+        Ok(Nginx { words, pid_file })
+    }
+
+    /// Has nginx test its configuration (`nginx -t`).
+    ///
+    /// # Errors
+    /// [`Exit::NotMoved`] when nginx finds it bad, in nginx's own words.
+    pub(crate) fn test(&self) -> Result<Tested> {
+        let output = self.run(&["-t"])?;
+        if !output.status.success() {
+            return Err(Exit::NotMoved.because(format!("nginx -t refused the configuration: {}", complaint(&output))));
+        }
+        let main = self.is_on_this_machine().then(|| main_file(&output)).flatten();
+        let directives =
+            main.as_deref().and_then(|file| conf::parse(&std::fs::read_to_string(file).ok()?).ok()).unwrap_or_default();
+        let named = |name: &str| {
+            let found = directives.iter().find(|directive| directive.texts().first() == Some(&name))?;
+            found.words.get(1).map(|word| self.absolute(Path::new(&word.text)))
+        };
+        let log = named("error_log").or_else(|| Some("/var/log/nginx/error.log".into()));
+        Ok(Tested {
+            master: main.is_some().then(|| self.master(named("pid"))).flatten(),
+            log: log.and_then(|log| Some((log.clone(), std::fs::metadata(log).ok()?.len()))),
+        })
+    }
+
+    /// Has nginx read its configuration again: SIGHUP to its master where that is known and allowed, which is all
+    /// that `nginx -s reload` does after it has parsed the configuration once more, else `nginx -s reload`.
+    ///
+    /// # Errors
+    /// [`Exit::NotMoved`] when it can't be told.
+    pub(crate) fn reload(&self, master: Option<&Master>) -> Result<()> {
+        if master.is_some_and(|master| kill(Pid::from_raw(master.pid()), Signal::SIGHUP).is_ok()) {
+            return Ok(());
+        }
+        let output = self.run(&["-s", "reload"])?;
+        if output.status.success() {
+            return Ok(());
+        }
+        Err(Exit::NotMoved.because(format!("nginx could not be told to reload (does it run?): {}", complaint(&output))))
+    }
+
+    fn run(&self, args: &[&str]) -> Result<Output> {
+        let [program, first @ ..] = self.words.as_slice() else { bail!("--nginx is empty") };
+        Command::new(program)
+            .args(first)
+            .args(args)
+            .stdin(Stdio::null())
+            // Ctrl-C is for bg-switch, which knows how to end; nginx must not be stopped half-way.
+            .process_group(0)
+            .output()
+            .with_context(|| format!("run {program}"))
+    }
+
+    /// Whether this is an nginx whose files and processes are those seen from here, and not one in a container.
+    fn is_on_this_machine(&self) -> bool {
+        let name = |word: &String| Path::new(word).file_name().is_some_and(|name| name == "nginx");
+        let sudo = |word: &String| word.ends_with("/sudo") || word.ends_with("/doas");
+        match self.words.as_slice() {
+            [first, ..] if name(first) => true,
+            [first, rest @ ..] if sudo(first) => rest.iter().find(|word| !word.starts_with('-')).is_some_and(name),
+            _ => false,
+        }
+    }
+
+    fn master(&self, configured: Option<PathBuf>) -> Option<Master> {
+        if let Some(file) = &self.pid_file {
+            return Master::from(file);
+        }
+        match configured {
+            Some(file) => Master::from(&file),
+            None => USUAL_PID.iter().find_map(|file| Master::from(Path::new(file))),
+        }
+    }
+
+    /// A path of the configuration, which may be relative to the prefix given by `-p`.
+    fn absolute(&self, path: &Path) -> PathBuf {
+        let prefix = self.words.iter().skip_while(|word| *word != "-p").nth(1);
+        prefix.map_or_else(|| path.to_owned(), |prefix| Path::new(prefix).join(path))
+    }
+}
+
+impl Tested {
+    /// What nginx has complained of in its error log since it was tested.
+    pub(crate) fn complaint(&self) -> Option<String> {
+        let (path, length) = self.log.as_ref()?;
+        let mut file = std::fs::File::open(path).ok()?;
+        file.seek(SeekFrom::Start(*length)).ok()?;
+        let mut added = Vec::new();
+        file.take(MOST_LOG).read_to_end(&mut added).ok()?;
+        let added = String::from_utf8_lossy(&added).into_owned();
+        let line = added.lines().rfind(|line| line.contains("[emerg]") || line.contains("[alert]"))?;
+        Some(say::clean(line))
+    }
+}
+
+/// The last line in which nginx says what is wrong.
+fn complaint(output: &Output) -> String {
+    let text = String::from_utf8_lossy(&output.stderr);
+    let line = text.lines().find(|line| line.contains("[emerg]")).or_else(|| text.lines().last());
+    line.map_or_else(|| output.status.to_string(), |line| say::clean(line.trim_start_matches("nginx: ")))
+}
+
+/// The main file of the configuration, from `nginx: the configuration file FILE syntax is ok`.
+fn main_file(output: &Output) -> Option<PathBuf> {
+    let text = String::from_utf8_lossy(&output.stderr);
+    let line = text.lines().find_map(|line| line.strip_prefix("nginx: the configuration file "))?;
+    line.strip_suffix(" syntax is ok").map(PathBuf::from)
+}
