@@ -1,1 +1,22 @@
-fn main() {}
+//! `bg-deploy` runs the four stages as one deploy.
+
+#![forbid(unsafe_code)]
+
+mod args;
+mod audit;
+mod deploy;
+mod env_file;
+mod interrupt;
+mod pipeline;
+mod watch;
+
+use bg_probe::exit::report;
+use bg_probe::settings;
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    match settings::parse().and_then(|args| deploy::run(&args)) {
+        Ok(code) => ExitCode::from(code),
+        Err(error) => report("bg-deploy", Err(error)),
+    }
+}

@@ -1,0 +1,52 @@
+//! The audit: one line a deploy, also a failed one, in `DIR/deploys.jsonl`.
+
+use anyhow::{Context, Result};
+use bg_probe::settings::Site;
+use serde_json::{Map, Value, json};
+use std::fs::OpenOptions;
+use std::io::Write;
+use std::os::unix::fs::OpenOptionsExt;
+use std::time::{Instant, SystemTime};
+
+/// What there is to say of a deploy once it has ended.
+pub(crate) struct Audit {
+    at: SystemTime,
+    began: Instant,
+}
+
+impl Audit {
+    /// Looks at the clock as a deploy begins.
+    pub(crate) fn begin() -> Audit {
+        Audit { at: SystemTime::now(), began: Instant::now() }
+    }
+
+    /// The last record of a deploy, with how it ended; a record of nothing where it did not get that far.
+    pub(crate) fn line(&self, site: &Site, record: &str, stage: Option<&str>, code: u8) -> String {
+        let mut fields: Map<String, Value> = serde_json::from_str(record).unwrap_or_else(|_| {
+            let app = Value::from(site.app.as_str());
+            Map::from_iter([("bg".to_owned(), 1.into()), ("app".to_owned(), app)])
+        });
+        let user = nix::unistd::User::from_uid(nix::unistd::getuid()).ok().flatten().map(|user| user.name);
+        let deploy = json!({
+            "at": humantime::format_rfc3339_seconds(self.at).to_string(),
+            "user": user,
+            "took_ms": u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX),
+            "failed": stage,
+            "exit": code,
+        });
+        fields.insert("deploy".to_owned(), deploy);
+        Value::Object(fields).to_string() + "\n"
+    }
+}
+
+/// Appends a line to the audit of `site`, in one write.
+///
+/// # Errors
+/// When it can't be written.
+pub(crate) fn append(site: &Site, line: &str) -> Result<()> {
+    let path = site.dir.deploys();
+    let mut options = OpenOptions::new();
+    let options = options.append(true).create(true).mode(0o640).custom_flags(nix::libc::O_NOFOLLOW);
+    let mut file = options.open(&path).with_context(|| format!("open {}", path.display()))?;
+    file.write_all(line.as_bytes()).and_then(|()| file.sync_all()).with_context(|| format!("write {}", path.display()))
+}
