@@ -1,0 +1,72 @@
+//! The flags: each one a way to behave, and any may be combined.
+
+use clap::Parser;
+
+/// An application that boots, serves and misbehaves as its flags say.
+#[derive(Parser)]
+#[expect(clippy::struct_excessive_bools, reason = "each is one way to misbehave, and any may be combined")]
+pub(crate) struct Options {
+    /// Listen here; wins over $PORT
+    #[arg(long, env = "PORT", default_value_t = 8080)]
+    pub(crate) port: u16,
+    /// Listen here instead, as an application does whose properties were not loaded
+    #[arg(long, value_name = "PORT")]
+    pub(crate) listen_port: Option<u16>,
+    /// What /profile says
+    #[arg(long, alias = "other-profile", env = "BG_SLOT", default_value = "default")]
+    pub(crate) profile: String,
+    /// What /version says
+    #[arg(long, env = "BG_RELEASE", default_value = "unknown")]
+    pub(crate) version_text: String,
+
+    /// Listen only after so many milliseconds
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub(crate) boot_ms: u64,
+    /// Listen at once, and say 503 DOWN for so many milliseconds
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub(crate) boot_503_ms: u64,
+    /// Print a stack trace and exit 1 instead of listening
+    #[arg(long)]
+    pub(crate) crash_at_boot: bool,
+    /// Print a stack trace and exit 1 after so many milliseconds
+    #[arg(long, value_name = "N")]
+    pub(crate) crash_after_ms: Option<u64>,
+    /// Let a child process serve, and only wait for it
+    #[arg(long)]
+    pub(crate) fork_server: bool,
+    /// Take no notice of TERM
+    #[arg(long)]
+    pub(crate) ignore_term: bool,
+
+    /// Accept every connection and never answer
+    #[arg(long)]
+    pub(crate) hang: bool,
+    /// Hold every request for so many milliseconds
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub(crate) hold_ms: u64,
+    /// Answer 500 to everything
+    #[arg(long)]
+    pub(crate) status_500: bool,
+    /// Redirect everything to /login
+    #[arg(long)]
+    pub(crate) login_redirect: bool,
+    /// Answer everything with the login page, 200
+    #[arg(long)]
+    pub(crate) login_page: bool,
+
+    /// Say DOWN with status 200, over a component that is UP
+    #[arg(long)]
+    pub(crate) down: bool,
+    /// Answer health with 500 after so many milliseconds
+    #[arg(long, value_name = "N")]
+    pub(crate) bad_after_ms: Option<u64>,
+    /// Answer health with a body that never ends
+    #[arg(long)]
+    pub(crate) endless: bool,
+    /// Have no health page: 404
+    #[arg(long)]
+    pub(crate) no_health: bool,
+    /// Answer health with exactly this body, 200
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) status_json: Option<String>,
+}

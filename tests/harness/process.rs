@@ -1,0 +1,104 @@
+//! Processes, known by id and start time, and how a world ends the ones that were started in it.
+
+use std::fs;
+use std::path::Path;
+use std::time::Duration;
+
+use nix::sys::signal::{Signal, kill, killpg};
+use nix::unistd::Pid;
+use serde_json::Value;
+
+use crate::wait::within;
+
+const TIME_TO_END: Duration = Duration::from_secs(10);
+
+/// True while the process runs; one that ended and was not waited for does not.
+#[must_use]
+pub fn alive(pid: u32) -> bool {
+    stat(pid).is_some_and(|fields| !matches!(fields[0].as_str(), "Z" | "X"))
+}
+
+/// The parent, the process group and the session of a process that runs.
+#[must_use]
+pub fn family(pid: u32) -> Option<(u32, u32, u32)> {
+    let fields = stat(pid)?;
+    let number = |at: usize| fields.get(at)?.parse().ok();
+    Some((number(1)?, number(2)?, number(3)?))
+}
+
+/// When the process started, in clock ticks since boot.
+#[must_use]
+pub fn start_ticks(pid: u32) -> Option<u64> {
+    stat(pid)?.get(19)?.parse().ok()
+}
+
+/// Sends a signal; that the process is gone already is no failure.
+pub fn signal(pid: u32, signal: Signal) {
+    // Only ESRCH and EPERM are possible, and both mean that there is nothing of ours to signal.
+    let _ = kill(id(pid), signal);
+}
+
+/// Kills the processes that the `process.json` files under DIR name, each with its group.
+pub(crate) fn end_recorded(state: &Path) {
+    let slots = fs::read_dir(state.join("slots")).into_iter().flatten().flatten();
+    for slot in slots {
+        if let Some(pid) = recorded(&slot.path().join("process.json")) {
+            let _ = killpg(id(pid), Signal::SIGKILL);
+            gone(pid);
+        }
+    }
+}
+
+/// Kills the processes whose environment has the variable with that value: a daemon inherits it
+/// even if its launcher was killed before it wrote anything down.
+pub(crate) fn end_marked(variable: &str, value: &str) {
+    let mark = format!("{variable}={value}").into_bytes();
+    // Once more after each kill, since what was killed may have started another just before.
+    let all_gone = within(TIME_TO_END, || {
+        let pids = marked(&mark);
+        for pid in &pids {
+            signal(*pid, Signal::SIGKILL);
+        }
+        pids.is_empty()
+    });
+    if !all_gone {
+        eprintln!("left over: {:?}", marked(&mark));
+    }
+}
+
+/// Waits until a process that was told to end has ended. It runs in `drop`, so it does not panic.
+pub(crate) fn gone(pid: u32) {
+    if !within(TIME_TO_END, || !alive(pid)) {
+        eprintln!("left over: process {pid}");
+    }
+}
+
+fn marked(mark: &[u8]) -> Vec<u32> {
+    let has_mark = |pid: &u32| {
+        let environment = fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
+        environment.split(|byte| *byte == 0).any(|entry| entry == mark)
+    };
+    let all = fs::read_dir("/proc").into_iter().flatten().flatten();
+    all.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).filter(has_mark).collect()
+}
+
+/// The pid of a `process.json`, if that very process still runs.
+fn recorded(file: &Path) -> Option<u32> {
+    let record: Value = serde_json::from_slice(&fs::read(file).ok()?).ok()?;
+    let pid = u32::try_from(record["pid"].as_u64()?).ok()?;
+    let boot = fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
+    let same = record["start_ticks"].as_u64() == start_ticks(pid) && record["boot_id"] == boot.trim();
+    same.then_some(pid)
+}
+
+/// The fields of `/proc/PID/stat` from the state on, proc(5).
+fn stat(pid: u32) -> Option<Vec<String>> {
+    let line = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    // The name before it may hold spaces and parentheses of its own.
+    let (_, fields) = line.rsplit_once(") ")?;
+    Some(fields.split_whitespace().map(str::to_owned).collect())
+}
+
+fn id(pid: u32) -> Pid {
+    Pid::from_raw(i32::try_from(pid).expect("a pid fits"))
+}
