@@ -1,0 +1,90 @@
+//! The end of the application's log, for the report.
+
+use anyhow::{Result, ensure};
+use bg_probe::say::clean;
+use std::fs::File;
+use std::io::{Read, Seek, SeekFrom};
+use std::path::{Path, PathBuf};
+
+/// How many lines are shown.
+const LINES: usize = 20;
+
+/// How much of a line is shown, in characters.
+const WIDTH: usize = 200;
+
+/// How much of the file is read, in bytes: it may have grown for months.
+const TAIL: u64 = 64 * 1024;
+
+/// The end of a log.
+pub(crate) struct Log {
+    /// Where it is.
+    pub(crate) path: PathBuf,
+    /// Its end, as it stands there; or why that can't be read.
+    pub(crate) tail: Result<String, String>,
+}
+
+impl Log {
+    /// Reads the end of the log at `path`.
+    pub(crate) fn read(path: PathBuf) -> Log {
+        let tail = tail(&path).map_err(|why| format!("{why:#}"));
+        Log { path, tail }
+    }
+
+    /// The last lines, made harmless and cut to a width.
+    pub(crate) fn lines(&self) -> Vec<String> {
+        let Ok(tail) = &self.tail else { return Vec::new() };
+        let lines: Vec<&str> = tail.trim_end().lines().collect();
+        let last = lines.len().saturating_sub(LINES);
+        lines[last..].iter().map(|line| shown(line)).collect()
+    }
+}
+
+fn tail(path: &Path) -> Result<String> {
+    // The path comes from the record; a pipe in its place would block for ever.
+    ensure!(std::fs::metadata(path)?.is_file(), "not a file");
+    let mut file = File::open(path)?;
+    let start = file.metadata()?.len().saturating_sub(TAIL);
+    file.seek(SeekFrom::Start(start))?;
+    let mut bytes = Vec::new();
+    file.take(TAIL).read_to_end(&mut bytes)?;
+    let text = String::from_utf8_lossy(&bytes).into_owned();
+    // What was cut in two is not shown as if it were a line.
+    Ok(if start > 0 { text.split_once('\n').map_or(text.clone(), |(_, rest)| rest.to_owned()) } else { text })
+}
+
+fn shown(line: &str) -> String {
+    let cut: String = line.chars().take(WIDTH).collect();
+    let dots = if cut.len() < line.len() { "..." } else { "" };
+    clean(&cut) + dots
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn lines(tail: &str) -> Vec<String> {
+        Log { path: PathBuf::new(), tail: Ok(tail.into()) }.lines()
+    }
+
+    #[test]
+    fn the_last_lines_are_shown_and_harmless() {
+        let text: String = (0..30).map(|n| format!("line {n}\r\n")).collect();
+        let shown = lines(&(text + "\n\n"));
+        assert_eq!((shown.len(), shown[0].as_str(), shown[19].as_str()), (20, "line 10", "line 29"));
+        assert_eq!(lines("\u{1b}[31mred\u{7}"), ["\\u{1b}[31mred\\u{7}"]);
+        assert_eq!(lines(&"é".repeat(300))[0].chars().count(), WIDTH + 3);
+        assert!(lines("").is_empty());
+    }
+
+    #[test]
+    fn what_is_no_file_is_not_read() {
+        assert_eq!(Log::read("/dev/zero".into()).tail, Err("not a file".into()));
+        assert!(Log::read("/nowhere".into()).tail.is_err());
+    }
+
+    #[test]
+    fn of_a_long_file_only_whole_lines_of_its_end() {
+        let log = Log::read(std::env::current_exe().unwrap());
+        assert!(log.tail.unwrap().len() <= 3 * usize::try_from(TAIL).unwrap());
+    }
+}
