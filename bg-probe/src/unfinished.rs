@@ -41,6 +41,12 @@ impl Unfinished {
         serde_json::from_str(&text).map(Some).with_context(|| format!("understand {}", path.display()))
     }
 
+    /// Whether it changed the form of the file and not the slot.
+    #[must_use]
+    pub fn is_conversion(&self) -> bool {
+        self.from.as_deref() == Some(self.to.as_str())
+    }
+
     /// Writes down that it begins.
     ///
     /// # Errors
@@ -76,6 +82,10 @@ impl Unfinished {
 /// When the note or the file can't be read or written.
 pub fn settle(site: &Site) -> Result<Option<String>> {
     let Some(unfinished) = Unfinished::of(&site.dir)? else { return Ok(None) };
+    // Either form sends to the same slot: nobody is misled, and only bg-switch can have nginx read it again.
+    if unfinished.is_conversion() {
+        return Ok(None);
+    }
     let Some(front) = Front::of(site)? else { return Ok(None) };
     let Answer::Slot(serving) = front.ask(FRONT_WITHIN) else { return Ok(None) };
     if serving.as_str() != unfinished.to {

@@ -7,7 +7,7 @@
 use crate::conf::{self, Directive, Word};
 use crate::settings::Site;
 use crate::slot::{Name, Slot, Slots};
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Context, Result, anyhow, ensure};
 use std::path::{Path, PathBuf};
 
 /// The variable that `proxy_pass` names.
@@ -85,6 +85,17 @@ impl Upstream {
     }
 }
 
+impl Form {
+    /// The form's name, as it stands in the record.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match self {
+            Form::Reload { .. } => "reload",
+            Form::Link { .. } => "link",
+        }
+    }
+}
+
 /// The address of a slot, as it stands in the reload form. An IP address, never `localhost`: in a variable
 /// `proxy_pass` a name needs a resolver.
 #[must_use]
@@ -96,6 +107,24 @@ pub fn address_of(slot: &Slot) -> String {
 #[must_use]
 pub fn reload_form(slot: &Slot) -> String {
     format!("set {VARIABLE} {};\n", address_of(slot))
+}
+
+/// The whole text of a new file in the link form: `first` unless the other slot's name is a file behind `live`.
+/// With `groups` it names the printed site's `upstream` groups, else the addresses themselves.
+///
+/// # Errors
+/// When the path of the link can't stand in nginx's configuration as it is.
+pub fn link_form(site: &Site, groups: bool) -> Result<String> {
+    let [first, second] = site.slots.both();
+    let flag = site.dir.live().join(second.name.as_str());
+    let flag = flag.to_str().context("the folder's path is not UTF-8")?;
+    let plain = |c: char| c.is_alphanumeric() || "/._-+@,=~".contains(c);
+    ensure!(
+        flag.chars().all(plain),
+        "{flag:?} can't stand in nginx's configuration: choose a --dir of letters, digits and /._-+@,=~"
+    );
+    let address = |slot| if groups { format!("http://{}", group_of(&site.app, slot)) } else { address_of(slot) };
+    Ok(format!("set {VARIABLE} {};\nif (-f {flag}) {{ set {VARIABLE} {}; }}\n", address(first), address(second)))
 }
 
 /// The name of a slot's `upstream` group in the printed site.

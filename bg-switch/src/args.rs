@@ -1,5 +1,6 @@
 //! The command line of `bg-switch`.
 
+use crate::site::{Form, Print};
 use bg_probe::lock::Wait;
 use bg_probe::say::Voice;
 use bg_probe::settings::Settings;
@@ -15,6 +16,9 @@ pub(crate) struct Args {
     /// The slot to move to; no record is read then, and no health verdict asked for
     #[arg(long, env = "BG_SWITCH_TO", value_name = "SLOT")]
     pub(crate) to: Option<Name>,
+    /// Change the upstream file to the other form, keeping the live slot
+    #[arg(long, value_enum, value_name = "FORM", conflicts_with = "to")]
+    pub(crate) convert: Option<Form>,
     /// How nginx is called, as a command line: `sudo nginx`, `nginx -c FILE`, `docker exec web nginx`
     #[arg(long, env = "BG_NGINX", default_value = "nginx", value_name = "COMMAND")]
     pub(crate) nginx: String,
@@ -24,6 +28,8 @@ pub(crate) struct Args {
     /// The file with the process id of nginx [default: as nginx's configuration says]
     #[arg(long, env = "BG_SWITCH_PID_FILE", value_name = "FILE")]
     pub(crate) pid_file: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) print: Print,
     #[command(flatten)]
     pub(crate) wait: Wait,
     #[command(flatten)]

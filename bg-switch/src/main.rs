@@ -3,9 +3,13 @@
 #![forbid(unsafe_code)]
 
 mod args;
+mod convert;
+mod explain;
+mod link;
 mod nginx;
 mod proof;
 mod reload;
+mod site;
 mod switch;
 mod workers;
 

@@ -1,8 +1,8 @@
 //! nginx as a program: its command line, and what it says of itself.
 
 use crate::workers::Master;
-use anyhow::{Context, Result, bail};
-use bg_probe::conf;
+use anyhow::{Context, Result};
+use bg_probe::conf::{self, Directive};
 use bg_probe::exit::Exit;
 use bg_probe::say;
 use nix::sys::signal::{Signal, kill};
@@ -35,14 +35,25 @@ impl Nginx {
     /// nginx as the operator calls it.
     ///
     /// # Errors
-    /// [`Exit::Usage`] for a command line that can't be split, else when the program is missing.
+    /// [`Exit::Usage`] for a command line that can't be split.
     pub(crate) fn new(command_line: &str, pid_file: Option<PathBuf>) -> Result<Nginx> {
-        let mut words = shell_words::split(command_line).map_err(|e| Exit::Usage.because(format!("--nginx: {e}")))?;
-        let Some(program) = words.first_mut() else { return Err(Exit::Usage.because("--nginx is empty")) };
-        let found = which::which(&*program)
-            .with_context(|| format!("{program}: not on this machine's PATH, or can't be run; see --nginx"))?;
-        found.to_str().context("nginx's path is not UTF-8")?.clone_into(program);
+        let words = shell_words::split(command_line).map_err(|e| Exit::Usage.because(format!("--nginx: {e}")))?;
+        if words.is_empty() {
+            return Err(Exit::Usage.because("--nginx is empty"));
+        }
         Ok(Nginx { words, pid_file })
+    }
+
+    /// Where the program is. A user's PATH, and cron's, often has no sbin, where distributions put nginx.
+    ///
+    /// # Errors
+    /// When it is missing.
+    pub(crate) fn program(&self) -> Result<PathBuf> {
+        let name = self.words.first().context("--nginx is empty")?;
+        let mut path = std::env::var_os("PATH").unwrap_or_default();
+        path.push(":/usr/local/sbin:/usr/sbin:/sbin");
+        let found = which::which_in(name, Some(path), std::env::current_dir().unwrap_or_default());
+        found.with_context(|| format!("{name}: not on this machine's PATH, or can't be run; see --nginx"))
     }
 
     /// Has nginx test its configuration (`nginx -t`).
@@ -84,27 +95,33 @@ impl Nginx {
         Err(Exit::NotMoved.because(format!("nginx could not be told to reload (does it run?): {}", complaint(&output))))
     }
 
+    /// The whole configuration as nginx reads it (`nginx -T`); `None` where nginx or sudo will not say.
+    pub(crate) fn dump(&self) -> Option<Dump> {
+        let output = self.run(&["-T"]).ok().filter(|output| output.status.success())?;
+        let text = String::from_utf8(output.stdout).ok()?;
+        // Each file begins with a comment that names it, and is complete in itself.
+        let files = text.split("# configuration file ").skip(1).filter_map(|file| file.split_once('\n'));
+        Some(Dump(files.filter_map(|(_, text)| conf::parse(text).ok()).flatten().collect()))
+    }
+
     fn run(&self, args: &[&str]) -> Result<Output> {
-        let [program, first @ ..] = self.words.as_slice() else { bail!("--nginx is empty") };
-        Command::new(program)
-            .args(first)
+        let program = self.program()?;
+        Command::new(&program)
+            .args(&self.words[1..])
             .args(args)
             .stdin(Stdio::null())
             // Ctrl-C is for bg-switch, which knows how to end; nginx must not be stopped half-way.
             .process_group(0)
             .output()
-            .with_context(|| format!("run {program}"))
+            .with_context(|| format!("run {}", program.display()))
     }
 
     /// Whether this is an nginx whose files and processes are those seen from here, and not one in a container.
     fn is_on_this_machine(&self) -> bool {
-        let name = |word: &String| Path::new(word).file_name().is_some_and(|name| name == "nginx");
-        let sudo = |word: &String| word.ends_with("/sudo") || word.ends_with("/doas");
-        match self.words.as_slice() {
-            [first, ..] if name(first) => true,
-            [first, rest @ ..] if sudo(first) => rest.iter().find(|word| !word.starts_with('-')).is_some_and(name),
-            _ => false,
-        }
+        let is = |word: &str, name: &str| Path::new(word).file_name().is_some_and(|file| file == name);
+        let as_root = |word: &str| is(word, "sudo") || is(word, "doas");
+        let mut words = self.words.iter().map(String::as_str).skip_while(|word| as_root(word) || word.starts_with('-'));
+        words.next().is_some_and(|word| is(word, "nginx"))
     }
 
     fn master(&self, configured: Option<PathBuf>) -> Option<Master> {
@@ -121,6 +138,21 @@ impl Nginx {
     fn absolute(&self, path: &Path) -> PathBuf {
         let prefix = self.words.iter().skip_while(|word| *word != "-p").nth(1);
         prefix.map_or_else(|| path.to_owned(), |prefix| Path::new(prefix).join(path))
+    }
+}
+
+/// The directives of all files of a configuration.
+pub(crate) struct Dump(Vec<Directive>);
+
+impl Dump {
+    /// Whether a directive of that name is anywhere in it whose words are as asked.
+    pub(crate) fn has(&self, name: &str, words: impl Fn(&[&str]) -> bool) -> bool {
+        fn within(directives: &[Directive], fits: &impl Fn(&[&str]) -> bool) -> bool {
+            directives.iter().any(|directive| {
+                fits(&directive.texts()) || within(directive.block.as_deref().unwrap_or_default(), fits)
+            })
+        }
+        within(&self.0, &|texts: &[&str]| texts.first() == Some(&name) && words(texts))
     }
 }
 

@@ -33,6 +33,7 @@ impl Reload<'_> {
     /// file is back as it was, and nginx on the slot it was on; the message says what was seen of that.
     pub(crate) fn apply(&self, plan: &Unfinished, text: &str, to: &Name) -> Result<&'static str> {
         let dir = &self.site.dir;
+        self.nginx.program()?;
         plan.begin(dir)?;
         if let Err(why) = replace::file(&self.site.upstream_file, text.as_bytes(), 0o644) {
             Unfinished::end(dir)?;
@@ -84,14 +85,12 @@ impl Reload<'_> {
 
     fn reload_back(&self, plan: &Unfinished) -> Result<String> {
         let tested = self.nginx.test()?;
-        let before = tested.master.as_ref().map(Master::generation);
         self.nginx.reload(tested.master.as_ref())?;
         let Some(from) = plan.from.as_deref() else { return Ok("no slot was live before".into()) };
-        // An interrupt has been heard; what is left is to see that all is as it was.
+        // An interrupt has been heard; what is left is to see that all is as it was. The workers can't be counted on:
+        // a reload that did not take the new file does not take the old one either.
         let calm = AtomicBool::new(false);
-        // A reload that did not take the new file does not take the old one either, and its workers stay.
-        let before = before.filter(|_| tested.complaint().is_none());
-        let witnesses = Witnesses { front: self.front, before: None, reloaded: before.is_some(), interrupted: &calm };
+        let witnesses = Witnesses { front: self.front, before: None, reloaded: true, interrupted: &calm };
         let from: Name = from.parse().or_exit(Exit::Refused)?;
         Ok(match witnesses.see(&from, self.within) {
             Ok(_) => format!("{from} is serving, seen at the front"),

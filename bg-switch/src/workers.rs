@@ -33,6 +33,11 @@ impl Master {
         self.0.pid
     }
 
+    /// One of its workers.
+    pub(crate) fn a_worker(&self) -> Option<Process> {
+        taking_connections(self.0.pid).into_iter().next()
+    }
+
     /// Its present workers.
     pub(crate) fn generation(&self) -> Generation {
         Generation { master: self.0.clone(), workers: taking_connections(self.0.pid) }

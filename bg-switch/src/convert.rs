@@ -1,0 +1,75 @@
+//! `--convert`: from one form of the upstream file to the other, with one last reload, the live slot kept.
+
+use crate::link;
+use crate::nginx::Nginx;
+use crate::reload::Reload;
+use crate::site::Form;
+use anyhow::Result;
+use bg_probe::exit::Exit;
+use bg_probe::probe::{By, FRONT_WITHIN, live};
+use bg_probe::replace;
+use bg_probe::settings::Site;
+use bg_probe::slot::Slot;
+use bg_probe::unfinished::Unfinished;
+use bg_probe::upstream::{self, Upstream, group_of, link_form, reload_form};
+
+/// Changes the upstream file to `form`; the live slot and which evidence there was, or `None` where the file has
+/// that form already.
+///
+/// # Errors
+/// [`Exit::Unsure`] when it is not certain which slot is live, [`Exit::NotMoved`] when nginx refuses.
+pub(crate) fn convert(reload: &Reload, form: Form) -> Result<(Slot, Option<&'static str>)> {
+    let site = reload.site;
+    let before = Upstream::read(&site.upstream_file)?;
+    let slot = serving(site, &before)?;
+    let text = match (&before.form, form) {
+        (upstream::Form::Link { .. }, Form::Link) | (upstream::Form::Reload { .. }, Form::Reload) => {
+            return Ok((slot, None));
+        }
+        (_, Form::Reload) => reload_form(&slot),
+        (_, Form::Link) => {
+            // The link first: from the moment nginx looks, it must find the slot that serves.
+            replace::link(&site.dir.live(), &link::route(&site.dir, &slot.name)?)?;
+            link_form(site, has_groups(site, reload.nginx))?
+        }
+    };
+    let name = slot.name.to_string();
+    let plan = Unfinished { from: Some(name.clone()), to: name, before: Some(before.text) };
+    let evidence = reload.apply(&plan, &text, &slot.name)?;
+    Ok((slot, Some(evidence)))
+}
+
+/// Ends a conversion that was cut short: the old text is put back and read again, whatever nginx has in memory.
+///
+/// # Errors
+/// [`Exit::NotMoved`] when nginx refuses.
+pub(crate) fn settle(reload: &Reload) -> Result<Option<String>> {
+    let site = reload.site;
+    let Some(unfinished) = Unfinished::of(&site.dir)?.filter(Unfinished::is_conversion) else { return Ok(None) };
+    let slot = site.slots.named(&unfinished.to)?;
+    let text = unfinished.before.clone().unwrap_or_else(|| reload_form(slot));
+    reload.apply(&unfinished, &text, &slot.name)?;
+    Ok(Some(format!("an earlier conversion of {} was cut short and is undone", site.upstream_file.display())))
+}
+
+fn serving(site: &Site, file: &Upstream) -> Result<Slot> {
+    let verdict = live(site, By::Both, FRONT_WITHIN)?;
+    // Where nothing is live, what the file says is what nginx would serve.
+    match verdict.live.or_else(|| file.points_at(site)) {
+        Some(slot) => Ok(site.slots.named(slot.as_str())?.clone()),
+        None => {
+            Err(Exit::Unsure
+                .because(format!("{} points at neither slot: nothing to keep", site.upstream_file.display())))
+        }
+    }
+}
+
+/// Whether nginx knows the `upstream` groups of the printed site. The scripts' own site has none, and there the
+/// link form names the addresses themselves.
+fn has_groups(site: &Site, nginx: &Nginx) -> bool {
+    let Some(dump) = nginx.dump() else { return false };
+    site.slots.both().iter().all(|slot| {
+        let group = group_of(&site.app, slot);
+        dump.has("upstream", |words| words.get(1) == Some(&group.as_str()))
+    })
+}
