@@ -103,7 +103,7 @@ fn quoted(text: &str, start: usize, quote: char) -> Result<Word> {
     let mut chars = text[start + 1..].char_indices();
     while let Some((offset, c)) = chars.next() {
         match c {
-            '\\' => said.extend(chars.next().map(|(_, escaped)| escaped)),
+            '\\' => unescape(&mut said, chars.next().map(|(_, next)| next)),
             c if c == quote => return Ok(Word { text: said, span: start..start + 1 + offset + 1 }),
             c => said.push(c),
         }
@@ -123,11 +123,23 @@ fn bare(text: &str, start: usize) -> Word {
                 end = start + offset;
                 break;
             }
-            '\\' => said.extend(chars.next().map(|(_, escaped)| escaped)),
+            '\\' => unescape(&mut said, chars.next().map(|(_, next)| next)),
             c => said.push(c),
         }
     }
     Word { text: said, span: start..end }
+}
+
+/// Adds what a backslash and the character after it stand for.
+fn unescape(said: &mut String, next: Option<char>) {
+    match next {
+        Some(c @ ('"' | '\'' | '\\')) => said.push(c),
+        Some('t') => said.push('\t'),
+        Some('r') => said.push('\r'),
+        Some('n') => said.push('\n'),
+        // It stays where it means nothing to nginx, as in a regular expression.
+        other => said.extend(['\\'].into_iter().chain(other)),
+    }
 }
 
 #[cfg(test)]
@@ -149,6 +161,11 @@ mod tests {
         let text = "set $x 'é y';";
         let parsed = parse(text).unwrap();
         assert_eq!(&text[parsed[0].words[2].span.clone()], "'é y'");
+    }
+
+    #[test]
+    fn a_backslash_is_read_as_nginx_reads_it() {
+        assert_eq!(texts(r#"a "q\"q" b\ b\;b '\d\\';"#), [vec!["a", "q\"q", r"b\ b\;b", r"\d\"]]);
     }
 
     #[test]

@@ -144,16 +144,28 @@ fn slot_at<'a>(address: &str, app: &Name, slots: &'a Slots) -> Option<&'a Slot> 
 }
 
 fn form(directives: &[Directive]) -> Result<Form> {
-    let sets: Vec<&Word> = directives.iter().filter_map(set_address).collect();
-    let ifs: Vec<(PathBuf, &Word)> = directives.iter().filter_map(if_file).collect();
-    match (sets.as_slice(), ifs.as_slice()) {
-        ([address], []) => Ok(Form::Reload { address: (*address).clone() }),
-        ([otherwise], [(flag, there)]) => {
-            Ok(Form::Link { flag: flag.clone(), there: (*there).clone(), otherwise: (*otherwise).clone() })
-        }
-        ([], _) => Err(expected(&format!("it has no line `set {VARIABLE} ...;`"))),
-        _ => Err(expected(&format!("it sets {VARIABLE} {} times", sets.len() + ifs.len()))),
-    }
+    let setting: Vec<&Directive> = directives.iter().filter(|directive| times_set(directive) > 0).collect();
+    // The order counts: nginx obeys one after the other, and the last one wins.
+    let form = match setting.as_slice() {
+        [only] => set_address(only).map(|address| Form::Reload { address: address.clone() }),
+        [first, then] => set_address(first).zip(if_file(then)).map(|(otherwise, (flag, there))| Form::Link {
+            flag,
+            there: there.clone(),
+            otherwise: otherwise.clone(),
+        }),
+        _ => None,
+    };
+    form.ok_or_else(|| match setting.iter().map(|directive| times_set(directive)).sum() {
+        0 => expected(&format!("it has no line `set {VARIABLE} ...;`")),
+        1 => expected(&format!("it sets {VARIABLE} inside a block")),
+        times => expected(&format!("it sets {VARIABLE} {times} times")),
+    })
+}
+
+/// How often the variable is set in a directive, at any depth.
+fn times_set(directive: &Directive) -> usize {
+    let inside: usize = directive.block.iter().flatten().map(times_set).sum();
+    inside + usize::from(set_address(directive).is_some())
 }
 
 fn expected(why: &str) -> anyhow::Error {
@@ -246,6 +258,10 @@ mod tests {
             "# nothing",
             "server { }",
             "set $service_url a; set $service_url b;",
+            "if ($host = a) { set $service_url http://127.0.0.1:8081; }",
+            "set $service_url http://127.0.0.1:8081; if ($host = a) { set $service_url http://127.0.0.1:8082; }",
+            "if (-f /x) { set $service_url http://127.0.0.1:8082; } set $service_url http://127.0.0.1:8081;",
+            "set $service_url http://127.0.0.1:8081; if (-f /x) { set $service_url http://127.0.0.1:8082; break; }",
             "set $service_url http://127.0.0.1:8081",
             "set $service_url;",
         ] {
