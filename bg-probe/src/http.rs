@@ -11,10 +11,14 @@ use std::net::{SocketAddr, ToSocketAddrs};
 use std::str::FromStr;
 use std::time::Duration;
 use ureq::http::Uri;
+use ureq::http::uri::Authority;
 use ureq::tls::TlsConfig;
 use ureq::unversioned::resolver::{ResolvedSocketAddrs, Resolver};
 use ureq::unversioned::transport::{DefaultConnector, NextTimeout};
 use ureq::{Agent, Error};
+
+/// The longest a request may take: a clock can't add just any duration that can be typed.
+const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// The longest body that is read, in bytes; a longer one is cut and says so.
 pub const MOST_BODY: usize = 64 * 1024;
@@ -50,7 +54,7 @@ impl FromStr for Url {
     fn from_str(text: &str) -> Result<Url> {
         let not_one = || format!("{} is not a URL like http://127.0.0.1/profile", crate::say::quoted(text));
         let uri: Uri = text.parse().with_context(not_one)?;
-        let complete = matches!(uri.scheme_str(), Some("http" | "https")) && uri.host().is_some_and(|h| !h.is_empty());
+        let complete = matches!(uri.scheme_str(), Some("http" | "https")) && uri.authority().is_some_and(is_complete);
         ensure!(complete, not_one());
         Ok(Url(uri))
     }
@@ -60,6 +64,26 @@ impl Display for Url {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
         self.0.fmt(f)
     }
+}
+
+/// A host for a request to name, with or without a port.
+///
+/// # Errors
+/// When it is not one.
+pub fn host(text: &str) -> Result<String> {
+    let authority: Option<Authority> = text.parse().ok();
+    let named = authority.is_some_and(|authority| is_complete(&authority) && !text.contains('@'));
+    ensure!(named, "\"{}\" is not a host like example.org", crate::say::quoted(text));
+    Ok(text.to_owned())
+}
+
+/// Whether there is a host and, where there is a colon, a port: one that is left out or too high would silently
+/// be taken for 80.
+fn is_complete(authority: &Authority) -> bool {
+    let text = authority.as_str();
+    let (_, place) = text.rsplit_once('@').unwrap_or(("", text));
+    let port = place.strip_prefix(authority.host());
+    !authority.host().is_empty() && (port == Some("") || authority.port_u16().is_some_and(|port| port > 0))
 }
 
 /// What a server answered.
@@ -136,7 +160,8 @@ impl Get {
     /// When no answer comes; an answer of any status is one.
     pub fn send(&self, within: Duration) -> Result<Reply, NoReply> {
         let request = self.agent.get(&self.uri).header("Connection", "close");
-        let mut response = request.config().timeout_global(Some(within)).build().call().map_err(NoReply::from)?;
+        let mut response =
+            request.config().timeout_global(Some(within.min(LONGEST))).build().call().map_err(NoReply::from)?;
         let mut body = Vec::new();
         let limit = MOST_BODY as u64 + 1;
         response
@@ -184,6 +209,22 @@ mod tests {
     fn a_url_has_a_scheme_and_a_host() {
         for bad in ["", "/profile", "127.0.0.1/profile", "ftp://a/b", "http://", "http:///x", "http://a b/"] {
             assert!(bad.parse::<Url>().is_err(), "{bad:?}");
+        }
+        for bad in ["http://a:/", "http://a:0/", "http://a:70000/", "http://a:x/", "http://[::1]:/", "http://u@/"] {
+            assert!(bad.parse::<Url>().is_err(), "{bad:?}");
+        }
+        for good in ["http://a", "https://a:65535/b?c", "http://[::1]:80/", "http://[::1]/", "http://u:p@a:1/"] {
+            assert_eq!(good.parse::<Url>().unwrap().to_string().trim_end_matches('/'), good.trim_end_matches('/'));
+        }
+    }
+
+    #[test]
+    fn a_host_is_a_name_or_an_address_and_perhaps_a_port() {
+        for good in ["example.org", "example.org:8443", "[::1]:80", "127.0.0.1"] {
+            assert_eq!(host(good).unwrap(), good);
+        }
+        for bad in ["", ":80", "a b", "a/b", "a\nb", "u@a", "a:", "a:0", "a:70000", "http://a"] {
+            assert!(host(bad).is_err(), "{bad:?}");
         }
     }
 

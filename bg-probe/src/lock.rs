@@ -57,14 +57,16 @@ impl Lock {
         if inherited(&file) {
             return Ok(Lock { held: None });
         }
-        let deadline = Instant::now() + *wait.within;
+        // Where the clock does not reach that far, it is a wait without an end.
+        let deadline = Instant::now().checked_add(*wait.within);
+        let is_late = || deadline.is_some_and(|deadline| Instant::now() >= deadline);
         loop {
             match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
                 Ok(mut held) => {
                     sign(&mut held, tool);
                     return Ok(Lock { held: Some(held) });
                 }
-                Err((mut busy, Errno::EWOULDBLOCK)) if Instant::now() >= deadline => {
+                Err((mut busy, Errno::EWOULDBLOCK)) if is_late() => {
                     return Err(Exit::Locked.because(format!(
                         "another deploy holds {}: {}; nothing was touched. Try again later, or wait with --wait 60s",
                         path.display(),
@@ -73,7 +75,7 @@ impl Lock {
                 }
                 Err((busy, Errno::EWOULDBLOCK | Errno::EINTR)) => {
                     file = busy;
-                    std::thread::sleep(POLL.min(deadline.saturating_duration_since(Instant::now())));
+                    std::thread::sleep(POLL);
                 }
                 Err((_, errno)) => return Err(anyhow!(errno)).with_context(|| format!("flock {}", path.display())),
             }

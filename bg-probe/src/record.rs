@@ -5,7 +5,9 @@
 
 use crate::dir::Dir;
 use crate::exit::{Exit, OrExit};
-use crate::settings::{self, Site};
+use crate::http;
+use crate::say::quoted;
+use crate::settings::{self, Settings, Site};
 use crate::slot::{Name, Slot, Slots, port_of};
 use anyhow::{Context, Result, bail, ensure};
 use serde::Serialize;
@@ -71,16 +73,27 @@ impl Record {
         Record::parse(&line)
     }
 
+    /// The same record as this stage was told to see it: what was typed on its own command line wins.
+    ///
+    /// # Errors
+    /// [`Exit::Usage`] when slots were typed of which the record's is none.
+    pub fn overruled(mut self, by: &Settings) -> Result<Record> {
+        self.site = by.over(self.site)?;
+        let known = |name: &Name| self.site.slots.named(name.as_str()).context("--slots").or_exit(Exit::Usage);
+        self.slot = known(&self.slot.name)?.clone();
+        self.live.as_ref().map(known).transpose()?;
+        Ok(self)
+    }
+
     /// What a stage has added under its name, if it has.
     ///
     /// # Errors
     /// [`Exit::NoRecord`], when it is there but not of the expected form.
     pub fn get<T: DeserializeOwned>(&self, stage: &str) -> Result<Option<T>> {
         let Some(value) = self.fields.get(stage) else { return Ok(None) };
-        serde_json::from_value(value.clone())
-            .map(Some)
-            .with_context(|| format!("{stage:?} in the record"))
-            .or_exit(Exit::NoRecord)
+        // What serde has to say quotes the value, which may be long.
+        let wrong = |e: serde_json::Error| format!("{stage:?} in the record: {}", quoted(&e.to_string()));
+        serde_json::from_value(value.clone()).map(Some).map_err(|e| Exit::NoRecord.because(wrong(e)))
     }
 
     /// Adds what a stage found out, under the stage's name.
@@ -152,7 +165,7 @@ fn understand(line: &[u8]) -> Result<Record> {
     let Value::Object(mut fields) = value else { bail!("the record is not a JSON object") };
 
     let version = fields.shift_remove("bg").context("the record has no \"bg\": it is not one of ours")?;
-    ensure!(version == 1, "\"bg\" in the record is {}, this program knows 1", crate::say::quoted(&version.to_string()));
+    ensure!(version == 1, "\"bg\" in the record is {}, this program knows 1", quoted(&version.to_string()));
     let slots = match take(&mut fields, "slots")? {
         Value::Object(object) => Slots::from_json(&object).context("\"slots\" in the record")?,
         _ => bail!("\"slots\" in the record is not an object"),
@@ -173,7 +186,11 @@ fn understand(line: &[u8]) -> Result<Record> {
             Value::String(url) => url.parse().context("\"front\" in the record")?,
             _ => bail!("\"front\" in the record is neither a URL nor null"),
         },
-        front_host: if fields.contains_key("front_host") { Some(text_at(&mut fields, "front_host")?) } else { None },
+        front_host: match fields.shift_remove("front_host") {
+            None => None,
+            Some(Value::String(host)) => Some(http::host(&host).context("\"front_host\" in the record")?),
+            Some(_) => bail!("\"front_host\" in the record is not text"),
+        },
         dir: Dir::new(path_at(&mut fields, "dir")?),
         upstream_file: path_at(&mut fields, "upstream_file")?,
     };
@@ -192,9 +209,9 @@ fn text_at(fields: &mut Map<String, Value>, key: &str) -> Result<String> {
 }
 
 fn path_at(fields: &mut Map<String, Value>, key: &str) -> Result<PathBuf> {
-    let path = PathBuf::from(text_at(fields, key)?);
-    ensure!(path.is_absolute(), "{key:?} in the record is not an absolute path");
-    settings::absolute(&path).with_context(|| format!("{key:?} in the record"))
+    let text = text_at(fields, key)?;
+    ensure!(text.starts_with('/'), "{key:?} in the record is not an absolute path");
+    settings::path(&text).with_context(|| format!("{key:?} in the record"))
 }
 
 fn text_of(path: &Path) -> Result<&str> {

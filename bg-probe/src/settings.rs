@@ -2,11 +2,12 @@
 
 use crate::dir::Dir;
 use crate::front::Setting;
+use crate::http;
 use crate::slot::{Name, Slots};
 use anyhow::{Context, Result, ensure};
 use clap::ArgMatches;
 use clap::parser::ValueSource;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// The shared flags, as clap reads them.
 #[derive(clap::Args, Clone, Debug)]
@@ -22,13 +23,14 @@ pub struct Settings {
     #[arg(long, env = "BG_FRONT", default_value = "http://127.0.0.1/profile", value_name = "URL")]
     pub front: Setting,
     /// The host name to ask the front for
-    #[arg(long, env = "BG_FRONT_HOST", value_name = "HOST")]
+    #[arg(long, env = "BG_FRONT_HOST", value_name = "HOST", value_parser = http::host)]
     pub front_host: Option<String>,
     /// Where releases, logs and state live [default: /var/lib/bg/APP as root, else $XDG_STATE_HOME/bg/APP]
-    #[arg(long, env = "BG_DIR", value_name = "DIR")]
+    #[arg(long, env = "BG_DIR", value_name = "DIR", value_parser = path)]
     pub dir: Option<PathBuf>,
     /// The file nginx includes that says which slot it serves
-    #[arg(long, env = "BG_UPSTREAM_FILE", default_value = "/etc/nginx/conf.d/service-url.inc", value_name = "FILE")]
+    #[arg(long, env = "BG_UPSTREAM_FILE", default_value = "/etc/nginx/conf.d/service-url.inc", value_name = "FILE",
+        value_parser = path)]
     pub upstream_file: PathBuf,
     /// Which of the flags stood on the command line itself.
     #[arg(skip)]
@@ -74,7 +76,7 @@ impl Settings {
     /// The site that flags, environment and defaults describe, for a stage that reads no record.
     ///
     /// # Errors
-    /// When a path can't be made absolute, or no folder for state is known.
+    /// When no folder for state is known.
     pub fn site(&self) -> Result<Site> {
         Ok(Site {
             app: self.app.clone(),
@@ -82,7 +84,7 @@ impl Settings {
             front: self.front.clone(),
             front_host: self.front_host.clone(),
             dir: self.dir()?,
-            upstream_file: absolute(&self.upstream_file)?,
+            upstream_file: self.upstream_file.clone(),
         })
     }
 
@@ -99,7 +101,7 @@ impl Settings {
                 "front" => site.front = self.front.clone(),
                 "front_host" => site.front_host.clone_from(&self.front_host),
                 "dir" => site.dir = self.dir()?,
-                _ => site.upstream_file = absolute(&self.upstream_file)?,
+                _ => site.upstream_file.clone_from(&self.upstream_file),
             }
         }
         Ok(site)
@@ -118,7 +120,7 @@ impl Settings {
                 "front" => self.front.to_string(),
                 "front_host" => self.front_host.clone().unwrap_or_default(),
                 "dir" => self.dir()?.root().display().to_string(),
-                _ => absolute(&self.upstream_file)?.display().to_string(),
+                _ => self.upstream_file.display().to_string(),
             };
             flags.extend([format!("--{}", id.replace('_', "-")), value]);
         }
@@ -127,7 +129,7 @@ impl Settings {
 
     fn dir(&self) -> Result<Dir> {
         match &self.dir {
-            Some(dir) => Ok(Dir::new(absolute(dir)?)),
+            Some(dir) => Ok(Dir::new(dir.clone())),
             None => Dir::default_for(&self.app),
         }
     }
@@ -137,8 +139,8 @@ impl Settings {
 ///
 /// # Errors
 /// When it has one, or the current folder is unknown.
-pub fn absolute(path: &Path) -> Result<PathBuf> {
-    let text = path.to_str().with_context(|| format!("{} is not UTF-8", path.display()))?;
-    ensure!(!text.is_empty() && !text.contains(char::is_control), "{text:?} is not a usable path");
-    Ok(std::path::absolute(path)?)
+pub fn path(text: &str) -> Result<PathBuf> {
+    let usable = !text.is_empty() && !text.contains(char::is_control);
+    ensure!(usable, "\"{}\" is not a usable path", crate::say::quoted(text));
+    std::path::absolute(text).context("find the current folder")
 }

@@ -3,7 +3,9 @@
 //! A name that got this far is safe in a path, in nginx's configuration and on a command line, because
 //! nothing else parses.
 
-use anyhow::{Result, bail, ensure};
+use crate::exit::{Exit, OrExit};
+use crate::say::quoted;
+use anyhow::{Context, Result, bail, ensure};
 use serde_json::{Map, Value};
 use std::fmt::{self, Display};
 use std::str::FromStr;
@@ -28,7 +30,8 @@ impl FromStr for Name {
         let starts_well = text.bytes().next().is_some_and(|c| c.is_ascii_lowercase() || c.is_ascii_digit());
         ensure!(
             starts_well && text.len() <= 32 && text.bytes().all(inside),
-            "{text:?} is not a name: 1 to 32 of a-z, 0-9, _ and -, the first a letter or digit"
+            "\"{}\" is not a name: 1 to 32 of a-z, 0-9, _ and -, the first a letter or digit",
+            quoted(text)
         );
         Ok(Name(text.to_owned()))
     }
@@ -95,10 +98,11 @@ impl Slots {
     /// # Errors
     /// When neither slot is called that; the message names both.
     pub fn named(&self, name: &str) -> Result<&Slot> {
-        match self.0.iter().find(|slot| slot.name.as_str() == name) {
-            Some(slot) => Ok(slot),
-            None => bail!("{name:?} is not a slot: the slots are {} and {}", self.0[0].name, self.0[1].name),
-        }
+        let [first, second] = &self.0;
+        let found = self.0.iter().find(|slot| slot.name.as_str() == name);
+        found.with_context(|| {
+            format!("\"{}\" is not a slot: the slots are {} and {}", quoted(name), first.name, second.name)
+        })
     }
 
     /// The slot that is not called that.
@@ -121,7 +125,7 @@ impl FromStr for Slots {
     fn from_str(text: &str) -> Result<Slots> {
         let slot = |part: &str| match part.split_once('=') {
             Some((name, port)) => Ok(Slot { name: name.trim().parse()?, port: port_of_text(port.trim())? }),
-            None => bail!("{part:?} is not a slot: write NAME=PORT,NAME=PORT"),
+            None => bail!("\"{}\" is not a slot: write NAME=PORT,NAME=PORT", quoted(part)),
         };
         Slots::new(text.split(',').take(3).map(slot).collect::<Result<_>>()?)
     }
@@ -145,7 +149,7 @@ pub fn port_of(value: &Value) -> Result<u16> {
 fn port_of_text(text: &str) -> Result<u16> {
     match text.parse() {
         Ok(port) if port > 0 => Ok(port),
-        _ => bail!("{} is not a port: 1 to 65535", crate::say::quoted(text)),
+        _ => bail!("{} is not a port: 1 to 65535", quoted(text)),
     }
 }
 
@@ -158,6 +162,17 @@ pub enum Choice {
     Live,
     /// The slot of that name.
     Named(Name),
+}
+
+impl Choice {
+    /// Refuses a name that is neither slot's, before anybody is asked which one is live.
+    ///
+    /// # Errors
+    /// [`Exit::Usage`].
+    pub fn ensure_one_of(&self, slots: &Slots) -> Result<()> {
+        let Choice::Named(name) = self else { return Ok(()) };
+        slots.named(name.as_str()).map(drop).context("--slot").or_exit(Exit::Usage)
+    }
 }
 
 impl FromStr for Choice {
