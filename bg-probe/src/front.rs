@@ -77,7 +77,7 @@ fn read(reply: Result<Reply, NoReply>, slots: &Slots) -> Answer {
     let text = String::from_utf8_lossy(&reply.body);
     match (reply.status, slots.named(text.trim())) {
         (200, Ok(slot)) if reply.whole => Answer::Slot(slot.name.clone()),
-        (200, _) => Answer::NoSlot(format!("200 {:?}", crate::say::quoted(text.trim()))),
+        (200, _) => Answer::NoSlot(format!("200 \"{}\"", crate::say::quoted(text.trim()))),
         (status, _) => match reply.location {
             Some(to) => Answer::NoSlot(format!("{status} to {}", crate::say::quoted(&to))),
             None => Answer::NoSlot(status.to_string()),

@@ -19,15 +19,16 @@ fn main() -> ExitCode {
 
 fn run(args: &Args) -> Result<()> {
     let site = args.settings.site()?;
+    args.slot.ensure_one_of(&site.slots)?;
     let verdict = probe::live(&site, args.by, *args.timeout);
+    if let Ok(Verdict { warning: Some(warning), .. }) = &verdict {
+        args.voice.warn("bg-probe", warning);
+    }
     if args.format == Format::Table {
         print(&table::table(&site, verdict.as_ref().ok()))?;
         return verdict.map(drop);
     }
     let verdict = verdict?;
-    if let Some(warning) = &verdict.warning {
-        args.voice.warn("bg-probe", warning);
-    }
     let slot = choose(&site, &args.slot, verdict.live.as_ref())?.clone();
     match args.format {
         Format::Name => print(&format!("{}\n", slot.name)),

@@ -12,7 +12,7 @@ use crate::record::Record;
 use crate::settings::{Settings, Site};
 use crate::slot::{Choice, Name, Slot};
 use crate::unfinished::Unfinished;
-use crate::upstream::Upstream;
+use crate::upstream::{Form, Upstream};
 use anyhow::Result;
 use clap::ValueEnum;
 use serde::Serialize;
@@ -141,7 +141,7 @@ impl Heard {
                 Err(Exit::Unsure.because(format!(
                     "can't tell which slot is live: {}, the upstream file {why}, and {} listens. Nothing was touched. \
                      Make {} point at the slot that serves",
-                    front_said.map_or("the front was not asked".into(), |said| format!("the front answered {said}")),
+                    front_said.map_or("the front was not asked".into(), |said| unnamed(site, said)),
                     names.join(" and "),
                     site.upstream_file.display(),
                 )))
@@ -173,9 +173,13 @@ impl Heard {
             return Exit::Unsure.because("the witnesses disagree");
         };
         let path = site.upstream_file.display();
+        let why = match Upstream::read(&site.upstream_file).map(|upstream| upstream.form) {
+            Ok(Form::Link { .. }) => "nginx's workers may not enter the link's folder, or an open_file_cache delays it",
+            _ => "an edit that was never reloaded, or a reload that failed",
+        };
         Exit::Unsure.because(format!(
-            "nginx and its file disagree: {} answers {front}, but {path} points at {file}; an edit that was never reloaded, \
-             or a reload that failed (see nginx's error log). {front} is serving, nothing was touched. \
+            "nginx and its file disagree: {} answers {front}, but {path} points at {file}: {why} \
+             (see nginx's error log). {front} is serving, nothing was touched. \
              Go on serving {front} with: bg-switch --to {front}; or move to {file} with: bg-switch --to {file}",
             site.front
         ))
@@ -189,14 +193,13 @@ fn file_says(site: &Site) -> Result<Name, String> {
     }
 }
 
+fn unnamed(site: &Site, front_said: &str) -> String {
+    format!("no slot is named at {} ({front_said})", site.front)
+}
+
 fn warning(site: &Site, live: &Name, front_said: Option<&str>, down: bool) -> Option<String> {
-    let said = front_said.map(|said| {
-        format!(
-            "{} answered {said}, which names no slot; {} points at {live}",
-            site.front,
-            site.upstream_file.display()
-        )
-    });
+    let said =
+        front_said.map(|said| format!("{}; {} points at {live}", unnamed(site, said), site.upstream_file.display()));
     let down = down.then(|| format!("{live} is live but nothing listens on its port"));
     match (said, down) {
         (Some(said), Some(down)) => Some(format!("{said}; {down}")),
@@ -234,12 +237,10 @@ pub fn release_in(dir: &Dir, slot: &Name) -> String {
 /// [`Exit::NoRecord`] for stdin, [`Exit::Unsure`] for the witnesses.
 pub fn subject(settings: &Settings, slot: Option<&Choice>) -> Result<Record> {
     let Some(choice) = slot else {
-        let mut record = Record::from_stdin()?;
-        record.site = settings.over(record.site)?;
-        record.slot = record.site.slots.named(record.slot.name.as_str())?.clone();
-        return Ok(record);
+        return Record::from_stdin()?.overruled(settings);
     };
     let site = settings.site()?;
+    choice.ensure_one_of(&site.slots)?;
     let verdict = live(&site, By::Both, FRONT_WITHIN)?;
     let slot = choose(&site, choice, verdict.live.as_ref())?.clone();
     let mut record = Record::new(site, slot, verdict.live);
