@@ -3,3 +3,9 @@
 
 /// The harness itself: nginx serves and moves, the sample jar runs, and nothing is left over.
 mod harness_works;
+
+/// `bg-probe`: which slot is live, by the verdict table; its settings, its words and its table.
+mod probe;
+
+/// The record: every line between the stages to the letter, and what a stage refuses to read.
+mod record;
