@@ -178,10 +178,13 @@ fn slots_on_a_later_stage_must_have_those_of_the_record() {
     let world = world();
     let probed = stage(&world, "bg-probe", &[], "");
     for program in ["bg-launch", "bg-health"] {
-        let run = world.cmd(program).args(["--slots", "set1=8081,blue=8082"]).write_stdin(probed.as_str()).assert();
-        run.code(2)
-            .stdout("")
-            .stderr(format!("{program}: --slots: \"set2\" is not a slot: the slots are set1 and blue\n"));
+        for (slots, missing, others) in
+            [("set1=8081,blue=8082", "set2", "set1 and blue"), ("blue=8081,set2=8082", "set1", "blue and set2")]
+        {
+            let run = world.cmd(program).args(["--slots", slots]).write_stdin(probed.as_str()).assert();
+            let why = format!("{program}: --slots: \"{missing}\" is not a slot: the slots are {others}\n");
+            run.code(2).stdout("").stderr(why);
+        }
     }
 }
 
