@@ -121,7 +121,7 @@ impl Heard {
     /// The verdict table of DESIGN.md, line by line.
     fn verdict(&self, site: &Site) -> Result<Verdict> {
         let front_said = match &self.front {
-            Some(Answer::Slot(slot)) => return Ok(self.decided("front", Some(slot.clone()), None)),
+            Some(Answer::Slot(slot)) => return self.named(site, slot),
             Some(Answer::NoSlot(said)) => Some(said.as_str()),
             None => None,
         };
@@ -147,6 +147,19 @@ impl Heard {
                 )))
             }
         }
+    }
+
+    /// The verdict where the front names a slot. A front that nginx answers by itself (`/_bg/slot`) names one also
+    /// when nothing is there to serve.
+    fn named(&self, site: &Site, slot: &Name) -> Result<Verdict> {
+        let serves = |slot: &Slot| port::listens(slot.port);
+        if serves(site.slots.named(slot.as_str())?) {
+            return Ok(self.decided("front", Some(slot.clone()), None));
+        }
+        if !serves(site.slots.other(slot)) {
+            return Ok(self.decided("ports", None, None));
+        }
+        Ok(self.decided("front", Some(slot.clone()), warning(site, slot, None, true)))
     }
 
     fn decided(&self, by: &'static str, live: Option<Name>, warning: Option<String>) -> Verdict {
