@@ -5,15 +5,17 @@
 //! and all of its surroundings, but does nothing until it is told to; if bg-launch dies before, it ends.
 
 use anyhow::{Context, Result};
-use nix::sys::signal::{SigHandler, Signal, signal};
-use nix::unistd::{close, dup2_stdin, setsid};
-use std::ffi::OsString;
+use nix::libc::{SIG_DFL, SIGRTMAX, signal};
+use nix::sys::signal::SigSet;
+use nix::unistd::{close, dup2_stdin, execv, setsid};
+use std::convert::Infallible;
+use std::ffi::{CString, OsString};
 use std::fs::File;
 use std::io::{Read, Write};
 use std::os::fd::{AsFd, AsRawFd, RawFd};
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::net::UnixStream;
-use std::os::unix::process::CommandExt;
-use std::process::{Command, ExitCode};
+use std::process::ExitCode;
 
 /// The first argument that makes bg-launch a holder. What follows is the command.
 pub(crate) const HOLD: &str = "--hold-and-exec";
@@ -31,9 +33,9 @@ pub(crate) fn command() -> Option<Vec<OsString>> {
 pub(crate) fn run(command: &[OsString]) -> ExitCode {
     match wait() {
         Ok(mut socket) => {
-            // Returns only with an error. It also empties the signal mask and undoes Rust's ignoring of SIGPIPE.
-            let error = become_it(command, &socket);
-            // Nobody may be listening any more; the exit code says it too.
+            // Returns only with an error.
+            let Err(error) = become_it(command, &socket);
+            // Nobody may be listening any more; the exit status says it too.
             let _ = write!(socket, "{error:#}");
             ExitCode::from(127)
         }
@@ -50,12 +52,13 @@ fn wait() -> Result<UnixStream> {
     Ok(socket)
 }
 
-fn become_it(command: &[OsString], socket: &UnixStream) -> anyhow::Error {
-    let Some((program, args)) = command.split_first() else { return anyhow::anyhow!("no command") };
-    if let Err(error) = detach(socket.as_raw_fd()) {
-        return error;
-    }
-    anyhow::Error::new(Command::new(program).args(args).exec()).context(format!("execute {}", program.display()))
+/// Not by `execvp(3)`, as the standard library does it: that has the shell run what the kernel will not, a half
+/// copied program too.
+fn become_it(command: &[OsString], socket: &UnixStream) -> Result<Infallible> {
+    let words: Vec<CString> = command.iter().map(|word| CString::new(word.as_bytes())).collect::<Result<_, _>>()?;
+    let program = words.first().context("no command")?;
+    detach(socket.as_raw_fd())?;
+    execv(program, &words).with_context(|| format!("execute {}", program.to_string_lossy()))
 }
 
 /// Leaves the application nothing of the shell, CI step or lock that this process came from.
@@ -67,11 +70,14 @@ fn detach(socket: RawFd) -> Result<()> {
     for fd in fds.into_iter().filter(|fd| *fd > 2 && *fd != socket) {
         let _ = close(fd);
     }
-    for each in Signal::iterator().filter(|each| !matches!(each, Signal::SIGKILL | Signal::SIGSTOP)) {
-        // A shell's `&` and nohup leave signals ignored, and an application that inherits that can't be stopped.
-        #[expect(unsafe_code, reason = "nix marks signal(2) unsafe for the sake of handlers")]
+    // A shell's `&` and nohup leave signals ignored, others block them, and an application that inherits that
+    // can't be stopped. KILL, STOP and the C library's own two can't be changed, which is as well.
+    for number in 1..=SIGRTMAX() {
+        #[expect(unsafe_code, reason = "signal(2) is the C library's, and nix's covers no real-time signals")]
         // SAFETY: the default action is no handler, so no code of ours can run in a signal's context.
-        unsafe { signal(each, SigHandler::SigDfl) }.with_context(|| format!("reset {each}"))?;
+        unsafe {
+            signal(number, SIG_DFL);
+        }
     }
-    Ok(())
+    SigSet::empty().thread_set_mask().context("unblock signals")
 }
