@@ -70,9 +70,10 @@ pub fn stop(launched: &Launched, within: Duration) -> Result<Stopped> {
     if wait(within, gone)? {
         return Ok(Stopped::Ended);
     }
-    signal(launched, Signal::SIGKILL)?;
+    // Again and again: one of them may just have started another, in a group of its own.
+    let killed = || signal(launched, Signal::SIGKILL).and_then(|()| gone());
     ensure!(
-        wait(KILL_WITHIN, gone)?,
+        wait(KILL_WITHIN, killed)?,
         "pid {} is still there {} after SIGKILL",
         launched.pid,
         say::seconds(KILL_WITHIN)

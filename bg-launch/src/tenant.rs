@@ -44,9 +44,8 @@ impl<'a> Tenant<'a> {
         let strangers: Vec<i32> =
             holders.iter().copied().filter(|pid| !session.contains(pid) && !came_with(pid)).collect();
         let unseen = !sockets.is_empty() && holders.is_empty() && ours.is_none();
-        let may_take_over = adopt && strangers.iter().all(|pid| is_same_user(*pid));
-        if unseen || !(strangers.is_empty() || may_take_over) {
-            return Err(held(slot, &strangers, adopt));
+        if unseen || !strangers.is_empty() {
+            ensure_adoptable(site, slot, &strangers, adopt)?;
         }
         let strangers = strangers.into_iter().filter_map(Process::with_pid).collect();
         Ok(Tenant { slot, ours, strangers })
@@ -85,12 +84,17 @@ impl<'a> Tenant<'a> {
             stopped.push(in_words(&who, session::stop_each(&self.strangers, within)?, within));
         }
         if !wait(FREE_WITHIN, || Ok(port::listeners(self.slot.port)?.is_empty()))? {
-            return Err(held(self.slot, &port::holders(&port::listeners(self.slot.port)?)?, false));
+            let held = held(self.slot, &port::holders(&port::listeners(self.slot.port)?)?);
+            return Err(Exit::Unsure.because(format!("{held}, still or again; so far: {}", stopped.join(", "))));
         }
         if stopped.is_empty() {
             return Ok(None);
         }
-        let cut = if cut == 0 { String::new() } else { format!("; {cut} connections were cut") };
+        let cut = match cut {
+            0 => String::new(),
+            1 => "; 1 connection was cut".to_owned(),
+            many => format!("; {many} connections were cut"),
+        };
         Ok(Some(format!("{} in {}{cut}", stopped.join(", "), self.slot.name)))
     }
 }
@@ -98,7 +102,9 @@ impl<'a> Tenant<'a> {
 fn in_words(who: &str, how: Stopped, within: Duration) -> String {
     match how {
         Stopped::WasGone | Stopped::Ended => format!("stopped {who}"),
-        Stopped::Killed => format!("killed {who}, which ignored SIGTERM for {}", bg_probe::say::seconds(within)),
+        Stopped::Killed => {
+            format!("killed {who}, which SIGTERM had not ended within {}", bg_probe::say::seconds(within))
+        }
     }
 }
 
@@ -108,16 +114,34 @@ fn is_same_user(pid: i32) -> bool {
     owner.is_ok_and(|uid| uid == nix::unistd::geteuid().as_raw())
 }
 
-fn held(slot: &Slot, strangers: &[i32], adopt: bool) -> anyhow::Error {
-    let who: Vec<String> = strangers.iter().map(|pid| format!("pid {pid} ({})", command_line(*pid))).collect();
-    let who = if who.is_empty() { "a process that this user may not see".to_owned() } else { who.join(", ") };
-    let then = if adopt {
-        "It belongs to another user: run this as that user, or stop it"
-    } else {
+/// Refuses to take over strangers unless that was asked for and can do no harm.
+fn ensure_adoptable(site: &Site, slot: &Slot, strangers: &[i32], adopt: bool) -> Result<()> {
+    let then = if strangers.is_empty() {
+        "Run this as the user it belongs to, or stop it"
+    } else if !adopt {
         "Stop it, or let bg-launch take it over with --adopt"
+    } else if !strangers.iter().all(|pid| is_same_user(*pid)) {
+        "It belongs to another user: run this as that user, or stop it"
+    } else if belong_to(site, site.slots.other(&slot.name), strangers)? {
+        "It is the other slot's, too, and may be what serves: it is not for bg-launch to stop"
+    } else {
+        return Ok(());
     };
-    Exit::Unsure.because(format!(
-        "port {} of {} is held by {who}, which bg-launch did not start. Nothing was touched. {then}",
-        slot.port, slot.name
-    ))
+    let held = held(slot, strangers);
+    Err(Exit::Unsure.because(format!("{held}, which bg-launch did not start. Nothing was touched. {then}")))
+}
+
+/// Whether any of these processes was launched in `slot`, or holds its port as well: a management port, say.
+fn belong_to(site: &Site, slot: &Slot, pids: &[i32]) -> Result<bool> {
+    let session = match Launched::of(&site.dir, &slot.name)? {
+        Some(launched) => members(&launched.process(), &launched.release)?,
+        None => Vec::new(),
+    };
+    Ok(pids.iter().any(|pid| session.contains(pid)) || port::ports_of(pids)?.contains(&slot.port))
+}
+
+fn held(slot: &Slot, holders: &[i32]) -> String {
+    let who: Vec<String> = holders.iter().map(|pid| format!("pid {pid} ({})", command_line(*pid))).collect();
+    let who = if who.is_empty() { "a process that this user may not see".to_owned() } else { who.join(", ") };
+    format!("port {} of {} is held by {who}", slot.port, slot.name)
 }
