@@ -51,9 +51,9 @@ impl Template {
         }
     }
 
-    /// Whether this is the command that jars are started with unless something else is said.
-    pub(crate) fn is_default(&self) -> bool {
-        self.0.first().is_some_and(|program| program == "java") && self.0.ends_with(&START_JAR.map(str::to_owned))
+    /// Whether the artifact's own manifest must say what to start, as with `java -jar`.
+    pub(crate) fn needs_main_class(&self) -> bool {
+        self.0.windows(2).any(|pair| pair == ["-jar", "{artifact}"])
     }
 
     /// The command, its program found on PATH and made absolute, everything filled in.
@@ -86,8 +86,9 @@ fn fill(word: &str, blanks: &Blanks) -> Result<String> {
 }
 
 fn words_of(variable: &str) -> Result<Vec<String>> {
-    let text = std::env::var(variable).unwrap_or_default();
-    shell_words::split(&text).map_err(|e| Exit::Usage.because(format!("{variable}: {e}")))
+    let Some(text) = std::env::var_os(variable) else { return Ok(Vec::new()) };
+    let text = text.to_str().ok_or_else(|| Exit::Usage.because(format!("{variable} is not UTF-8")))?;
+    shell_words::split(text).map_err(|e| Exit::Usage.because(format!("{variable}: {e}")))
 }
 
 #[cfg(test)]
@@ -117,8 +118,9 @@ mod tests {
 
     #[test]
     fn a_jar_is_started_by_java_and_nothing_else_is() {
-        assert!(Template::new(&[], Some(Path::new("a.jar"))).unwrap().is_default());
-        assert!(!Template::new(&["java".into()], Some(Path::new("a.jar"))).unwrap().is_default());
+        assert!(Template::new(&[], Some(Path::new("a.jar"))).unwrap().needs_main_class());
+        assert!(!Template::new(&["java".into()], Some(Path::new("a.jar"))).unwrap().needs_main_class());
+        assert!(words("java -Xmx1g -jar {artifact}").needs_main_class());
         assert_eq!(Exit::of(&Template::new(&[], Some(Path::new("a.bin"))).unwrap_err()), Exit::Usage);
         assert_eq!(Exit::of(&Template::new(&[], None).unwrap_err()), Exit::Usage);
     }
