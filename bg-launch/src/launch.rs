@@ -8,7 +8,7 @@ use crate::start;
 use crate::template::Template;
 use crate::tenant::Tenant;
 use anyhow::{Context, Result};
-use bg_launch::Launch;
+use bg_launch::{Launch, session};
 use bg_probe::lock::Lock;
 use bg_probe::port;
 use bg_probe::probe::{ensure_idle, subject};
@@ -44,10 +44,22 @@ fn new(args: &Args, record: &Record) -> Result<Launch> {
     ensure_idle(site, slot)?;
     Tenant::of(site, slot, args.adopt)?;
     let release = Release::make(&site.dir, artifact, &template)?;
-    let command = start::command(&release, slot)?;
-    vacate(args, record)?;
+    let ready = make_ready(args, record, &release);
+    if ready.is_err() {
+        // It is the failure that counts; what can't be removed is pruned by a later run.
+        let _ = release.discard(&site.dir);
+    }
+    let command = ready?;
     release.put_into(&site.dir, &slot.name)?;
     begin(args, record, &release, &command)
+}
+
+/// The last checks, and room in the slot; the command to start then.
+fn make_ready(args: &Args, record: &Record, release: &Release) -> Result<Vec<String>> {
+    let command = start::command(release, &record.slot)?;
+    start::ensure_folders(&record.site, &record.slot, args.workdir.as_deref())?;
+    vacate(args, record)?;
+    Ok(command)
 }
 
 /// Starts the release that the slot holds already, unless something is there. `None` where what is there was not
@@ -55,27 +67,30 @@ fn new(args: &Args, record: &Record) -> Result<Launch> {
 fn current(args: &Args, record: &Record) -> Result<Option<Launch>> {
     let (site, slot) = (&record.site, &record.slot);
     let held = Release::in_slot(&site.dir, &slot.name)?;
-    if let Some(running) = Launched::of(&site.dir, &slot.name)?.filter(|launched| launched.process().is_alive()) {
+    let last = Launched::of(&site.dir, &slot.name)?;
+    if let Some(running) = last.as_ref().filter(|launched| launched.process().is_alive()) {
         let words = format!("release {} runs already in {} as pid {}", running.release, slot.name, running.pid);
         args.voice.done("launch", &words, None);
-        return Ok(Some(facts(&running, held.as_ref(), true)));
+        return Ok(Some(facts(running, held.as_ref(), true)));
     }
     if port::listens(slot.port) {
-        args.voice.done(
-            "launch",
-            &format!("{} runs already, not started by bg-launch; left as it is", slot.name),
-            None,
-        );
+        let words = format!("{} runs already, but not as bg-launch started it; left as it is", slot.name);
+        args.voice.done("launch", &words, None);
         return Ok(None);
     }
     let release = held.with_context(|| format!("{} holds no release: there is nothing to start again", slot.name))?;
     let command = start::command(&release, slot)?;
     // Nothing listens, so nothing here can be serving, live or not: to start it again is how a live one comes back.
+    if let Some(remains) = last {
+        session::stop(&remains, *args.stop_timeout)?;
+    }
     begin(args, record, &release, &command).map(Some)
 }
 
 /// Stops what is in the slot and starts nothing.
 fn stop(args: &Args, record: &Record) -> Result<()> {
+    // Before draining: nobody is to wait for visitors who will not go.
+    ensure_idle(&record.site, &record.slot)?;
     if !vacate(args, record)? {
         args.voice.done("launch", &format!("nothing runs in {}", record.slot.name), None);
     }
@@ -99,11 +114,12 @@ fn vacate(args: &Args, record: &Record) -> Result<bool> {
 fn begin(args: &Args, record: &Record, release: &Release, command: &[String]) -> Result<Launch> {
     let (site, slot) = (&record.site, &record.slot);
     let began = Instant::now();
-    args.voice.detail("bg-launch", &format!("running {}", shell_words::join(command)));
     let launched = start::start(site, slot, release, command, args.workdir.as_deref())?;
+    // The program alone: what else is in the command may be a secret.
+    args.voice.detail("bg-launch", &format!("running {}, its output is in {}", command[0], launched.log));
     args.voice.done("launch", &format!("release {} as pid {}", release.name, launched.pid), Some(began.elapsed()));
     // Room is made last: a deploy does not fail for the sake of old files.
-    let pruned = release::prune(site, args.keep).and_then(|()| start::prune_logs(site, &slot.name, args.keep));
+    let pruned = release::prune(&site.dir, args.keep).and_then(|()| start::prune_logs(site, &slot.name, args.keep));
     if let Err(why) = pruned {
         args.voice.warn("bg-launch", &format!("old releases and logs stay: {why:#}"));
     }

@@ -5,13 +5,12 @@ use crate::template::Template;
 use anyhow::{Context, Result, bail, ensure};
 use bg_probe::dir::{Dir, make};
 use bg_probe::replace::{self, sync_folder_of};
-use bg_probe::settings::Site;
 use bg_probe::slot::Name;
 use sha2::{Digest, Sha256};
 use std::fmt::Write as _;
 use std::fs::{File, Permissions};
 use std::io::{Read, Write};
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
@@ -48,9 +47,18 @@ impl Release {
     /// The release that a slot holds; `None` where it holds none.
     ///
     /// # Errors
-    /// When what it holds can't be understood.
+    /// When what it holds can't be understood, or was put there by another user than this one or root: to start
+    /// it would be to do as that user says.
     pub(crate) fn in_slot(dir: &Dir, slot: &Name) -> Result<Option<Release>> {
-        dir.release(slot).map(|name| Release::named(dir, &name)).transpose()
+        let Some(name) = dir.release(slot) else { return Ok(None) };
+        let release = Release::named(dir, &name)?;
+        let command = dir.releases().join(&name).join(COMMAND);
+        let owner = std::fs::metadata(&command).with_context(|| format!("look at {}", command.display()))?.uid();
+        ensure!(
+            owner == 0 || owner == nix::unistd::geteuid().as_raw(),
+            "release {name} belongs to another user (uid {owner}): start it as that user"
+        );
+        Ok(Some(release))
     }
 
     /// The release of that name.
@@ -76,19 +84,29 @@ impl Release {
         make(&dir.slot(slot))?;
         replace::link(&dir.current(slot), &Path::new("../../releases").join(&self.name))
     }
+
+    /// Removes it again, where it was never put into a slot.
+    ///
+    /// # Errors
+    /// When it can't be removed.
+    pub(crate) fn discard(&self, dir: &Dir) -> Result<()> {
+        gone(&dir.releases(), &self.name)
+    }
 }
 
-/// Removes all but the newest `keep` releases, and never one that a slot holds.
+/// Removes all but the newest `keep` releases, and never one that a slot holds: any slot there ever was, for one
+/// that has another name by now may still be running.
 ///
 /// # Errors
-/// When the folder can't be read or one of them can't be removed.
-pub(crate) fn prune(site: &Site, keep: usize) -> Result<()> {
-    let held: Vec<String> = site.slots.both().iter().filter_map(|slot| site.dir.release(&slot.name)).collect();
-    let releases = site.dir.releases();
-    let entries = std::fs::read_dir(&releases).with_context(|| format!("read {}", releases.display()))?;
-    let mut names: Vec<String> = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok()).collect();
+/// When a folder can't be read or one of them can't be removed.
+pub(crate) fn prune(dir: &Dir, keep: usize) -> Result<()> {
+    let slots = names_in(&dir.root().join("slots"))?;
+    let held: Vec<String> = slots.iter().filter_map(|slot| dir.release(&slot.parse().ok()?)).collect();
+    let releases = dir.releases();
+    let mut names = names_in(&releases)?;
     // What a run that was killed has left.
-    names.iter().filter(|name| name.starts_with('.')).try_for_each(|name| remove(&releases.join(name)))?;
+    let mut left = names.iter().filter(|name| name.strip_prefix('.').is_some_and(is_name));
+    left.try_for_each(|name| remove(&releases.join(name)))?;
     names.retain(|name| is_name(name));
     // By name is by time.
     names.sort_unstable_by(|a, b| b.cmp(a));
@@ -102,6 +120,11 @@ fn gone(releases: &Path, name: &str) -> Result<()> {
     std::fs::rename(releases.join(name), &hidden)
         .with_context(|| format!("rename {name} in {}", releases.display()))?;
     remove(&hidden)
+}
+
+fn names_in(folder: &Path) -> Result<Vec<String>> {
+    let entries = std::fs::read_dir(folder).with_context(|| format!("read {}", folder.display()))?;
+    Ok(entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok()).collect())
 }
 
 fn remove(folder: &Path) -> Result<()> {
@@ -121,7 +144,7 @@ fn fill(folder: &Path, artifact: Option<&Path>, template: &Template) -> Result<S
     if folder.symlink_metadata().is_ok() {
         remove(folder)?;
     }
-    std::fs::create_dir(folder).with_context(|| format!("make {}", folder.display()))?;
+    make(folder)?;
     let command = serde_json::to_vec(template)?;
     let mut digest = Sha256::new();
     match artifact {
@@ -140,12 +163,13 @@ fn fill(folder: &Path, artifact: Option<&Path>, template: &Template) -> Result<S
 }
 
 fn copy(from: &Path, folder: &Path, template: &Template, digest: &mut Sha256) -> Result<()> {
-    let mut source = File::open(from).context("open")?;
-    let meta = source.metadata().context("look at")?;
+    // Looked at before it is opened: to open a named pipe is to wait for its writer.
+    let meta = std::fs::metadata(from).context("look at")?;
     let name = match from.file_name() {
         Some(name) if meta.is_file() && !name.as_encoded_bytes().starts_with(b".") => name,
         _ => bail!("not a file that can be deployed"),
     };
+    let mut source = File::open(from).context("open")?;
     let to = folder.join(name);
     let mut target = File::create_new(&to).with_context(|| format!("make {}", to.display()))?;
     let mut chunk = vec![0; 256 * 1024];
@@ -164,23 +188,40 @@ fn copy(from: &Path, folder: &Path, template: &Template, digest: &mut Sha256) ->
     artifact::check(&to, template)
 }
 
-/// Gives a filled folder its name. The same thing within the same second is the same release.
+/// Gives a filled folder its name, which no other release has: the same artifact may be deployed twice within a
+/// second, and to be started in two ways.
 fn settle(dir: &Dir, incoming: &Path, digits: &str) -> Result<String> {
     let time = humantime::format_rfc3339_seconds(SystemTime::now()).to_string().replace(['-', ':'], "");
-    let name = format!("{time}-{digits}");
+    let name = unused(&format!("{time}-{digits}"), &names_in(&dir.releases())?);
     let release = dir.releases().join(&name);
-    if release.exists() {
-        remove(incoming)?;
-    } else {
-        std::fs::rename(incoming, &release).with_context(|| format!("rename to {}", release.display()))?;
-        sync_folder_of(&release)?;
-    }
+    std::fs::rename(incoming, &release).with_context(|| format!("rename to {}", release.display()))?;
+    sync_folder_of(&release)?;
     Ok(name)
+}
+
+/// `name`, or with a number where it was given before; always a higher one, for by name is by time.
+fn unused(name: &str, taken: &[String]) -> String {
+    let number = |taken: &String| match taken.strip_prefix(name)? {
+        "" => Some(1),
+        more => more.strip_prefix('-')?.parse::<u32>().ok(),
+    };
+    match taken.iter().filter_map(number).max() {
+        None => name.to_owned(),
+        Some(last) => format!("{name}-{}", last.saturating_add(1)),
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_name_is_given_once() {
+        let taken = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
+        assert_eq!(unused("1Z-aa", &taken(&["1Z-ab", "0Z-aa-9"])), "1Z-aa");
+        assert_eq!(unused("1Z-aa", &taken(&["1Z-aa"])), "1Z-aa-2");
+        assert_eq!(unused("1Z-aa", &taken(&["1Z-aa-2"])), "1Z-aa-3", "the first is pruned already");
+    }
 
     #[test]
     fn a_name_can_not_lead_elsewhere() {

@@ -3,12 +3,13 @@
 use crate::hold::{GO, HOLD};
 use crate::release::Release;
 use crate::template::Blanks;
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use bg_probe::dir::make;
 use bg_probe::process::{Launched, Process};
 use bg_probe::replace;
 use bg_probe::settings::Site;
 use bg_probe::slot::{Name, Slot};
+use nix::unistd::{AccessFlags, access};
 use std::fs::{File, OpenOptions};
 use std::io::{ErrorKind, Read, Write};
 use std::os::fd::OwnedFd;
@@ -27,6 +28,22 @@ const MARKS: [&str; 3] = ["RUNNER_TRACKING_ID", "JENKINS_NODE_COOKIE", "BUILD_ID
 pub(crate) fn command(release: &Release, slot: &Slot) -> Result<Vec<String>> {
     let (name, artifact) = (release.name.as_str(), release.artifact.as_deref());
     release.template.fill(&Blanks { slot: slot.name.as_str(), port: slot.port, release: name, artifact })
+}
+
+/// Refuses where it could not be started for the sake of a folder: before anything is stopped, too.
+///
+/// # Errors
+/// When the folder it is to run in, or the one its log goes to, is missing or may not be used.
+pub(crate) fn ensure_folders(site: &Site, slot: &Slot, workdir: Option<&Path>) -> Result<()> {
+    let (folder, logs) = (site.dir.slot(&slot.name), site.dir.logs(&slot.name));
+    make(&logs)?;
+    let write = AccessFlags::W_OK | AccessFlags::X_OK;
+    let uses = [(logs.as_path(), write), (&folder, write), (workdir.unwrap_or(&folder), AccessFlags::X_OK)];
+    for (folder, mode) in uses {
+        ensure!(folder.is_dir(), "{} is not a folder", folder.display());
+        access(folder, mode).with_context(|| format!("use the folder {}", folder.display()))?;
+    }
+    Ok(())
 }
 
 /// Starts `command` as `release` in `slot`. When this returns, the application runs and is written down; if this
