@@ -9,3 +9,6 @@ mod probe;
 
 /// The record: every line between the stages to the letter, and what a stage refuses to read.
 mod record;
+
+/// `bg-launch`: a release is put into a slot and started: what is refused, what is stopped, and what then runs.
+mod launch;
