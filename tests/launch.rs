@@ -1,0 +1,75 @@
+//! A release is put into a slot and started there: what is refused, what is stopped, and what then runs.
+//!
+//! nginx's file points at set1 in all of these, and the launches are into set2, unless a test says otherwise.
+
+/// What is deployed: files that can't run are refused while the old process still does.
+mod artifact;
+/// What the application is given, and what is kept from it.
+mod child;
+/// `--current`: what the slot holds is started again.
+mod current;
+/// `kill -9` at every step leaves no process that nobody knows.
+mod killed;
+/// Releases and logs: what is kept, and what is cleared away.
+mod releases;
+/// The old process: drained, stopped, and known by more than its number.
+mod stop;
+/// Who is in the slot: the live one and strangers are left alone.
+mod tenant;
+
+use std::fs;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use assert_cmd::assert::Assert;
+use bg_tests::{World, until};
+use serde_json::Value;
+
+const SOON: Duration = Duration::from_secs(20);
+
+/// `bg-launch --slot set2` and these words, in which `fake-app` is a COMMAND.
+fn launch(world: &World, words: &[&str]) -> Assert {
+    world.cmd("bg-launch").args(["--slot", "set2"]).args(words).assert()
+}
+
+/// The same with fake-app as COMMAND; what the record says of the launch, once it listens.
+#[track_caller]
+fn launch_fake(world: &World, flags: &[&str]) -> Value {
+    let facts = facts(&launch(world, &[&["--", "fake-app"], flags].concat()).success());
+    until(SOON, "fake-app listens in set2", || world.listens("set2"));
+    facts
+}
+
+/// What the record on stdout says of the launch.
+#[track_caller]
+fn facts(launched: &Assert) -> Value {
+    let record: Value = serde_json::from_slice(&launched.get_output().stdout).expect("a record on stdout");
+    record["launch"].clone()
+}
+
+#[track_caller]
+fn pid(facts: &Value) -> u32 {
+    facts["pid"].as_u64().and_then(|pid| pid.try_into().ok()).expect("a pid")
+}
+
+#[track_caller]
+fn text<'a>(facts: &'a Value, key: &str) -> &'a str {
+    facts[key].as_str().unwrap_or_else(|| panic!("no {key} in {facts}"))
+}
+
+fn stderr(launched: &Assert) -> String {
+    String::from_utf8_lossy(&launched.get_output().stderr).into_owned()
+}
+
+/// The names in a folder below `BG_DIR`, in order; none where there is no such folder.
+fn names_in(world: &World, folder: &str) -> Vec<String> {
+    let entries = fs::read_dir(world.dir().join(folder)).into_iter().flatten().flatten();
+    let mut names: Vec<String> = entries.filter_map(|entry| entry.file_name().into_string().ok()).collect();
+    names.sort_unstable();
+    names
+}
+
+/// Where the slot's `current` leads.
+fn current(world: &World, slot: &str) -> Option<PathBuf> {
+    fs::read_link(world.dir().join("slots").join(slot).join("current")).ok()
+}

@@ -1,0 +1,163 @@
+//! What is deployed: files that can't run are refused while the old process still does.
+
+use super::{SOON, current, facts, launch, launch_fake, names_in, pid, stderr, text};
+use assert_cmd::assert::Assert;
+use bg_tests::{World, jar, process, programs, sample_jar, until};
+use nix::sys::stat::Mode;
+use std::fs;
+use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
+use std::path::Path;
+
+/// Runs `attempt` beside a slot that is taken, and holds that it was refused with this code and these words
+/// before anything was touched.
+#[track_caller]
+fn refused(code: i32, words: &str, attempt: impl FnOnce(&World) -> Assert) {
+    let world = World::new();
+    let old = pid(&launch_fake(&world, &[]));
+    let before = (names_in(&world, "releases"), current(&world, "set2"));
+    let refused = attempt(&world).code(code).stdout("");
+    assert!(stderr(&refused).contains(words), "{}", stderr(&refused));
+    assert!(process::alive(old) && world.listens("set2"), "the old process was stopped");
+    assert_eq!((names_in(&world, "releases"), current(&world, "set2")), before);
+}
+
+/// The same with one artifact, the file of that name in the world's folder.
+#[track_caller]
+fn artifact_refused(code: i32, words: &str, name: &str, make: impl FnOnce(&Path)) {
+    refused(code, words, |world| {
+        let artifact = world.folder().join(name);
+        make(&artifact);
+        launch(world, &[artifact.to_str().expect("UTF-8")])
+    });
+}
+
+#[test]
+fn a_truncated_jar_is_refused() {
+    refused(1, "not a whole jar", |world| launch(world, &[jar::truncated().to_str().expect("UTF-8")]));
+}
+
+#[test]
+fn a_jar_without_a_main_class_is_refused() {
+    let jar = jar::without_main_class();
+    let jar = jar.to_str().expect("UTF-8");
+    refused(1, "no Main-Class", |world| launch(world, &[jar]));
+    refused(1, "no Main-Class", |world| launch(world, &[jar, "--", "java", "-Xmx64m", "-jar", "{artifact}"]));
+}
+
+#[test]
+fn a_file_that_is_not_there_is_refused() {
+    artifact_refused(1, "No such file", "app.jar", |_| ());
+    artifact_refused(1, "No such file", "app.jar", |path| symlink("/nowhere", path).expect("a folder of ours"));
+}
+
+#[test]
+fn what_is_no_file_is_refused() {
+    let sentence = "not a file that can be deployed";
+    artifact_refused(1, sentence, "app.jar", |path| fs::create_dir(path).expect("a folder of ours"));
+    // Nobody will ever write into it: who opens it waits for ever.
+    let pipe = |path: &Path| nix::unistd::mkfifo(path, Mode::S_IRWXU).expect("a folder of ours");
+    artifact_refused(1, sentence, "app.jar", pipe);
+}
+
+#[test]
+fn what_is_no_jar_needs_a_command() {
+    artifact_refused(2, "say how to start it", "app.bin", |path| fs::write(path, "x").expect("a folder of ours"));
+    refused(2, "nothing to launch", |world| launch(world, &[]));
+    refused(2, "{artifact} stands in the command", |world| launch(world, &["--", "fake-app", "{artifact}"]));
+}
+
+#[test]
+fn an_empty_jar_is_refused() {
+    artifact_refused(1, "not a whole jar", "app.jar", |path| fs::write(path, "").expect("a folder of ours"));
+}
+
+#[test]
+fn a_missing_java_is_refused() {
+    refused(1, "java is not on this machine's PATH", |world| {
+        let mut command = world.cmd("bg-launch");
+        command.args(["--slot", "set2"]).arg(sample_jar("1.1")).env("PATH", programs::folder()).assert()
+    });
+}
+
+#[test]
+fn a_missing_program_is_refused() {
+    refused(1, "no-such-program is not on this machine's PATH", |world| launch(world, &["--", "no-such-program"]));
+}
+
+#[test]
+fn a_missing_folder_to_run_in_is_refused() {
+    refused(1, "/nowhere is not a folder", |world| launch(world, &["--workdir", "/nowhere", "--", "fake-app"]));
+}
+
+#[test]
+fn java_opts_with_an_open_quote_are_refused() {
+    refused(2, "JAVA_OPTS", |world| {
+        let mut command = world.cmd("bg-launch");
+        command.args(["--slot", "set2"]).arg(sample_jar("1.1")).env("JAVA_OPTS", "-Dx='a").assert()
+    });
+}
+
+#[test]
+fn by_products_are_passed_over_and_two_jars_are_one_too_many() {
+    let world = World::new();
+    let build = world.folder().join("libs");
+    fs::create_dir(&build).expect("a folder of ours");
+    for name in ["app-1.1.jar", "app-1.1-plain.jar", "app-1.1-sources.jar", "app-1.1-javadoc.jar"] {
+        fs::copy(sample_jar("1.1"), build.join(name)).expect("a folder of ours");
+    }
+    let line = format!("bg-launch --slot set2 {}/*.jar", build.display());
+    let launched = world.shell(&line).assert().success();
+    assert!(text(&facts(&launched), "artifact").ends_with("/app-1.1.jar"));
+
+    fs::copy(sample_jar("1.0"), build.join("app-1.0.jar")).expect("a folder of ours");
+    let refused = world.shell(&line).assert().code(2).stdout("");
+    assert!(stderr(&refused).contains("5 artifacts given, 2 left"), "{}", stderr(&refused));
+}
+
+#[test]
+fn a_jar_is_started_by_java_with_its_profile_and_java_opts() {
+    let world = World::new().env("JAVA_OPTS", r#"-Dsample.boot=0 "-Dwords=a b" -Dslot={slot}"#);
+    let facts = facts(&launch(&world, &[sample_jar("1.1").to_str().expect("UTF-8")]).success());
+    until(SOON, "it listens", || world.listens("set2"));
+    assert_eq!(world.get_slot("set2", "/profile").expect("it listens").body, "set2");
+    assert_eq!(world.get_slot("set2", "/version").expect("it listens").body, "1.1");
+
+    let line = fs::read_to_string(format!("/proc/{}/cmdline", pid(&facts))).expect("it runs");
+    let words: Vec<&str> = line.trim_end_matches('\0').split('\0').collect();
+    let artifact = text(&facts, "artifact");
+    let expected = ["-Dsample.boot=0", "-Dwords=a b", "-Dslot=set2", "-Dspring.profiles.active=set2", "-jar", artifact];
+    assert_eq!(words[1..], expected);
+}
+
+#[test]
+fn the_blanks_of_a_command_are_filled_in() {
+    let world = World::new();
+    let artifact = world.folder().join("site content.txt");
+    fs::write(&artifact, "content").expect("a folder of ours");
+    let text_of = "{slot} {port} {release} {artifact} {other}";
+    let words = [artifact.to_str().expect("UTF-8"), "--", "fake-app", "--version-text", text_of];
+    let facts = facts(&launch(&world, &words).success());
+    until(SOON, "it listens", || world.listens("set2"));
+    let (release, copy) = (text(&facts, "release"), text(&facts, "artifact"));
+    let filled = format!("set2 {} {release} {copy} {{other}}", world.port("set2"));
+    assert_eq!(world.get_slot("set2", "/version").expect("it listens").body, filled);
+    assert_eq!(Path::new(copy), world.dir().join("releases").join(release).join("site content.txt"));
+    assert_eq!(fs::read_to_string(copy).expect("the copy"), "content");
+}
+
+#[test]
+fn a_program_may_be_the_artifact() {
+    let world = World::new();
+    let program = programs::ours("fake-app");
+    let launched = world
+        .shell(&format!("umask 077; bg-launch --slot set2 {} -- {{artifact}}", program.display()))
+        .assert()
+        .success();
+    until(SOON, "it listens", || world.listens("set2"));
+    let facts = facts(&launched);
+    let copy = Path::new(text(&facts, "artifact"));
+    assert_eq!(fs::read_link(format!("/proc/{}/exe", pid(&facts))).expect("it runs"), copy);
+    assert_eq!(copy.metadata().expect("the copy").permissions().mode() & 0o777, 0o755);
+    let folder = copy.parent().expect("a release").metadata().expect("the release");
+    assert_eq!(folder.mode() & 0o777, 0o755, "whoever the application becomes must be able to read it");
+}

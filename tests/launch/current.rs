@@ -1,0 +1,96 @@
+//! `--current`: what the slot holds is started again.
+
+use super::{SOON, facts, launch, launch_fake, names_in, pid, stderr, text};
+use bg_tests::{World, process, sample_jar, until};
+use nix::sys::signal::Signal;
+use predicates::str::contains;
+use std::fs;
+
+#[test]
+fn what_runs_is_left_running() {
+    let world = World::new();
+    let running = launch_fake(&world, &[]);
+    let again = facts(&launch(&world, &["--current"]).success());
+    assert_eq!((pid(&again), text(&again, "release")), (pid(&running), text(&running, "release")));
+    assert_eq!(again["was_running"], true);
+    assert_eq!(names_in(&world, "slots/set2/logs").len(), 2, "one log and app.log");
+}
+
+#[test]
+fn what_was_killed_is_started_as_it_was() {
+    let world = World::new().env("JAVA_OPTS", "-Dfirst=1");
+    let first = facts(&launch(&world, &[sample_jar("1.1").to_str().expect("UTF-8")]).success());
+    let words = |app: u32| fs::read(format!("/proc/{app}/cmdline")).expect("it runs");
+    let before = words(pid(&first));
+    process::signal(pid(&first), Signal::SIGKILL);
+    until(SOON, "it is gone", || !process::alive(pid(&first)));
+
+    // What the environment says by now is for the next release.
+    let world = world.env("JAVA_OPTS", "-Dsecond=2");
+    let second = facts(&launch(&world, &["--current"]).success());
+    assert_ne!(pid(&second), pid(&first));
+    assert_eq!(text(&second, "release"), text(&first, "release"));
+    assert_eq!(words(pid(&second)), before);
+    until(SOON, "it listens", || world.listens("set2"));
+    assert_eq!(names_in(&world, "releases").len(), 1);
+    assert_ne!(text(&second, "log"), text(&first, "log"), "a crash's log is kept");
+}
+
+#[test]
+fn a_live_slot_that_is_down_comes_back() {
+    let world = World::new();
+    world.start_fake("set1", &[]);
+    let app = pid(&launch_fake(&world, &[]));
+    world.point_at("set2");
+    process::signal(app, Signal::SIGKILL);
+    until(SOON, "it is gone", || !world.listens("set2"));
+    launch(&world, &["--current"]).success();
+    until(SOON, "it serves", || world.live().as_deref() == Some("set2"));
+}
+
+#[test]
+fn an_empty_slot_has_nothing_to_start() {
+    let world = World::new();
+    launch(&world, &["--current"]).code(1).stdout("").stderr(contains("set2 holds no release"));
+}
+
+#[test]
+fn what_somebody_else_started_is_left_as_it_is() {
+    let world = World::new();
+    let stranger = world.start_fake("set2", &[]);
+    let launched = launch(&world, &["--current"]).success();
+    assert!(stderr(&launched).contains("set2 runs already"), "{}", stderr(&launched));
+    assert!(facts(&launched).is_null());
+    assert!(process::alive(stranger));
+}
+
+#[test]
+fn what_is_left_of_a_crash_is_cleared_away_first() {
+    let world = World::new();
+    let words = ["--", "sh", "-c", "sleep 600 & exec fake-app"];
+    let app = pid(&facts(&launch(&world, &words).success()));
+    until(SOON, "it listens", || world.listens("set2"));
+    let children = fs::read_to_string(format!("/proc/{app}/task/{app}/children")).expect("proc(5)");
+    let left: u32 = children.trim().parse().expect("one child");
+    process::signal(app, Signal::SIGKILL);
+    until(SOON, "it is gone", || !process::alive(app) && !world.listens("set2"));
+    assert!(process::alive(left));
+    let again = pid(&facts(&launch(&world, &["--current"]).success()));
+    assert!(!process::alive(left));
+    assert!(process::alive(again));
+}
+
+#[test]
+fn a_release_of_another_user_is_not_executed() {
+    let world = World::new();
+    let release = text(&launch_fake(&world, &[]), "release").to_owned();
+    launch(&world, &["--stop"]).success();
+    let template = world.dir().join("releases").join(release).join(".command.json");
+    if let Err(errno) = nix::unistd::chown(&template, Some(12345.into()), None) {
+        // Only root can give a file away; who is not root runs nothing with another's rights.
+        assert_eq!(errno, nix::errno::Errno::EPERM);
+        return;
+    }
+    launch(&world, &["--current"]).code(1).stdout("").stderr(contains("belongs to another user (uid 12345)"));
+    assert!(!world.listens("set2"));
+}

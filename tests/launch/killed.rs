@@ -1,0 +1,69 @@
+//! `kill -9` at every step leaves no process that nobody knows.
+
+use super::{SOON, names_in};
+use bg_tests::{World, process, programs, until};
+use serde_json::Value;
+use std::fs;
+use std::process::Stdio;
+
+/// The calls by which a launch changes something, as strace(1) takes them (kernels differ in their exact names).
+const CALLS: [&str; 7] = ["/^rename", "/^symlink", "/^unlink", "/^(clone|vfork)", "/^kill$", "/^sendto$", "/^write$"];
+
+#[test]
+fn a_launch_killed_anywhere_leaves_nobody_unknown_and_can_be_repeated() {
+    let world = World::new();
+    let mut killed = 0;
+    for call in CALLS {
+        let mut nth = 1;
+        while !survives(&world, call, nth) {
+            until(SOON, &format!("only what is written down runs (killed before {call} {nth})"), || {
+                let known = known(&world);
+                applications(&world).iter().all(|app| Some(*app) == known)
+            });
+            killed += 1;
+            nth += 1;
+            assert!(nth < 50, "{call} has no end");
+        }
+        until(SOON, "what was launched listens", || world.listens("set2"));
+        assert_eq!(applications(&world), [known(&world).expect("it is written down")]);
+        let left = names_in(&world, "releases").into_iter().find(|name| name.starts_with('.'));
+        assert_eq!(left, None);
+    }
+    assert!(killed > 10, "killed {killed} times only");
+}
+
+/// Whether a launch ends well that is killed just before its nth call of this kind, if there is an nth.
+fn survives(world: &World, call: &str, nth: usize) -> bool {
+    let status = world
+        .command(&programs::of_the_system("strace"))
+        .args(["-o", "/dev/null", "-e", &format!("trace={call}")])
+        .args(["-e", &format!("inject={call}:signal=KILL:when={nth}")])
+        .arg(programs::ours("bg-launch"))
+        .args(["-q", "--slot", "set2", "--", "fake-app"])
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .status()
+        .expect("strace, which was found before");
+    status.success()
+}
+
+/// What is written down and runs.
+fn known(world: &World) -> Option<u32> {
+    let text = fs::read_to_string(world.dir().join("slots/set2/process.json")).ok()?;
+    let json: Value = serde_json::from_str(&text).expect("whole, whenever it is read");
+    let app = u32::try_from(json["pid"].as_u64()?).ok()?;
+    (process::start_ticks(app) == json["start_ticks"].as_u64()).then_some(app)
+}
+
+/// Every process of this world that was given a release.
+fn applications(world: &World) -> Vec<u32> {
+    let mark = format!("WORLD_OF_THE_TEST={}", world.folder().display());
+    let pids =
+        fs::read_dir("/proc").expect("proc(5)").flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+    pids.filter(|pid| {
+        let environ = fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
+        let has = |start: &str| environ.split(|byte| *byte == 0).any(|variable| variable.starts_with(start.as_bytes()));
+        has(&mark) && has("BG_RELEASE=") && process::alive(*pid)
+    })
+    .collect()
+}

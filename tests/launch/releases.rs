@@ -1,0 +1,71 @@
+//! Releases and logs: what is kept, and what is cleared away.
+
+use super::{current, facts, launch, launch_fake, names_in, text};
+use bg_tests::World;
+use std::fs;
+
+#[test]
+fn pruning_never_takes_a_release_in_use() {
+    let world = World::new();
+    let keep = ["--keep", "1", "--", "fake-app"];
+    let first = facts(&world.cmd("bg-launch").args(["--slot", "set1"]).args(keep).assert().success());
+    let mut newest = String::new();
+    for _ in 0..3 {
+        newest = text(&facts(&launch(&world, &keep).success()), "release").to_owned();
+    }
+    let mut expected = [text(&first, "release").to_owned(), newest];
+    expected.sort_unstable();
+    assert_eq!(names_in(&world, "releases"), expected);
+    assert_eq!(names_in(&world, "slots/set2/logs").len(), 2, "the newest log and app.log");
+}
+
+#[test]
+fn nor_one_of_a_slot_that_has_another_name_by_now() {
+    let world = World::new();
+    let serving = text(&launch_fake(&world, &[]), "release").to_owned();
+    let slots = format!("blue={},green={}", world.free_port(), world.free_port());
+    let blue = ["--slots", &slots, "--slot", "blue", "--keep", "0", "--", "fake-app"];
+    world.cmd("bg-launch").args(blue).assert().success();
+    assert!(names_in(&world, "releases").contains(&serving));
+}
+
+#[test]
+fn what_a_killed_run_left_is_cleared_away_and_nothing_else_is() {
+    let world = World::new();
+    let releases = world.dir().join("releases");
+    for left in [".incoming", ".20200101T000000Z-00000000"] {
+        fs::create_dir_all(releases.join(left).join("inside")).expect("a folder of ours");
+    }
+    fs::write(releases.join(".gitignore"), "*").expect("a folder of ours");
+    fs::write(releases.join("README.txt"), "ours").expect("a folder of ours");
+    let release = text(&launch_fake(&world, &[]), "release").to_owned();
+    assert_eq!(names_in(&world, "releases"), [".gitignore", &release, "README.txt"]);
+}
+
+#[test]
+fn two_commands_within_a_second_are_two_releases() {
+    let world = World::new();
+    let artifact = world.folder().join("app.bin");
+    fs::write(&artifact, "the same").expect("a folder of ours");
+    let artifact = artifact.to_str().expect("UTF-8");
+    // A slow machine may need several attempts to have two within one second; all must differ anyhow.
+    for version in ["1", "2", "3", "4"] {
+        let launched = facts(&launch(&world, &[artifact, "--", "fake-app", "--version-text", version]).success());
+        let command = world.dir().join("releases").join(text(&launched, "release")).join(".command.json");
+        assert_eq!(
+            fs::read_to_string(command).expect("a file of ours"),
+            format!(r#"["fake-app","--version-text","{version}"]"#)
+        );
+    }
+    assert_eq!(names_in(&world, "releases").len(), 4);
+}
+
+#[test]
+fn a_slot_holds_its_newest_release() {
+    let world = World::new();
+    for _ in 0..2 {
+        let release = text(&launch_fake(&world, &[]), "release").to_owned();
+        assert!(current(&world, "set2").is_some_and(|link| link.ends_with(&release)));
+    }
+    assert_eq!(names_in(&world, "releases").len(), 2);
+}
