@@ -20,5 +20,6 @@ pub mod replace;
 pub mod say;
 pub mod settings;
 pub mod slot;
+mod sockets;
 pub mod unfinished;
 pub mod upstream;

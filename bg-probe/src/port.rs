@@ -1,6 +1,7 @@
-//! A slot's port, as the kernel sees it: who listens, who is connected (`proc_pid_net(5)`, tcp and tcp6).
+//! A slot's port, as the kernel sees it: who listens, who is connected.
 
-use anyhow::{Context, Result};
+use crate::sockets::{State, sockets};
+use anyhow::Result;
 use std::collections::BTreeSet;
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::time::Duration;
@@ -20,27 +21,27 @@ pub fn listens(port: u16) -> bool {
 /// The sockets that listen on a port, by inode.
 ///
 /// # Errors
-/// When `/proc/net/tcp` can't be read.
+/// When the kernel does not list its sockets.
 pub fn listeners(port: u16) -> Result<BTreeSet<u64>> {
-    let rows = rows()?;
-    Ok(rows.iter().filter(|row| row.state == LISTEN && row.port == port).map(|row| row.inode).collect())
+    Ok(sockets(State::Listen, Some(port))?.iter().map(|socket| socket.inode).collect())
 }
 
 /// How many connections to a port are established.
 ///
 /// # Errors
-/// When `/proc/net/tcp` can't be read.
+/// When the kernel does not list its sockets.
 pub fn established(port: u16) -> Result<usize> {
-    Ok(rows()?.iter().filter(|row| row.state == ESTABLISHED && row.port == port).count())
+    Ok(sockets(State::Established, Some(port))?.len())
 }
 
 /// The ports on which any of these processes listens.
 ///
 /// # Errors
-/// When `/proc/net/tcp` can't be read.
+/// When the kernel does not list its sockets.
 pub fn ports_of(pids: &[i32]) -> Result<BTreeSet<u16>> {
     let held: BTreeSet<u64> = pids.iter().flat_map(|pid| sockets_of(*pid)).collect();
-    Ok(rows()?.iter().filter(|row| row.state == LISTEN && held.contains(&row.inode)).map(|row| row.port).collect())
+    let listening = sockets(State::Listen, None)?;
+    Ok(listening.iter().filter(|socket| held.contains(&socket.inode)).map(|socket| socket.port).collect())
 }
 
 /// The processes that hold any of these sockets, as far as this user may see.
@@ -63,47 +64,10 @@ pub fn sockets_of(pid: i32) -> Vec<u64> {
     fds.filter_map(inode).collect()
 }
 
-const ESTABLISHED: u8 = 0x01;
-const LISTEN: u8 = 0x0a;
-
-/// One socket of `/proc/net/tcp`.
-#[derive(Debug, PartialEq, Eq)]
-struct Row {
-    port: u16,
-    state: u8,
-    inode: u64,
-}
-
-fn rows() -> Result<Vec<Row>> {
-    let mut text = std::fs::read_to_string("/proc/net/tcp").context("read /proc/net/tcp")?;
-    // A kernel without IPv6 has no such file.
-    text += &std::fs::read_to_string("/proc/net/tcp6").unwrap_or_default();
-    Ok(text.lines().filter_map(row).collect())
-}
-
-fn row(line: &str) -> Option<Row> {
-    let fields: Vec<&str> = line.split_ascii_whitespace().collect();
-    let (_, port) = fields.get(1)?.rsplit_once(':')?;
-    Some(Row {
-        port: u16::from_str_radix(port, 16).ok()?,
-        state: u8::from_str_radix(fields.get(3)?, 16).ok()?,
-        inode: fields.get(9)?.parse().ok()?,
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use std::net::TcpListener;
-
-    #[test]
-    fn a_line_of_proc_net_tcp() {
-        let line =
-            "   0: 0100007F:1F91 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 4711 1 0 100 0";
-        assert_eq!(row(line), Some(Row { port: 8081, state: LISTEN, inode: 4711 }));
-        assert_eq!(row("  sl  local_address rem_address   st tx_queue"), None);
-        assert_eq!(row(""), None);
-    }
 
     #[test]
     fn a_listener_and_its_connections_are_seen() {

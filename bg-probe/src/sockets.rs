@@ -1,0 +1,172 @@
+//! The machine's TCP sockets, as the kernel lists them.
+//!
+//! Behind an nginx that does not keep its connections there are tens of thousands in TIME_WAIT, and
+//! `/proc/net/tcp` prints every one of them at each read. The kernel's own query (`sock_diag(7)`) looks only at
+//! the state and port that are asked for. A kernel or a container that has no such query still has the file.
+
+use anyhow::{Context, Result, ensure};
+use nix::errno::Errno;
+use nix::sys::socket::{AddressFamily, SockFlag, SockProtocol, SockType, socket};
+use std::fs::File;
+use std::io::{Read, Write};
+
+/// The states that matter here, by the kernel's numbers (`tcp_states.h`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum State {
+    Established = 1,
+    Listen = 10,
+}
+
+/// One socket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Socket {
+    /// Its own port.
+    pub(crate) port: u16,
+    /// What `/proc/PID/fd` calls it.
+    pub(crate) inode: u64,
+}
+
+/// The sockets in that state, IPv4 and IPv6, on that port or on any.
+///
+/// # Errors
+/// When the kernel gives neither answer.
+pub(crate) fn sockets(state: State, port: Option<u16>) -> Result<Vec<Socket>> {
+    asked(state, port).or_else(|_| listed(state, port))
+}
+
+const AF_INET: u8 = 2;
+const AF_INET6: u8 = 10;
+const TCP: u8 = 6;
+const SOCK_DIAG_BY_FAMILY: u16 = 20;
+const REQUEST_AND_DUMP: u16 = 0x301;
+const ERROR: u16 = 2;
+const DONE: u16 = 3;
+
+/// Of `struct nlmsghdr`.
+const HEADER: usize = 16;
+
+/// Of `struct inet_diag_req_v2`, and of the `struct inet_diag_msg` that answers it.
+const QUESTION: usize = 56;
+const ANSWER: usize = 72;
+
+fn asked(state: State, port: Option<u16>) -> Result<Vec<Socket>> {
+    let netlink = socket(AddressFamily::Netlink, SockType::Raw, SockFlag::SOCK_CLOEXEC, SockProtocol::NetlinkSockDiag)?;
+    let mut netlink = File::from(netlink);
+    let mut found = Vec::new();
+    for family in [AF_INET, AF_INET6] {
+        netlink.write_all(&question(family, state, port))?;
+        let mut answer = vec![0; 64 * 1024];
+        loop {
+            let count = netlink.read(&mut answer)?;
+            ensure!(count >= HEADER, "half an answer from sock_diag");
+            if take(&answer[..count], &mut found)? {
+                break;
+            }
+        }
+    }
+    Ok(found)
+}
+
+fn question(family: u8, state: State, port: Option<u16>) -> Vec<u8> {
+    let length = u32::try_from(HEADER + QUESTION).unwrap_or_default();
+    let mut bytes = Vec::with_capacity(HEADER + QUESTION);
+    bytes.extend(length.to_ne_bytes());
+    bytes.extend(SOCK_DIAG_BY_FAMILY.to_ne_bytes());
+    bytes.extend(REQUEST_AND_DUMP.to_ne_bytes());
+    bytes.extend([0; 8]);
+    bytes.extend([family, TCP, 0, 0]);
+    bytes.extend((1_u32 << state as u8).to_ne_bytes());
+    // The rest is struct inet_diag_sockid, of which the first is the source port; 0 is any.
+    bytes.extend(port.unwrap_or(0).to_be_bytes());
+    bytes.resize(HEADER + QUESTION, 0);
+    bytes
+}
+
+/// Takes the sockets out of one datagram; whether it was the last.
+fn take(mut bytes: &[u8], found: &mut Vec<Socket>) -> Result<bool> {
+    while let Some((length, kind)) = header(bytes) {
+        ensure!(length >= HEADER && length <= bytes.len(), "half an answer from sock_diag");
+        let body = &bytes[HEADER..length];
+        match kind {
+            DONE => return Ok(true),
+            ERROR => return Err(Errno::from_raw(-number(body, 0).map_or(0, u32::cast_signed))).context("sock_diag"),
+            SOCK_DIAG_BY_FAMILY if body.len() >= ANSWER => found.extend(socket_in(body)),
+            _ => {}
+        }
+        bytes = &bytes[length.next_multiple_of(4).min(bytes.len())..];
+    }
+    Ok(false)
+}
+
+fn header(bytes: &[u8]) -> Option<(usize, u16)> {
+    let length = usize::try_from(number(bytes, 0)?).ok()?;
+    Some((length, u16::from_ne_bytes(bytes.get(4..6)?.try_into().ok()?)))
+}
+
+fn socket_in(answer: &[u8]) -> Option<Socket> {
+    let port = u16::from_be_bytes(answer.get(4..6)?.try_into().ok()?);
+    Some(Socket { port, inode: number(answer, 68)?.into() })
+}
+
+fn number(bytes: &[u8], at: usize) -> Option<u32> {
+    Some(u32::from_ne_bytes(bytes.get(at..at + 4)?.try_into().ok()?))
+}
+
+/// The same from `/proc/net/tcp` (`proc_pid_net(5)`).
+fn listed(state: State, port: Option<u16>) -> Result<Vec<Socket>> {
+    let mut text = std::fs::read_to_string("/proc/net/tcp").context("read /proc/net/tcp")?;
+    // A kernel without IPv6 has no such file.
+    text += &std::fs::read_to_string("/proc/net/tcp6").unwrap_or_default();
+    let wanted = |socket: &Socket| port.is_none_or(|port| port == socket.port);
+    Ok(text.lines().filter_map(|line| row(line, state)).filter(wanted).collect())
+}
+
+fn row(line: &str, state: State) -> Option<Socket> {
+    let fields: Vec<&str> = line.split_ascii_whitespace().collect();
+    let (_, port) = fields.get(1)?.rsplit_once(':')?;
+    let is = u8::from_str_radix(fields.get(3)?, 16).ok()?;
+    let socket = Socket { port: u16::from_str_radix(port, 16).ok()?, inode: fields.get(9)?.parse().ok()? };
+    (is == state as u8).then_some(socket)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::net::{TcpListener, TcpStream};
+
+    #[test]
+    fn both_ways_of_asking_agree() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let client = TcpStream::connect(("127.0.0.1", port)).unwrap();
+        for state in [State::Listen, State::Established] {
+            let asked = asked(state, Some(port)).unwrap();
+            assert_eq!(asked.len(), 1, "{state:?}: the client's own end must not count");
+            assert_eq!(asked, listed(state, Some(port)).unwrap());
+        }
+        assert!(asked(State::Listen, None).unwrap().iter().any(|socket| socket.port == port));
+        drop((client, listener));
+        assert_eq!(asked(State::Listen, Some(port)).unwrap(), []);
+    }
+
+    #[test]
+    fn a_line_of_proc_net_tcp() {
+        let line =
+            "   0: 0100007F:1F91 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 4711 1 0 100 0";
+        assert_eq!(row(line, State::Listen), Some(Socket { port: 8081, inode: 4711 }));
+        assert_eq!(row(line, State::Established), None);
+        assert_eq!(row("  sl  local_address rem_address   st tx_queue", State::Listen), None);
+        assert_eq!(row("", State::Listen), None);
+    }
+
+    #[test]
+    fn an_answer_that_lies_about_its_length_is_an_error() {
+        let mut found = Vec::new();
+        let message = |length: u32| [length.to_ne_bytes().as_slice(), &[20, 0], &[0; 10]].concat();
+        assert!(take(&message(0), &mut found).is_err());
+        assert!(take(&message(17), &mut found).is_err());
+        assert!(!take(&message(16), &mut found).unwrap());
+        assert!(!take(&[1, 2, 3], &mut found).unwrap());
+        assert_eq!(found, []);
+    }
+}
