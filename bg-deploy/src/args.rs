@@ -4,6 +4,7 @@ use bg_probe::lock::Wait;
 use bg_probe::say::Voice;
 use bg_probe::settings::Settings;
 use clap::Parser;
+use clap::builder::FalseyValueParser;
 use humantime::Duration;
 use std::path::PathBuf;
 
@@ -26,7 +27,7 @@ pub(crate) struct Args {
     #[arg(long, env = "BG_DEPLOY_WATCH", value_name = "DURATION")]
     pub(crate) watch: Option<Duration>,
     /// Leave a release running that did not become healthy
-    #[arg(long, env = "BG_DEPLOY_KEEP_FAILED")]
+    #[arg(long, env = "BG_DEPLOY_KEEP_FAILED", value_parser = FalseyValueParser::new())]
     pub(crate) keep_failed: bool,
     /// Read settings from lines like BG_APP=web first
     #[arg(long, env = "BG_DEPLOY_ENV_FILE", value_name = "FILE")]
@@ -111,10 +112,20 @@ impl Stages {
         let valued = valued.into_iter().filter_map(|(name, value)| Some((name, value.clone()?)));
         let repeated = self.health_warmup.iter().map(|path| ("health-warmup", path.clone()));
         let mine = |name: &str| Some(format!("--{}", name.strip_prefix(stage)?.strip_prefix('-')?));
-        let mut flags: Vec<String> =
-            valued.chain(repeated).filter_map(|(name, value)| Some([mine(name)?, value])).flatten().collect();
+        // In one word: a value may begin with a dash.
+        let flag = |(name, value): (&str, String)| Some(format!("{}={value}", mine(name)?));
+        let mut flags: Vec<String> = valued.chain(repeated).filter_map(flag).collect();
         flags.extend(mine("launch-adopt").filter(|_| self.launch_adopt));
         flags
+    }
+
+    /// All of them, as they were typed.
+    pub(crate) fn typed(&self) -> Vec<String> {
+        let typed = |stage| {
+            let flags = self.of(stage).into_iter();
+            flags.filter_map(move |flag| Some(format!("--{stage}-{}", flag.strip_prefix("--")?)))
+        };
+        ["probe", "launch", "health", "switch"].into_iter().flat_map(typed).collect()
     }
 }
 

@@ -2,27 +2,18 @@
 
 use crate::args::Args;
 use crate::audit::{self, Audit};
+use crate::ending::{self, End, Leftover};
 use crate::env_file;
-use crate::interrupt::Interrupt;
-use crate::pipeline::{self, Runner, Stage};
+use crate::interrupt;
+use crate::pipeline::{self, Stage};
+use crate::runner::Runner;
 use crate::watch;
 use anyhow::Result;
 use bg_probe::exit::Exit;
 use bg_probe::lock::Lock;
-use bg_probe::probe::release_in;
 use bg_probe::process::Launched;
-use bg_probe::record::{Record, print};
+use bg_probe::record::print;
 use bg_probe::settings::Site;
-
-/// How a run of the stages ended.
-struct End {
-    /// The last record that a stage printed.
-    record: String,
-    /// The stage that failed, or that a signal ended.
-    failed: Option<&'static str>,
-    /// The exit code so far.
-    code: u8,
-}
 
 /// Runs the program; its exit code, which may be a stage's own.
 pub(crate) fn run(args: &Args) -> Result<u8> {
@@ -32,21 +23,24 @@ pub(crate) fn run(args: &Args) -> Result<u8> {
     ensure_something_to_do(args)?;
     let stages = pipeline::stages(args)?;
     if args.dry_run {
-        print(&format!("{}\n", pipeline::shell(&stages)))?;
+        print(&format!("{}\n", pipeline::shell(&stages, args.env_file.as_deref())?))?;
         return Ok(0);
     }
     let site = args.settings.site()?;
-    let interrupt = Interrupt::listen()?;
+    // Signals are heeded only after this: who ends the wait for the lock has nothing to tidy up.
     let lock = Lock::take(&site.dir, args.wait, "bg-deploy")?;
-    let runner = Runner { interrupt, lock: lock.hand_down()? };
+    let runner = Runner::new(&lock)?;
     let audit = Audit::begin();
-    let end = finish(args, &site, &stages, &runner)?;
-    let line = audit.line(&site, &end.record, end.failed, end.code);
+    let end = deploy(args, &site, &stages, &runner);
+    let line = audit.line(&site, &end);
     if let Err(why) = audit::append(&site, &line) {
         args.voice.warn("bg-deploy", &format!("this deploy is not in the audit: {why:#}"));
     }
-    if end.code == 0 {
-        print(&line)?;
+    if end.code == 0
+        && let Err(why) = print(&line)
+    {
+        // nginx has moved: whoever reads the exit code must not take it for a failure.
+        args.voice.warn("bg-deploy", &format!("the deploy is done, but its record could not be printed: {why:#}"));
     }
     Ok(end.code)
 }
@@ -61,44 +55,42 @@ fn ensure_something_to_do(args: &Args) -> Result<()> {
 }
 
 /// Runs the stages, and what follows from how they ended.
-fn finish(args: &Args, site: &Site, stages: &[Stage], runner: &Runner) -> Result<End> {
+fn deploy(args: &Args, site: &Site, stages: &[Stage], runner: &Runner) -> End {
     let before = launched(site);
-    let mut end = through(stages, runner)?;
-    if end.failed.is_none() {
-        say_live(args, &end.record)?;
-        if let Some(within) = args.watch {
-            end.code = watch::watch(args, runner, &end.record, *within)?;
-        }
-        return Ok(end);
+    let mut end = through(stages, runner);
+    if end.failed.is_some() {
+        let leftover = (launched(site) != before).then(|| tidy_up(args, runner, &end));
+        ending::say_failed(args, &end, leftover);
+        return end;
     }
-    // A healthy release that nginx would not move to may stay: once nginx is mended, one bg-switch is enough.
-    let proven = end.failed == Some("switch") && runner.interrupt.heard().is_none();
-    if !proven && !args.keep_failed && launched(site) != before {
-        let stop = Stage::new("launch", args.stages.of("launch"), args).with("--stop");
-        // If it can't be stopped, bg-launch has said why; the deploy has failed already.
-        runner.run(&stop, &end.record)?;
+    ending::say_live(args, &end.record);
+    if let Some(within) = args.watch {
+        end.code = watch::watch(args, runner, &end.record, *within).unwrap_or_else(|why| {
+            bg_probe::say::error("bg-deploy", &format!("the watch could not be kept: {why:#}"));
+            Exit::of(&why) as u8
+        });
+        end.failed = (end.code != 0).then_some("watch");
     }
-    Ok(end)
+    end
 }
 
 /// Runs the stages, each on the record of the one before, until one fails or a signal asks for an end.
-fn through(stages: &[Stage], runner: &Runner) -> Result<End> {
+fn through(stages: &[Stage], runner: &Runner) -> End {
     let mut record = String::new();
     for stage in stages {
-        let ended = runner.run(stage, &record)?;
+        let ended = runner.run(stage, &record);
         if !ended.output.is_empty() {
             record = ended.output;
         }
         // A signal that comes when nginx has moved comes too late: the deploy is done.
         let switched = stage.name == "switch" && ended.code == 0;
-        let interrupted =
-            runner.interrupt.heard().filter(|_| !switched).and_then(|signal| u8::try_from(128 + signal).ok());
-        let code = interrupted.unwrap_or(ended.code);
+        let signal = runner.interrupt.heard().filter(|_| !switched);
+        let code = signal.map_or(ended.code, interrupt::code_of);
         if code != 0 {
-            return Ok(End { record, failed: Some(stage.name), code });
+            return End { record, failed: Some(stage.name), code, signal };
         }
     }
-    Ok(End { record, failed: None, code: 0 })
+    End { record, failed: None, code: 0, signal: None }
 }
 
 /// What was launched last in each slot: what differs after a run was launched by it.
@@ -106,21 +98,15 @@ fn launched(site: &Site) -> [Option<Launched>; 2] {
     site.slots.both().each_ref().map(|slot| Launched::of(&site.dir, &slot.name).ok().flatten())
 }
 
-fn say_live(args: &Args, record: &str) -> Result<()> {
-    let record = Record::parse(record.as_bytes())?;
-    let (dir, slot) = (&record.site.dir, &record.slot.name);
-    let named = |slot| match dir.artifact(slot) {
-        Some(_) => format!("{} in {slot}", release_in(dir, slot)),
-        None => slot.to_string(),
-    };
-    let back = match record.live.as_ref().filter(|live| *live != slot) {
-        Some(live) => {
-            let flags = args.settings.typed_flags()?;
-            let words = ["bg-deploy".to_owned()].into_iter().chain(flags).chain(["--rollback".to_owned()]);
-            format!("back to {} with: {}", named(live), shell_words::join(words))
-        }
-        None => "there is nothing to go back to yet".to_owned(),
-    };
-    args.voice.done("live", &format!("{}; {back}", named(slot)), None);
-    Ok(())
+/// Stops what this run has launched and not found healthy.
+fn tidy_up(args: &Args, runner: &Runner, end: &End) -> Leftover {
+    if end.failed == Some("switch") && end.signal.is_none() {
+        return Leftover::Healthy;
+    }
+    if args.keep_failed {
+        return Leftover::Kept;
+    }
+    let stop = Stage::quiet("launch", args, vec!["--stop".to_owned()]);
+    // If it can't be stopped, bg-launch says why.
+    if runner.run_undisturbed(&stop, &end.record).code == 0 { Leftover::Stopped } else { Leftover::Running }
 }

@@ -4,12 +4,13 @@
 //! runs, which knows how to end, and starts no other.
 
 use anyhow::{Context, Result};
-use nix::sys::signal::{Signal, kill};
+use nix::sys::signal::{SigSet, SigmaskHow, Signal, kill};
 use nix::unistd::Pid;
-use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 use std::sync::atomic::{AtomicI32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+
+const ASK_FOR_AN_END: [Signal; 3] = [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP];
 
 /// Listens for signals from when it is made.
 #[derive(Clone, Default)]
@@ -19,34 +20,85 @@ pub(crate) struct Interrupt {
 }
 
 impl Interrupt {
-    /// Begins to listen.
+    /// Begins to listen. What the caller has this process ignore, it goes on ignoring: nohup(1) means it.
     ///
     /// # Errors
     /// When the handlers can't be installed.
     pub(crate) fn listen() -> Result<Interrupt> {
+        let ignored = ignored();
+        let heeded = ASK_FOR_AN_END.iter().map(|signal| *signal as i32).filter(|signal| !ignores(ignored, *signal));
         let interrupt = Interrupt::default();
-        let mut signals = Signals::new([SIGINT, SIGTERM, SIGHUP]).context("listen for signals")?;
+        let mut signals = Signals::new(heeded).context("listen for signals")?;
         let heard = interrupt.clone();
-        std::thread::spawn(move || signals.forever().for_each(|signal| heard.pass_on(signal)));
+        std::thread::spawn(move || signals.forever().for_each(|signal| heard.hear(signal)));
         Ok(interrupt)
     }
 
     /// The signal that was heard, if one was.
-    pub(crate) fn heard(&self) -> Option<i32> {
-        Some(self.signal.load(Ordering::SeqCst)).filter(|signal| *signal != 0)
+    pub(crate) fn heard(&self) -> Option<Signal> {
+        Signal::try_from(self.signal.load(Ordering::SeqCst)).ok()
     }
 
-    /// Says which process runs now; `None` before it is reaped, after which its pid may be anybody's.
-    pub(crate) fn runs(&self, stage: Option<Pid>) {
-        *self.stage.lock().unwrap_or_else(PoisonError::into_inner) = stage;
+    /// Says which process runs now. A signal that came while it was started is handed on at once.
+    pub(crate) fn runs(&self, stage: Pid) {
+        *self.stage.lock().unwrap_or_else(PoisonError::into_inner) = Some(stage);
+        self.hand_on();
     }
 
-    fn pass_on(&self, signal: i32) {
+    /// Says that it has ended. It must not be reaped before, after which its pid may be anybody's.
+    pub(crate) fn runs_no_more(&self) {
+        *self.stage.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+
+    fn hear(&self, signal: i32) {
         self.signal.store(signal, Ordering::SeqCst);
+        self.hand_on();
+    }
+
+    fn hand_on(&self) {
         let stage = self.stage.lock().unwrap_or_else(PoisonError::into_inner);
-        if let (Some(pid), Ok(signal)) = (*stage, Signal::try_from(signal)) {
+        if let (Some(pid), Some(signal)) = (*stage, self.heard()) {
             // It may have ended by itself just now.
             let _ = kill(pid, signal);
         }
+    }
+}
+
+/// The exit code of what a signal has ended.
+pub(crate) fn code_of(signal: Signal) -> u8 {
+    128 + u8::try_from(signal as i32).unwrap_or_default()
+}
+
+/// Does something with the signals blocked in this thread; a process that is started then keeps them blocked.
+///
+/// # Errors
+/// When the mask can't be changed.
+pub(crate) fn held_back<T>(act: impl FnOnce() -> T) -> Result<T> {
+    let signals: SigSet = ASK_FOR_AN_END.into_iter().collect();
+    let before = signals.thread_swap_mask(SigmaskHow::SIG_BLOCK).context("block signals")?;
+    let done = act();
+    before.thread_set_mask().context("unblock signals")?;
+    Ok(done)
+}
+
+/// The set of signals this process ignores (`proc_pid_status(5)`).
+fn ignored() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let set = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    set.and_then(|set| u64::from_str_radix(set.trim(), 16).ok()).unwrap_or_default()
+}
+
+fn ignores(set: u64, signal: i32) -> bool {
+    set >> (signal - 1) & 1 == 1
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bit_0_of_the_set_is_signal_1() {
+        assert!(ignores(0x1, Signal::SIGHUP as i32) && ignores(0x2, Signal::SIGINT as i32));
+        assert!(!ignores(0x1003, Signal::SIGTERM as i32));
     }
 }

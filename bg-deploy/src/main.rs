@@ -5,9 +5,11 @@
 mod args;
 mod audit;
 mod deploy;
+mod ending;
 mod env_file;
 mod interrupt;
 mod pipeline;
+mod runner;
 mod watch;
 
 use bg_probe::exit::report;

@@ -1,137 +1,99 @@
-//! The stages as processes: what each is called with, how it is run, and what it left.
+//! The stages of a deploy: which programs they are, and what each is called with.
 
 use crate::args::Args;
-use crate::interrupt::Interrupt;
 use anyhow::{Context, Result};
-use bg_probe::lock::INHERITED;
-use nix::sys::wait::{Id, WaitPidFlag, waitid};
-use nix::unistd::Pid;
-use std::io::{Read, Write};
-use std::os::fd::RawFd;
-use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
+use bg_probe::exit::Exit;
+use std::path::{Path, PathBuf};
 
 /// One stage: a program and its arguments.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Stage {
     /// `probe`, `launch`, `health` or `switch`.
     pub(crate) name: &'static str,
-    args: Vec<String>,
-}
-
-/// What a stage left when it ended.
-pub(crate) struct Ended {
-    /// What it printed.
-    pub(crate) output: String,
-    /// Its exit code, or 128+N where signal N ended it.
-    pub(crate) code: u8,
-}
-
-/// The surroundings in which stages run.
-pub(crate) struct Runner {
-    pub(crate) interrupt: Interrupt,
-    pub(crate) lock: Option<RawFd>,
+    /// The program beside this one, else on PATH, else its bare name.
+    pub(crate) program: PathBuf,
+    pub(crate) args: Vec<String>,
 }
 
 /// The four stages of a deploy or a rollback.
 ///
 /// # Errors
-/// When a path among the settings can't be used.
+/// When one of the programs is missing, or a path among the settings can't be used.
 pub(crate) fn stages(args: &Args) -> Result<[Stage; 4]> {
-    let launch = if args.rollback {
-        vec!["--current".to_owned()]
-    } else {
-        let files = args.artifact.iter().map(|file| file.display().to_string());
-        let dashes = (!args.command.is_empty()).then(|| "--".to_owned());
-        files.chain(dashes).chain(args.command.iter().cloned()).collect()
-    };
-    let nginx = args.nginx.iter().flat_map(|nginx| ["--nginx".to_owned(), nginx.clone()]).collect();
-    let stage = |name, own: Vec<String>| Stage::new(name, [args.stages.of(name), own].concat(), args);
-    Ok([
-        stage("probe", args.settings.typed_flags()?),
-        stage("launch", launch),
-        stage("health", Vec::new()),
-        stage("switch", nginx),
-    ])
+    let stages = [
+        Stage::new("probe", args, args.settings.typed_flags()?),
+        Stage::new("launch", args, launch(args)),
+        Stage::new("health", args, Vec::new()),
+        switch(args),
+    ];
+    // Before anything is touched: a chain that lacks its end must not begin.
+    match stages.iter().find(|stage| !stage.program.is_absolute()) {
+        Some(missing) => Err(Exit::Refused
+            .because(format!("{} is neither beside bg-deploy nor on PATH; nothing was touched", missing.called()))),
+        None => Ok(stages),
+    }
 }
 
-/// The stages as one line of shell.
-pub(crate) fn shell(stages: &[Stage]) -> String {
-    let line = |stage: &Stage| {
-        let words: Vec<String> = std::iter::once(stage.program()).chain(stage.args.iter().cloned()).collect();
-        shell_words::join(words)
-    };
-    stages.iter().map(line).collect::<Vec<_>>().join(" | ")
+fn launch(args: &Args) -> Vec<String> {
+    if args.rollback {
+        return vec!["--current".to_owned()];
+    }
+    let files = args.artifact.iter().map(|file| file.display().to_string());
+    let dashes = (!args.command.is_empty()).then(|| "--".to_owned());
+    files.chain(dashes).chain(args.command.iter().cloned()).collect()
+}
+
+/// `bg-switch`, the one stage that calls nginx.
+pub(crate) fn switch(args: &Args) -> Stage {
+    let nginx = args.nginx.iter().flat_map(|nginx| ["--nginx".to_owned(), nginx.clone()]).collect();
+    Stage::new("switch", args, nginx)
+}
+
+/// The stages as shell, for `--dry-run`.
+///
+/// # Errors
+/// When the current folder is unknown.
+pub(crate) fn shell(stages: &[Stage], env_file: Option<&Path>) -> Result<String> {
+    let line = |stage: &Stage| shell_words::join(std::iter::once(&stage.typed()).chain(&stage.args));
+    let pipeline = stages.iter().map(line).collect::<Vec<_>>().join(" | ");
+    let Some(file) = env_file else { return Ok(pipeline) };
+    let file = std::path::absolute(file).context("the current folder")?.display().to_string();
+    Ok(format!("set -a; . {}; set +a\n{pipeline}", shell_words::quote(&file)))
 }
 
 impl Stage {
-    /// A stage with these arguments, as loud as the driver is.
-    pub(crate) fn new(name: &'static str, own: Vec<String>, args: &Args) -> Stage {
+    /// A stage with the flags that were given for it and these, as loud as the driver is.
+    pub(crate) fn new(name: &'static str, args: &Args, own: Vec<String>) -> Stage {
         let loud = [(args.voice.quiet, "--quiet"), (args.voice.verbose, "--verbose")];
-        let mut words: Vec<String> = loud.into_iter().filter(|(on, _)| *on).map(|(_, flag)| flag.to_owned()).collect();
-        words.extend(own);
-        Stage { name, args: words }
+        let loud = loud.into_iter().filter(|(on, _)| *on).map(|(_, flag)| flag.to_owned());
+        Stage::of(name, loud.chain(args.stages.of(name)).chain(own))
     }
 
-    /// The same stage with one more argument before the others.
-    pub(crate) fn with(mut self, arg: &str) -> Stage {
-        self.args.insert(0, arg.to_owned());
-        self
+    /// A stage with the flags that were given for it and these, that says nothing but errors.
+    pub(crate) fn quiet(name: &'static str, args: &Args, own: Vec<String>) -> Stage {
+        Stage::of(name, std::iter::once("--quiet".to_owned()).chain(args.stages.of(name)).chain(own))
     }
 
-    fn program(&self) -> String {
+    /// A stage with just these words.
+    pub(crate) fn of(name: &'static str, words: impl Iterator<Item = String>) -> Stage {
+        Stage { name, program: program(name), args: words.collect() }
+    }
+
+    /// Its name as a program.
+    pub(crate) fn called(&self) -> String {
         format!("bg-{}", self.name)
     }
 
-    /// The program beside this one, else on PATH.
-    fn path(&self) -> Result<PathBuf> {
-        let program = self.program();
-        let beside =
-            std::env::current_exe().ok().map(|this| this.with_file_name(&program)).filter(|path| path.is_file());
-        let found = beside.map_or_else(|| which::which(&program), Ok);
-        found.with_context(|| format!("{program} is neither beside bg-deploy nor on PATH"))
+    /// What to type for it: its name, where that is enough.
+    fn typed(&self) -> String {
+        let name = self.called();
+        let same = which::which(&name).is_ok_and(|found| found.canonicalize().ok() == self.program.canonicalize().ok());
+        if same { name } else { self.program.display().to_string() }
     }
 }
 
-impl Runner {
-    /// Runs a stage on a record and waits for its end.
-    ///
-    /// # Errors
-    /// When it can't be started.
-    pub(crate) fn run(&self, stage: &Stage, record: &str) -> Result<Ended> {
-        let path = stage.path()?;
-        let mut command = Command::new(&path);
-        command.args(&stage.args).stdin(Stdio::piped()).stdout(Stdio::piped());
-        match self.lock {
-            Some(fd) => command.env(INHERITED, fd.to_string()),
-            None => command.env_remove(INHERITED),
-        };
-        let mut child = command.spawn().with_context(|| format!("start {}", path.display()))?;
-        let pid = Pid::from_raw(i32::try_from(child.id()).context("its pid")?);
-        self.interrupt.runs(Some(pid));
-        let output = converse(&mut child, record);
-        // Ended but not yet reaped: until the signal thread has let go of it, its pid must stay its own.
-        waitid(Id::Pid(pid), WaitPidFlag::WEXITED | WaitPidFlag::WNOWAIT).context("wait")?;
-        self.interrupt.runs(None);
-        let status = child.wait().context("wait")?;
-        Ok(Ended { output: output?, code: code_of(status) })
-    }
-}
-
-/// Hands the record over and takes what is printed. A stage may end without reading: then its code says why.
-fn converse(child: &mut Child, record: &str) -> Result<String> {
-    if let Some(mut stdin) = child.stdin.take() {
-        let _ = stdin.write_all(record.as_bytes());
-    }
-    let mut output = Vec::new();
-    if let Some(mut stdout) = child.stdout.take() {
-        stdout.read_to_end(&mut output).context("read what the stage printed")?;
-    }
-    Ok(String::from_utf8_lossy(&output).into_owned())
-}
-
-fn code_of(status: std::process::ExitStatus) -> u8 {
-    use std::os::unix::process::ExitStatusExt;
-    let code = status.code().or_else(|| Some(128 + status.signal()?));
-    code.and_then(|code| u8::try_from(code).ok()).unwrap_or(1)
+fn program(stage: &str) -> PathBuf {
+    let name = format!("bg-{stage}");
+    let beside = std::env::current_exe().ok().map(|this| this.with_file_name(&name)).filter(|path| path.is_file());
+    beside.or_else(|| which::which(&name).ok()).unwrap_or_else(|| name.into())
 }

@@ -1,12 +1,15 @@
 //! The watch: whether a release stays well once it has the traffic, and the way back if not.
 
 use crate::args::Args;
-use crate::pipeline::{Runner, Stage};
+use crate::interrupt;
+use crate::pipeline::{self, Stage};
+use crate::runner::Runner;
 use anyhow::Result;
 use bg_probe::exit::Exit;
 use bg_probe::front::Setting;
 use bg_probe::record::Record;
 use bg_probe::say;
+use bg_probe::slot::Name;
 use std::time::{Duration, Instant};
 
 /// How often to look.
@@ -16,80 +19,97 @@ const LOOK_EVERY: Duration = Duration::from_millis(200);
 const BAD_IN_A_ROW: u32 = 2;
 
 /// Watches the slot that the record was switched to. The exit code: 0 where it stayed well, 9 where nginx is back on
-/// the slot it came from, 4 where that is no better.
+/// the slot it came from; else that of the stage that kept it from going back.
 ///
 /// # Errors
-/// When a stage can't be started at all.
+/// When the record or a path among the settings can't be used.
 pub(crate) fn watch(args: &Args, runner: &Runner, line: &str, within: Duration) -> Result<u8> {
     let record = Record::parse(line.as_bytes())?;
+    let slot = &record.slot.name;
+    args.voice.done("watch", &format!("looking after {slot} for {}", say::seconds(within)), None);
+    let look = Look::new(args, &record)?;
     let began = Instant::now();
     let (mut bad, mut looks) = (0, 0);
     while began.elapsed() < within || bad > 0 {
-        if let Some(signal) = runner.interrupt.heard() {
-            say::error("bg-deploy", &format!("the watch was ended by a signal; {} is serving", record.slot.name));
-            return Ok(128 + u8::try_from(signal).unwrap_or(0));
-        }
         let due = Instant::now() + LOOK_EVERY;
-        bad = if is_well(args, runner, &record, line)? { 0 } else { bad + 1 };
+        let well = look.is_good(runner, &record, line);
+        // A look that a signal has ended says nothing.
+        if let Some(signal) = runner.interrupt.heard() {
+            say::error("bg-deploy", &format!("{signal} ended the watch; {slot} is serving"));
+            return Ok(interrupt::code_of(signal));
+        }
+        bad = if well { 0 } else { bad + 1 };
         looks += 1;
         if bad == BAD_IN_A_ROW {
             return back(args, runner, &record);
         }
-        std::thread::sleep(due.saturating_duration_since(Instant::now()).min(LOOK_EVERY));
+        std::thread::sleep(due.saturating_duration_since(Instant::now()));
     }
-    args.voice.done("watch", &format!("{} stayed well, {looks} looks", record.slot.name), Some(began.elapsed()));
+    args.voice.done("watch", &format!("{slot} stayed well in {looks} looks"), Some(began.elapsed()));
     Ok(0)
 }
 
-/// One look: health says yes, and nginx serves that slot. A look that could not be made is not a good one.
-fn is_well(args: &Args, runner: &Runner, record: &Record, line: &str) -> Result<bool> {
-    let quiet = |name, own: &[&str]| {
-        let own = own.iter().map(ToString::to_string).collect::<Vec<_>>();
-        Stage::new(name, [args.stages.of(name), own].concat(), args)
-    };
-    let health = runner.run(&quiet("health", &["--once"]), line)?;
-    if health.code != 0 {
-        return Ok(false);
+/// What one look takes.
+struct Look {
+    health: Stage,
+    /// `None` where no front can name the slot.
+    front: Option<Stage>,
+}
+
+impl Look {
+    fn new(args: &Args, record: &Record) -> Result<Look> {
+        // The front alone: the file says what was meant, and --probe-by was for the deploy.
+        let own = ["--quiet", "--by=front", "--slot=live", "--format=name"].map(str::to_owned).into_iter();
+        let given = args.stages.of("probe").into_iter().filter(|flag| !flag.starts_with("--by="));
+        let front = Stage::of("probe", own.chain(given).chain(args.settings.typed_flags()?));
+        Ok(Look {
+            health: Stage::quiet("health", args, vec!["--once".to_owned()]),
+            front: (record.site.front != Setting::Unset).then_some(front),
+        })
     }
-    if record.site.front == Setting::Unset {
-        return Ok(true);
+
+    /// Whether health says yes, and nginx serves that slot. A look that could not be made is not a good one.
+    fn is_good(&self, runner: &Runner, record: &Record, line: &str) -> bool {
+        let serves = |front| {
+            let front = runner.run(front, "");
+            front.code == 0 && front.output.trim() == record.slot.name.as_str()
+        };
+        runner.run(&self.health, line).code == 0 && self.front.as_ref().is_none_or(serves)
     }
-    let own = ["--by", "front", "--slot", "live", "--format", "name"];
-    let own = [args.settings.typed_flags()?, own.map(str::to_owned).to_vec()].concat();
-    let front = runner.run(&Stage::new("probe", own, args), "")?;
-    Ok(front.code == 0 && front.output.trim() == record.slot.name.as_str())
 }
 
 /// Switches back to the slot that was live before, if that one is well.
 fn back(args: &Args, runner: &Runner, record: &Record) -> Result<u8> {
     let bad = &record.slot.name;
-    let Some(old) = &record.live else {
-        say::error(
-            "bg-deploy",
-            &format!("{bad} went bad within the watch, and there is no slot to go back to; {bad} is serving"),
-        );
+    let Some(old) = record.live.as_ref().filter(|live| *live != bad) else {
+        let words = format!("{bad} went bad within the watch, and there is no slot to go back to; {bad} is serving");
+        say::error("bg-deploy", &words);
         return Ok(Exit::Unhealthy as u8);
     };
     say::error("bg-deploy", &format!("{bad} went bad within the watch; going back to {old}"));
-    let probe = [args.settings.typed_flags()?, vec!["--slot".to_owned(), old.to_string()]].concat();
-    let nginx = args.nginx.iter().flat_map(|nginx| ["--nginx".to_owned(), nginx.clone()]).collect::<Vec<_>>();
-    let stages = [
-        Stage::new("probe", [args.stages.of("probe"), probe].concat(), args),
-        Stage::new("health", args.stages.of("health"), args).with("--once"),
-        Stage::new("switch", [args.stages.of("switch"), nginx].concat(), args),
-    ];
     let mut line = String::new();
-    for stage in &stages {
-        let ended = runner.run(stage, &line)?;
+    for stage in way_back(args, old)? {
+        let ended = runner.run_undisturbed(&stage, &line);
         if ended.code != 0 {
-            say::error(
-                "bg-deploy",
-                &format!("{old} is no better (bg-{} says so): {bad} is left serving. Both need a person", stage.name),
-            );
-            return Ok(Exit::Unhealthy as u8);
+            let why = match stage.name {
+                "health" => format!("{old} is no better"),
+                _ => format!("nginx could not be moved back to {old} ({} says why)", stage.called()),
+            };
+            say::error("bg-deploy", &format!("{why}: {bad} is left serving. Both slots need a person"));
+            return Ok(ended.code);
         }
         line = ended.output;
     }
-    say::error("bg-deploy", &format!("{old} is serving again; {bad} still runs, for a look at its log"));
+    let log = record.site.dir.logs(bad).join("app.log");
+    say::error("bg-deploy", &format!("{old} is serving again; {bad} still runs, its log is {}", log.display()));
     Ok(Exit::SwitchedBack as u8)
+}
+
+fn way_back(args: &Args, old: &Name) -> Result<[Stage; 3]> {
+    let slot = format!("--slot={old}");
+    Ok([
+        Stage::quiet("probe", args, [args.settings.typed_flags()?, vec![slot]].concat()),
+        Stage::quiet("health", args, vec!["--once".to_owned()]),
+        pipeline::switch(args),
+    ])
 }

@@ -1,0 +1,115 @@
+//! The last line of a deploy, for somebody at three in the morning: what serves now, and what to do next.
+
+use crate::args::Args;
+use bg_probe::dir::Dir;
+use bg_probe::port;
+use bg_probe::probe::release_in;
+use bg_probe::record::Record;
+use bg_probe::say;
+use bg_probe::slot::Name;
+use nix::sys::signal::Signal;
+
+/// How a run of the stages ended.
+pub(crate) struct End {
+    /// The last record that a stage printed.
+    pub(crate) record: String,
+    /// The stage that failed, or that a signal ended.
+    pub(crate) failed: Option<&'static str>,
+    /// The exit code.
+    pub(crate) code: u8,
+    /// The signal that asked for the end, if one did.
+    pub(crate) signal: Option<Signal>,
+}
+
+/// What became of a release that was launched and does not serve.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Leftover {
+    /// It is healthy, and nginx would not move to it: once nginx is mended, one bg-switch is enough.
+    Healthy,
+    /// It was left running, as was asked for.
+    Kept,
+    /// It was stopped.
+    Stopped,
+    /// It could not be stopped.
+    Running,
+}
+
+/// Says what is live now, and how to go back.
+pub(crate) fn say_live(args: &Args, record: &str) {
+    // nginx has moved: a record that only this line can't be read from is no failure of the deploy.
+    if let Ok(record) = Record::parse(record.as_bytes()) {
+        let (dir, slot) = (&record.site.dir, &record.slot.name);
+        let back = match record.live.as_ref().filter(|live| *live != slot) {
+            Some(live) => {
+                format!("back to {} with: {}", named(dir, live), move_over(args))
+            }
+            None => "there is nothing to go back to yet".to_owned(),
+        };
+        args.voice.done("live", &format!("{}; {back}", named(dir, slot)), None);
+    }
+}
+
+/// Says where a deploy ended, what became of what it launched, and what serves now.
+pub(crate) fn say_failed(args: &Args, end: &End, leftover: Option<Leftover>) {
+    let stage = end.failed.unwrap_or_default();
+    let mut report = vec![match end.signal {
+        Some(signal) => format!("{signal} ended the deploy at {stage}"),
+        None => format!("the deploy failed at {stage}, exit {}", end.code),
+    }];
+    let mut line = |label, text: &str| report.push(format!("  {label:<9} {text}"));
+    if let Ok(record) = Record::parse(end.record.as_bytes()) {
+        if let Some(leftover) = leftover {
+            line("release", &in_words(&record, leftover));
+        }
+        if leftover == Some(Leftover::Healthy) {
+            line("next", &format!("when nginx is mended: {}", move_over(args)));
+        }
+        // Where nginx is in the middle of a switch, only bg-switch knows.
+        if stage != "switch" {
+            line("serving", &serving(&record));
+        }
+    }
+    say::error("bg-deploy", &report.join("\n"));
+}
+
+fn in_words(record: &Record, leftover: Leftover) -> String {
+    let (dir, slot) = (&record.site.dir, &record.slot.name);
+    let what = named(dir, slot);
+    let log = dir.logs(slot).join("app.log");
+    let log = log.display();
+    match leftover {
+        Leftover::Healthy => format!("{what} is healthy and runs on"),
+        Leftover::Kept => format!("{what} was left running, as --keep-failed says; its log: {log}"),
+        Leftover::Stopped => format!("{what} was stopped; its log is kept: {log}"),
+        Leftover::Running => format!("{what} may still run: bg-launch could not stop it"),
+    }
+}
+
+fn serving(record: &Record) -> String {
+    let Some(live) = &record.live else { return "nothing: no slot was live before".to_owned() };
+    let what = named(&record.site.dir, live);
+    let listens = record.site.slots.named(live.as_str()).is_ok_and(|slot| port::listens(slot.port));
+    if listens { format!("{what}, as before") } else { format!("{what} is live as before, but does not listen") }
+}
+
+/// What a slot holds, by its file or, without one, by its release.
+fn named(dir: &Dir, slot: &Name) -> String {
+    match (dir.artifact(slot), dir.release(slot)) {
+        (Some(_), _) => format!("{} in {slot}", release_in(dir, slot)),
+        (None, Some(release)) => format!("release {} in {slot}", say::clean(&release)),
+        (None, None) => slot.to_string(),
+    }
+}
+
+/// What to type to move nginx to the other slot, with what was typed for this deploy: without it, another
+/// application might be meant, or health be asked elsewhere.
+fn move_over(args: &Args) -> String {
+    let env_file = args.env_file.as_ref().and_then(|file| std::path::absolute(file).ok());
+    let env_file = env_file.map(|file| ["--env-file".to_owned(), file.display().to_string()]);
+    let nginx = args.nginx.clone().filter(|nginx| std::env::var("BG_NGINX").ok().as_ref() != Some(nginx));
+    let nginx = nginx.map(|nginx| ["--nginx".to_owned(), nginx]);
+    let settings = args.settings.typed_flags().unwrap_or_default();
+    let words = std::iter::once("bg-deploy".to_owned()).chain(env_file.into_iter().flatten()).chain(settings);
+    let words = words.chain(nginx.into_iter().flatten()).chain(args.stages.typed());
+    shell_words::join(words.chain(std::iter::once("--rollback".to_owned())))
+}
