@@ -12,3 +12,8 @@ mod record;
 
 /// `bg-launch`: a release is put into a slot and started: what is refused, what is stopped, and what then runs.
 mod launch;
+/// The bare pipeline in a shell: it deploys, and where it breaks nothing behind the break is touched.
+mod chain;
+
+/// The whole by one command: deploys, rollbacks, failures, signals, the watch, the audit.
+mod deploy;

@@ -98,9 +98,10 @@ fn launched(site: &Site) -> [Option<Launched>; 2] {
     site.slots.both().each_ref().map(|slot| Launched::of(&site.dir, &slot.name).ok().flatten())
 }
 
-/// Stops what this run has launched and not found healthy.
+/// Stops what this run has launched, unless it was found healthy.
 fn tidy_up(args: &Args, runner: &Runner, end: &End) -> Leftover {
-    if end.failed == Some("switch") && end.signal.is_none() {
+    // What nginx has not moved to was found healthy, and an nginx that is slow may still turn to it.
+    if end.failed == Some("switch") {
         return Leftover::Healthy;
     }
     if args.keep_failed {

@@ -62,10 +62,13 @@ pub(crate) fn say_failed(args: &Args, end: &End, leftover: Option<Leftover>) {
             line("release", &in_words(&record, leftover));
         }
         if leftover == Some(Leftover::Healthy) {
-            line("next", &format!("when nginx is mended: {}", move_over(args)));
+            let when = if end.signal.is_some() { "to move to it" } else { "when nginx is mended" };
+            line("next", &format!("{when}: {}", move_over(args)));
         }
-        // Where nginx is in the middle of a switch, only bg-switch knows.
-        if stage != "switch" {
+        // Where nginx is in the middle of a switch, only bg-switch knows; and where no slot was live, nginx may serve
+        // what was left over.
+        let known = stage != "switch" && !(record.live.is_none() && leftover == Some(Leftover::Running));
+        if known {
             line("serving", &serving(&record));
         }
     }
@@ -81,7 +84,7 @@ fn in_words(record: &Record, leftover: Leftover) -> String {
         Leftover::Healthy => format!("{what} is healthy and runs on"),
         Leftover::Kept => format!("{what} was left running, as --keep-failed says; its log: {log}"),
         Leftover::Stopped => format!("{what} was stopped; its log is kept: {log}"),
-        Leftover::Running => format!("{what} may still run: bg-launch could not stop it"),
+        Leftover::Running => format!("{what} was not stopped: bg-launch says why"),
     }
 }
 

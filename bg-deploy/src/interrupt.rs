@@ -6,8 +6,9 @@
 use anyhow::{Context, Result};
 use nix::sys::signal::{SigSet, SigmaskHow, Signal, kill};
 use nix::unistd::Pid;
+use signal_hook::flag;
 use signal_hook::iterator::Signals;
-use std::sync::atomic::{AtomicI32, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 const ASK_FOR_AN_END: [Signal; 3] = [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP];
@@ -15,7 +16,8 @@ const ASK_FOR_AN_END: [Signal; 3] = [Signal::SIGINT, Signal::SIGTERM, Signal::SI
 /// Listens for signals from when it is made.
 #[derive(Clone, Default)]
 pub(crate) struct Interrupt {
-    signal: Arc<AtomicI32>,
+    /// Set by the handler itself: a stage that a terminal's Ctrl-C has ended as well must not be seen to end first.
+    signal: Arc<AtomicUsize>,
     stage: Arc<Mutex<Option<Pid>>>,
 }
 
@@ -26,17 +28,22 @@ impl Interrupt {
     /// When the handlers can't be installed.
     pub(crate) fn listen() -> Result<Interrupt> {
         let ignored = ignored();
-        let heeded = ASK_FOR_AN_END.iter().map(|signal| *signal as i32).filter(|signal| !ignores(ignored, *signal));
+        let heeded: Vec<i32> =
+            ASK_FOR_AN_END.iter().map(|signal| *signal as i32).filter(|signal| !ignores(ignored, *signal)).collect();
         let interrupt = Interrupt::default();
+        for signal in &heeded {
+            let number = usize::try_from(*signal).context("its number")?;
+            flag::register_usize(*signal, Arc::clone(&interrupt.signal), number).context("listen for signals")?;
+        }
         let mut signals = Signals::new(heeded).context("listen for signals")?;
         let heard = interrupt.clone();
-        std::thread::spawn(move || signals.forever().for_each(|signal| heard.hear(signal)));
+        std::thread::spawn(move || signals.forever().for_each(|_| heard.hand_on()));
         Ok(interrupt)
     }
 
     /// The signal that was heard, if one was.
     pub(crate) fn heard(&self) -> Option<Signal> {
-        Signal::try_from(self.signal.load(Ordering::SeqCst)).ok()
+        i32::try_from(self.signal.load(Ordering::SeqCst)).ok().and_then(|signal| Signal::try_from(signal).ok())
     }
 
     /// Says which process runs now. A signal that came while it was started is handed on at once.
@@ -48,11 +55,6 @@ impl Interrupt {
     /// Says that it has ended. It must not be reaped before, after which its pid may be anybody's.
     pub(crate) fn runs_no_more(&self) {
         *self.stage.lock().unwrap_or_else(PoisonError::into_inner) = None;
-    }
-
-    fn hear(&self, signal: i32) {
-        self.signal.store(signal, Ordering::SeqCst);
-        self.hand_on();
     }
 
     fn hand_on(&self) {

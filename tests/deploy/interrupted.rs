@@ -1,0 +1,243 @@
+use super::{SOON, audit, pid_in, said, serving, spawn};
+use bg_tests::{World, http, process, programs, until};
+use nix::sys::signal::{Signal, killpg};
+use nix::unistd::Pid;
+use std::fs;
+use std::net::TcpListener;
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::thread;
+
+const BOTH: [Signal; 2] = [Signal::SIGINT, Signal::SIGTERM];
+
+/// Waits for a deploy that was told to end, and looks at what it has left: nginx and its file on set1, nothing in
+/// set2 that was not proven, and the lock free.
+#[track_caller]
+fn ended_whole(world: &World, mut deploy: Child, signal: Signal) {
+    let code = deploy.wait().expect("a child of ours").code();
+    assert_eq!(code, Some(128 + signal as i32), "{}", said(world));
+    assert_eq!(world.get("/version").body, "1.0");
+    assert!(world.nginx.read_upstream().contains(&world.port("set1").to_string()));
+    assert!(said(world).contains(&format!("bg-deploy: {signal} ended the deploy at ")), "{}", said(world));
+    let line = audit(world).pop().expect("a line");
+    assert_eq!(line["deploy"]["exit"], 128 + signal as i32);
+    world.deploy_fake(&["--version-text", "next"]).success();
+    assert_eq!(world.get("/version").body, "next");
+}
+
+#[test]
+fn in_the_probe() {
+    for signal in BOTH {
+        let world = serving();
+        // A front that takes the connection and says nothing.
+        let slow = TcpListener::bind("127.0.0.1:0").expect("a free port");
+        let front = format!("http://{}/profile", slow.local_addr().expect("its address"));
+        let deploy = spawn(&world, &["bg-deploy", "--front", &front, "--probe-timeout", "30s", "--", "fake-app"]);
+        let _asked = slow.accept().expect("a question");
+        process::signal(deploy.id(), signal);
+        ended_whole(&world, deploy, signal);
+    }
+}
+
+#[test]
+fn in_the_launch_while_the_old_release_drains() {
+    for signal in BOTH {
+        let world = serving();
+        world.deploy_fake(&[]).success();
+        world.cmd("bg-deploy").arg("--rollback").assert().success();
+        let old = pid_in(&world, "set2");
+        let url = format!("http://127.0.0.1:{}/slow?ms=4000", world.port("set2"));
+        let visitor = thread::spawn(move || http::get(&url).map(|response| response.body));
+        until(SOON, "the request is in flight", || {
+            let table = fs::read_to_string("/proc/net/tcp").unwrap_or_default();
+            super::established(&table, world.port("set2"))
+        });
+        let deploy = spawn(&world, &["bg-deploy", "--", "fake-app"]);
+        until(SOON, "the release is there", || releases(&world) == 3 && said(&world).contains("probe"));
+        process::signal(deploy.id(), signal);
+        assert!(process::alive(old), "{}", said(&world));
+        ended_whole(&world, deploy, signal);
+        assert_eq!(visitor.join().expect("no panic").expect("an answer"), "slow");
+    }
+}
+
+fn releases(world: &World) -> usize {
+    let entries = fs::read_dir(world.dir().join("releases")).expect("releases");
+    entries.flatten().filter(|entry| !entry.file_name().to_string_lossy().starts_with('.')).count()
+}
+
+#[test]
+fn in_the_launch_while_the_old_release_ignores_term() {
+    for signal in BOTH {
+        let world = World::new().env("BG_LAUNCH_STOP_TIMEOUT", "2s");
+        world.deploy_fake(&["--ignore-term"]).success();
+        world.deploy_fake(&["--version-text", "1.0"]).success();
+        let old = pid_in(&world, "set1");
+        let mut deploy = spawn(&world, &["bg-deploy", "--", "fake-app"]);
+        until(SOON, "the old release is told to stop", || told(old) || releases(&world) == 3);
+        process::signal(deploy.id(), signal);
+        assert_eq!(deploy.wait().expect("a child of ours").code(), Some(128 + signal as i32), "{}", said(&world));
+        assert_eq!(world.get("/version").body, "1.0");
+        assert_eq!(pid_in(&world, "set1"), old, "nothing was launched");
+        world.deploy_fake(&["--version-text", "next"]).success();
+        assert_eq!(world.get("/version").body, "next");
+    }
+}
+
+/// Whether TERM is on its way to a process, or it has taken it.
+fn told(pid: u32) -> bool {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+    status.lines().any(|line| line.starts_with("ShdPnd:") && !line.ends_with("0000000000000000"))
+}
+
+#[test]
+fn in_the_health_check_of_a_slow_boot() {
+    for signal in BOTH {
+        let world = serving();
+        let deploy = spawn(&world, &["bg-deploy", "--", "fake-app", "--boot-503-ms", "60000"]);
+        until(SOON, "it is launched", || world.listens("set2"));
+        let unproven = pid_in(&world, "set2");
+        process::signal(deploy.id(), signal);
+        until(SOON, "the unproven release is stopped", || !process::alive(unproven));
+        assert!(!world.listens("set2"));
+        ended_whole(&world, deploy, signal);
+    }
+}
+
+#[test]
+fn again_and_again_while_the_unproven_release_is_stopped() {
+    let world = serving();
+    let mut deploy = spawn(
+        &world,
+        &["bg-deploy", "--launch-stop-timeout", "1s", "--", "fake-app", "--boot-503-ms", "60000", "--ignore-term"],
+    );
+    until(SOON, "it is launched", || world.listens("set2"));
+    let unproven = pid_in(&world, "set2");
+    until(SOON, "it ends", || {
+        // As impatient people and CI runners do, to the whole group that a terminal would reach.
+        for pid in [deploy.id()].into_iter().chain(children(deploy.id())) {
+            process::signal(pid, Signal::SIGINT);
+        }
+        deploy.try_wait().expect("a child of ours").is_some()
+    });
+    assert!(!process::alive(unproven), "{}", said(&world));
+    ended_whole(&world, deploy, Signal::SIGINT);
+}
+
+fn children(pid: u32) -> Vec<u32> {
+    let children = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
+    children.split_whitespace().filter_map(|pid| pid.parse().ok()).collect()
+}
+
+#[test]
+fn in_a_switch_that_nginx_does_not_follow() {
+    for signal in BOTH {
+        let world = serving();
+        let taken = TcpListener::bind("127.0.0.1:0").expect("a free port");
+        let port = taken.local_addr().expect("its address").port();
+        world.nginx.add_to_http("busy", &format!("server {{ listen 127.0.0.1:{port}; }}\n"));
+        let mut deploy = spawn(&world, &["bg-deploy", "--switch-verify-timeout", "60s", "--", "fake-app"]);
+        until(SOON, "nginx is told to move", || world.nginx.error_log().contains("bind() to"));
+        process::signal(deploy.id(), signal);
+        assert_eq!(deploy.wait().expect("a child of ours").code(), Some(128 + signal as i32), "{}", said(&world));
+        assert_eq!(world.get("/version").body, "1.0");
+        assert!(world.nginx.read_upstream().contains(&world.port("set1").to_string()));
+        assert!(process::alive(pid_in(&world, "set2")), "it was proven, and nginx may still try to move to it");
+        assert!(said(&world).contains("to move to it: bg-deploy "), "{}", said(&world));
+
+        drop(taken);
+        world.nginx.add_to_http("busy", "");
+        // nginx tries to bind for seconds, and gives up one configuration after the other.
+        until(SOON, "nginx has settled", || {
+            world.nginx.reload();
+            world.get("/version").body == "1.0"
+        });
+        world.deploy_fake(&["--version-text", "next"]).success();
+        assert_eq!(world.get("/version").body, "next");
+    }
+}
+
+#[test]
+fn while_it_waits_for_the_lock() {
+    let world = serving();
+    let mut first = spawn(&world, &["bg-deploy", "--", "fake-app", "--boot-ms", "2000"]);
+    until(SOON, "the first has launched", || said(&world).contains("launch"));
+    let mut second = world.command(&programs::ours("bg-deploy"));
+    let mut second = second.args(["--wait", "60s", "--", "fake-app"]).spawn().expect("a program of ours");
+    let waits = || {
+        fs::read_dir(format!("/proc/{}/fd", second.id())).is_ok_and(|fds| {
+            fds.flatten().any(|fd| fs::read_link(fd.path()).is_ok_and(|file| file == world.dir().join("lock")))
+        })
+    };
+    until(SOON, "the second waits", waits);
+    process::signal(second.id(), Signal::SIGINT);
+    assert!(second.wait().expect("a child of ours").code().is_none(), "SIGINT ended it at once");
+    assert!(first.try_wait().expect("a child of ours").is_none(), "before the first was done");
+    assert!(first.wait().expect("a child of ours").success());
+}
+
+#[test]
+fn nohup_means_that_a_closing_terminal_ends_nothing() {
+    let world = serving();
+    let mut nohup = world.command(Path::new("/usr/bin/nohup"));
+    nohup.args(["bg-deploy", "--", "fake-app", "--boot-ms", "1000"]);
+    let mut deploy = nohup.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("nohup(1)");
+    until(SOON, "it has launched", || world.dir().join("slots/set2/process.json").exists());
+    for pid in [deploy.id()].into_iter().chain(children(deploy.id())) {
+        process::signal(pid, Signal::SIGHUP);
+    }
+    assert!(deploy.wait().expect("a child of ours").success());
+    assert_eq!(world.live().as_deref(), Some("set2"));
+}
+
+#[test]
+fn a_ci_job_that_ends_takes_nothing_with_it() {
+    let world = World::new();
+    let log = world.folder().join("log");
+    let line = format!(
+        "bg-deploy -- fake-app --boot-ms 300 </dev/null >'{}' 2>&1 & wait $!; echo done; read hold",
+        log.display()
+    );
+    let mut shell = world.command(Path::new("/bin/sh"));
+    let mark = format!("github_{}", std::process::id());
+    shell.args(["-c", &line]).env("RUNNER_TRACKING_ID", &mark).process_group(0);
+    let mut job = shell.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("sh(1)");
+    until(SOON, "it is deployed", || fs::read_to_string(&log).is_ok_and(|text| text.contains("live    ")));
+    let app = pid_in(&world, "set1");
+
+    let group = Pid::from_raw(i32::try_from(job.id()).expect("a pid fits"));
+    killpg(group, Signal::SIGTERM).expect("a group of ours");
+    killpg(group, Signal::SIGKILL).expect("a group of ours");
+    drop((job.stdin.take(), job.stdout.take()));
+    job.wait().expect("a child of ours");
+    let mark = format!("RUNNER_TRACKING_ID={mark}");
+    for pid in carriers(&mark) {
+        process::signal(pid, Signal::SIGKILL);
+    }
+    assert!(carriers(&mark).is_empty(), "nothing carries the mark any more");
+    assert!(process::alive(app));
+    assert_eq!(world.live().as_deref(), Some("set1"));
+    assert_eq!(world.deploy_fake(&[]).success().get_output().status.code(), Some(0));
+}
+
+/// The processes that carry a variable, as a CI runner looks for them.
+fn carriers(mark: &str) -> Vec<u32> {
+    let carries = |pid: &u32| {
+        let environment = fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
+        environment.split(|byte| *byte == 0).any(|entry| entry == mark.as_bytes()) && process::alive(*pid)
+    };
+    let all = fs::read_dir("/proc").expect("proc(5)").flatten();
+    all.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).filter(carries).collect()
+}
+
+#[test]
+fn a_deploy_whose_pipes_are_closed_is_finished() {
+    let world = World::new();
+    let mut deploy: Command = world.command(&programs::ours("bg-deploy"));
+    deploy.args(["--", "fake-app", "--boot-ms", "500"]);
+    let mut deploy = deploy.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("ours");
+    drop((deploy.stdout.take(), deploy.stderr.take()));
+    assert_eq!(deploy.wait().expect("a child of ours").code(), Some(0));
+    assert_eq!(world.live().as_deref(), Some("set1"));
+}
