@@ -18,8 +18,8 @@ pub struct Voice {
     pub verbose: bool,
 }
 
-/// The column in which the times stand.
-const TIMES: usize = 84;
+/// The width of a line with a time, which stands at its end: what a terminal of 80 columns shows unbroken.
+const TIMES: usize = 79;
 
 impl Voice {
     /// Says what a stage has done, and how long that took.
