@@ -17,73 +17,92 @@ pub(crate) struct Args {
     /// How to start it, as for bg-launch
     #[arg(last = true)]
     pub(crate) command: Vec<String>,
-    /// Move nginx back to the idle slot; its release is started again first if it is not running
+    /// Go back: move nginx to the idle slot; its release is started again first if it is not running
     #[arg(long, conflicts_with_all = ["artifact", "command"])]
     pub(crate) rollback: bool,
     /// Print the pipeline that would run, as shell, and do nothing
     #[arg(long)]
     pub(crate) dry_run: bool,
-    /// Watch the new release for so long after the switch; if it goes bad, switch back
+    /// Watch the new release this long after the switch; if it goes bad, switch back
     #[arg(long, env = "BG_DEPLOY_WATCH", value_name = "DURATION")]
     pub(crate) watch: Option<Duration>,
-    /// Leave a release running that did not become healthy
+    /// Leave a release that did not become healthy running
     #[arg(long, env = "BG_DEPLOY_KEEP_FAILED", value_parser = FalseyValueParser::new())]
     pub(crate) keep_failed: bool,
-    /// Read settings from lines like BG_APP=web first
+    /// Read settings first, from lines like BG_APP=web; the application gets the other variables
     #[arg(long, env = "BG_DEPLOY_ENV_FILE", value_name = "FILE")]
     pub(crate) env_file: Option<PathBuf>,
     /// How nginx is called, as for bg-switch
     #[arg(long, env = "BG_NGINX", value_name = "COMMAND")]
     pub(crate) nginx: Option<String>,
-    #[command(flatten)]
-    pub(crate) stages: Stages,
+    // Under the same heading as the flags above; what follows has one of its own.
     #[command(flatten)]
     pub(crate) wait: Wait,
     #[command(flatten)]
-    pub(crate) settings: Settings,
-    #[command(flatten)]
     pub(crate) voice: Voice,
+    #[command(flatten)]
+    pub(crate) stages: Stages,
+    #[command(flatten)]
+    pub(crate) settings: Settings,
 }
 
 /// The flags of single stages: `--health-timeout 60s` here is `--timeout 60s` of bg-health, and so is
 /// `BG_HEALTH_TIMEOUT=60s` in the environment, which the stages read themselves.
 #[derive(clap::Args, Debug)]
-#[command(next_help_heading = "Flags of the stages (see their own --help)")]
+#[command(next_help_heading = "Flags of the stages (--health-timeout is --timeout of bg-health)")]
 pub(crate) struct Stages {
+    /// Whom to ask which slot is live: front, file or both
     #[arg(long, value_name = "WITNESS")]
     probe_by: Option<String>,
+    /// How long the front may take for one answer
     #[arg(long, value_name = "DURATION")]
     probe_timeout: Option<String>,
+    /// Take over a process of the same user that bg-launch did not start
     #[arg(long)]
     launch_adopt: bool,
+    /// How long to wait until the slot's last connection is closed
     #[arg(long, value_name = "DURATION")]
     launch_drain: Option<String>,
+    /// How long the old process may take to stop before it is killed
     #[arg(long, value_name = "DURATION")]
     launch_stop_timeout: Option<String>,
+    /// How many releases, and how many logs a slot, to keep
     #[arg(long, value_name = "N")]
     launch_keep: Option<String>,
+    /// The folder the application runs in
     #[arg(long, value_name = "DIR")]
     launch_workdir: Option<String>,
+    /// Where to ask whether it is healthy
     #[arg(long, value_name = "PATH")]
     health_path: Option<String>,
+    /// What the answer must contain
     #[arg(long, value_name = "TEXT")]
     health_expect: Option<String>,
+    /// The status to answer with
     #[arg(long, value_name = "STATUS")]
     health_expect_status: Option<String>,
+    /// How long to wait until it is healthy
     #[arg(long, value_name = "DURATION")]
     health_timeout: Option<String>,
+    /// How long one answer may take
     #[arg(long, value_name = "DURATION")]
     health_check_timeout: Option<String>,
+    /// The time from one check to the next
     #[arg(long, value_name = "DURATION")]
     health_interval: Option<String>,
+    /// How many healthy answers in a row it takes
     #[arg(long, value_name = "N")]
     health_successes: Option<String>,
+    /// A path to send real requests to first
     #[arg(long, value_name = "PATH")]
     health_warmup: Vec<String>,
+    /// How many requests to send to each of them
     #[arg(long, value_name = "N")]
     health_warmup_requests: Option<String>,
+    /// How long nginx may take until it is seen to serve the slot
     #[arg(long, value_name = "DURATION")]
     switch_verify_timeout: Option<String>,
+    /// The file with the process id of nginx
     #[arg(long, value_name = "FILE")]
     switch_pid_file: Option<String>,
 }
@@ -142,8 +161,13 @@ Examples:
   bg-deploy --rollback
   bg-deploy --watch 30s --env-file /etc/bg/web.env app.jar
 
-Runs bg-probe, bg-launch, bg-health and bg-switch, each on the record of the one before, under one lock.
-The record of the last one is printed and kept in DIR/deploys.jsonl.
+Runs bg-probe, bg-launch, bg-health and bg-switch, each on the record of the
+one before, under one lock. The last record is printed and kept in
+DIR/deploys.jsonl; so is that of a deploy that failed.
+
+A flag of a stage is also a variable: BG_HEALTH_TIMEOUT=60s is what
+--health-timeout 60s says. A rollback asks the idle slot for its health as a
+deploy does, so what is always needed belongs in the environment or --env-file.
 
 Exit codes:
   0  done

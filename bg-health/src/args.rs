@@ -22,7 +22,7 @@ pub(crate) struct Args {
     /// What the body must contain
     #[arg(long, env = "BG_HEALTH_EXPECT", value_name = "TEXT")]
     pub(crate) expect: Option<String>,
-    /// The status to answer with; one of several with commas [default: any 2xx]
+    /// The status to answer with, or several with commas [default: any 2xx]
     #[arg(long, env = "BG_HEALTH_EXPECT_STATUS", value_name = "CODE", value_delimiter = ',',
         value_parser = clap::value_parser!(u16).range(100..=599))]
     pub(crate) expect_status: Vec<u16>,
@@ -49,9 +49,9 @@ pub(crate) struct Args {
     #[arg(long, env = "BG_HEALTH_ONCE", value_parser = FalseyValueParser::new())]
     pub(crate) once: bool,
     #[command(flatten)]
-    pub(crate) settings: Settings,
-    #[command(flatten)]
     pub(crate) voice: Voice,
+    #[command(flatten)]
+    pub(crate) settings: Settings,
 }
 
 impl AsMut<Settings> for Args {
@@ -72,15 +72,18 @@ Examples:
   bg-probe | bg-launch app.jar | bg-health | bg-switch
   bg-health --slot idle --path /ready --expect-status 204 --timeout 5m
   bg-health --warmup /api/items --warmup /login --warmup-requests 50
-  bg-health --slot live --once -q || mail-the-admin
+  bg-health --slot live --once -q >/dev/null || mail-the-admin
 
-Healthy is a 2xx whose body is JSON with \"status\" exactly \"UP\" at its top. With --path a 2xx is enough,
-but a JSON \"status\" that is there must still be \"UP\". Redirects are not followed, bodies past 64 KiB fail.
-It asks at once, then every 20 ms while nothing listens or the last answer was healthy, else every 100 ms.
-A warm-up request must be answered with less than 500, or the wait goes on.
+Healthy is a 2xx whose body is JSON with \"status\" exactly \"UP\" at its top.
+With --path a 2xx is enough, but a JSON \"status\" that is there must still be
+\"UP\". Redirects are not followed; bodies past 64 KiB fail. It asks at once,
+then every 20 ms while nothing listens or the last answer was healthy, else
+every 100 ms. A warm-up request must be answered with less than 500, or the
+wait goes on.
 
-What the application was started as comes from the record's \"launch\". If that process ends, the wait ends;
-an answer of a process that is older does not count. Without \"launch\" only the answers count.
+What the application was started as comes from the record's \"launch\". If that
+process ends, the wait ends; an answer of a process that is older does not
+count. Without \"launch\" only the answers count.
 
 Exit codes:
   0  healthy; the record is on stdout

@@ -45,9 +45,9 @@ pub(crate) struct Args {
     #[command(flatten)]
     pub(crate) wait: Wait,
     #[command(flatten)]
-    pub(crate) settings: Settings,
-    #[command(flatten)]
     pub(crate) voice: Voice,
+    #[command(flatten)]
+    pub(crate) settings: Settings,
 }
 
 impl AsMut<Settings> for Args {
@@ -60,11 +60,13 @@ const AFTER: &str = "\
 Examples:
   bg-probe | bg-launch build/libs/*.jar | bg-health | bg-switch
   bg-launch --slot idle server -- {artifact} --port {port}
-  bg-launch --slot set2 --stop
+  bg-launch --slot set1 --current
+  bg-launch --slot idle --stop
 
-The application gets BG_APP, BG_SLOT, BG_RELEASE, PORT and SERVER_PORT, and of the environment
-everything else but our own BG_* and the marks of CI runners. BG_LAUNCH_COMMAND stands in for COMMAND.
-It runs in a session of its own; its output goes to DIR/slots/SLOT/logs/app.log.
+The application gets BG_APP, BG_SLOT, BG_RELEASE, PORT and SERVER_PORT, and
+the rest of the environment but for other BG_* and the marks of CI runners.
+BG_LAUNCH_COMMAND stands in for COMMAND. It must stay in the foreground, and
+runs in a session of its own; its output goes to DIR/slots/SLOT/logs/app.log.
 
 Exit codes:
   0  done: it runs (whether it is healthy is for bg-health to say)

@@ -23,9 +23,9 @@ pub(crate) struct Args {
     #[arg(long, env = "BG_PROBE_TIMEOUT", default_value = "2s", value_name = "DURATION")]
     pub(crate) timeout: humantime::Duration,
     #[command(flatten)]
-    pub(crate) settings: Settings,
-    #[command(flatten)]
     pub(crate) voice: Voice,
+    #[command(flatten)]
+    pub(crate) settings: Settings,
 }
 
 /// What to print on stdout.
@@ -53,9 +53,10 @@ Examples:
   LIVE=$(bg-probe --slot live --format name)
   bg-probe --format table
 
-Two witnesses are heard: what nginx answers at --front, and what --upstream-file says.
-A front names a slot only with status 200 and a body that is that slot's name. Where it
-names none, the file decides. Where nothing listens on either port, no slot is live.
+Two witnesses are heard: what nginx answers at --front, and what
+--upstream-file says. A front names a slot only with status 200 and a body
+that is that slot's name. Where it names none, the file decides; where
+nothing listens on either port either, no slot is live.
 
 Exit codes:
   0  done

@@ -28,14 +28,15 @@ pub(crate) struct Args {
     /// The file with the process id of nginx [default: as nginx's configuration says]
     #[arg(long, env = "BG_SWITCH_PID_FILE", value_name = "FILE")]
     pub(crate) pid_file: Option<PathBuf>,
-    #[command(flatten)]
-    pub(crate) print: Print,
+    // Under the same heading as the flags above; what follows has one of its own.
     #[command(flatten)]
     pub(crate) wait: Wait,
     #[command(flatten)]
-    pub(crate) settings: Settings,
-    #[command(flatten)]
     pub(crate) voice: Voice,
+    #[command(flatten)]
+    pub(crate) print: Print,
+    #[command(flatten)]
+    pub(crate) settings: Settings,
 }
 
 impl AsMut<Settings> for Args {
@@ -49,10 +50,18 @@ Examples:
   bg-probe | bg-launch app.jar | bg-health | bg-switch
   bg-switch --to set1
   bg-switch --to set1 --nginx 'sudo nginx'
+  bg-switch --print-upstream >/etc/nginx/conf.d/service-url.inc
+  bg-switch --print-site --server-name www.example.com
+  bg-switch --convert link
 
-In --upstream-file only the address in the line `set $service_url ...;` is changed. The switch is done
-when the front has answered with the new slot's name 5 times running, each time on a fresh connection,
-and nginx's old workers take no more of them. If that does not come, the old file is put back.
+Reload form: in --upstream-file only the address in the line
+`set $service_url ...;` is changed; nginx tests its configuration and reads it
+again. Link form: the link DIR/live is renamed, which nginx looks up on every
+request; there is no reload, and --upstream-file is only read.
+
+The switch is done when the front has answered with the new slot's name 5
+times running, each time on a fresh connection, and nginx's old workers take
+no more of them. If that does not come, all is put back as it was.
 
 Exit codes:
   0  done, or already so; both seen at the front
@@ -60,4 +69,5 @@ Exit codes:
   2  usage
   3  no record on stdin, one that is not valid, or one without a health verdict
   5  nginx refused or did not move; it is back on the slot it was on
-  6  another deploy holds the lock";
+  6  another deploy holds the lock
+  7  --convert, and nobody can tell which slot is live";
