@@ -22,9 +22,16 @@ pub struct Directive {
     pub words: Vec<Word>,
     /// What stands between its braces.
     pub block: Option<Vec<Directive>>,
+    /// Where it stands in the file, from its first word to its `;` or `}`.
+    pub span: Range<usize>,
 }
 
 impl Directive {
+    fn new(words: Vec<Word>, block: Option<Vec<Directive>>, end: usize) -> Directive {
+        let start = words.first().map_or(end, |word| word.span.start);
+        Directive { words, block, span: start..end }
+    }
+
     /// The words as text.
     #[must_use]
     pub fn texts(&self) -> Vec<&str> {
@@ -56,7 +63,7 @@ pub fn parse(text: &str) -> Result<Vec<Directive>> {
             Token::Word(word) => words.push(word),
             Token::End => {
                 ensure!(!words.is_empty(), "unexpected \";\"");
-                block.push(Directive { words: std::mem::take(&mut words), block: None });
+                block.push(Directive::new(std::mem::take(&mut words), None, next));
             }
             Token::Open => {
                 ensure!(!words.is_empty() && open.len() < DEEPEST, "unexpected \"{{\"");
@@ -65,7 +72,7 @@ pub fn parse(text: &str) -> Result<Vec<Directive>> {
             Token::Close => {
                 let Some((head, outer)) = open.pop().filter(|_| words.is_empty()) else { bail!("unexpected \"}}\"") };
                 let inner = std::mem::replace(&mut block, outer);
-                block.push(Directive { words: head, block: Some(inner) });
+                block.push(Directive::new(head, Some(inner), next));
             }
         }
         at = next;
@@ -166,6 +173,13 @@ mod tests {
     #[test]
     fn a_backslash_is_read_as_nginx_reads_it() {
         assert_eq!(texts(r#"a "q\"q" b\ b\;b '\d\\';"#), [vec!["a", "q\"q", r"b\ b\;b", r"\d\"]]);
+    }
+
+    #[test]
+    fn spans_cover_a_directive_with_its_end() {
+        let text = "# a\n set $x y ; if (x) { set $x z; }\n#b";
+        let spans: Vec<&str> = parse(text).unwrap().iter().map(|found| &text[found.span.clone()]).collect();
+        assert_eq!(spans, ["set $x y ;", "if (x) { set $x z; }"]);
     }
 
     #[test]

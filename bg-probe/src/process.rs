@@ -82,12 +82,13 @@ impl Process {
             || Stat::of(self.pid).is_some_and(|stat| stat.start_ticks != self.start_ticks)
     }
 
-    /// When it started.
+    /// When it started, to a few hundredths of a second.
     #[must_use]
     pub fn started(&self) -> Option<SystemTime> {
         let hertz = nix::unistd::sysconf(nix::unistd::SysconfVar::CLK_TCK).ok()??;
-        let uptime = Duration::from_secs(self.start_ticks / u64::try_from(hertz).ok()?.max(1));
-        Some(SystemTime::UNIX_EPOCH + booted()? + uptime)
+        let hertz = u64::try_from(hertz).ok()?.max(1);
+        let started = Duration::from_millis(self.start_ticks.checked_mul(1000)? / hertz);
+        SystemTime::now().checked_sub(uptime()?.checked_sub(started)?)
     }
 }
 
@@ -151,10 +152,10 @@ pub fn boot_id() -> Option<String> {
     Some(std::fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?.trim().to_owned())
 }
 
-fn booted() -> Option<Duration> {
-    let stat = std::fs::read_to_string("/proc/stat").ok()?;
-    let line = stat.lines().find_map(|line| line.strip_prefix("btime "))?;
-    Some(Duration::from_secs(line.trim().parse().ok()?))
+/// How long this machine has been up: `/proc/stat` has the time of the boot too, but only in whole seconds.
+fn uptime() -> Option<Duration> {
+    let text = std::fs::read_to_string("/proc/uptime").ok()?;
+    Duration::try_from_secs_f64(text.split_ascii_whitespace().next()?.parse().ok()?).ok()
 }
 
 #[cfg(test)]

@@ -107,7 +107,11 @@ fn write_beside(path: &Path, beside: &Path, bytes: &[u8], mode: u32) -> Result<(
 fn real(path: &Path) -> Result<PathBuf> {
     match std::fs::canonicalize(path) {
         Ok(real) => Ok(real),
-        Err(e) if e.kind() == ErrorKind::NotFound => Ok(path.to_owned()),
+        Err(e) if e.kind() == ErrorKind::NotFound => {
+            let hanging = std::fs::symlink_metadata(path).is_ok();
+            ensure!(!hanging, "{} is a symbolic link that leads nowhere", path.display());
+            Ok(path.to_owned())
+        }
         Err(e) => Err(e).with_context(|| format!("look at {}", path.display())),
     }
 }

@@ -10,10 +10,19 @@ use crate::front::{Answer, Front};
 use crate::probe::FRONT_WITHIN;
 use crate::replace;
 use crate::settings::Site;
+use crate::slot::Name;
+use crate::upstream::Upstream;
 use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
 use std::io::ErrorKind;
 use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+/// How long the front must name one slot: nginx lets both generations of workers take connections for 100 ms.
+pub const OVERLAP: Duration = Duration::from_millis(250);
+
+/// How often it is asked meanwhile.
+const ASK_EVERY: Duration = Duration::from_millis(5);
 
 /// A switch in the reload form that has begun and not ended.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -87,8 +96,9 @@ pub fn settle(site: &Site) -> Result<Option<String>> {
         return Ok(None);
     }
     let Some(front) = Front::of(site)? else { return Ok(None) };
-    let Answer::Slot(serving) = front.ask(FRONT_WITHIN) else { return Ok(None) };
-    if serving.as_str() != unfinished.to {
+    let Some(serving) = steady(&front) else { return Ok(None) };
+    let says = Upstream::read(&site.upstream_file).ok().and_then(|upstream| upstream.points_at(site));
+    if says.as_ref() != Some(&serving) {
         unfinished.undo(site)?;
     }
     Unfinished::end(&site.dir)?;
@@ -97,6 +107,20 @@ pub fn settle(site: &Site) -> Result<Option<String>> {
         unfinished.to,
         site.upstream_file.display()
     )))
+}
+
+/// The slot that the front names without a change for longer than nginx lets two configurations serve at once: who
+/// was killed may have sent a reload just before.
+fn steady(front: &Front) -> Option<Name> {
+    let Answer::Slot(slot) = front.ask(FRONT_WITHIN) else { return None };
+    let until = Instant::now() + OVERLAP;
+    while Instant::now() < until {
+        if front.ask(FRONT_WITHIN) != Answer::Slot(slot.clone()) {
+            return None;
+        }
+        std::thread::sleep(ASK_EVERY);
+    }
+    Some(slot)
 }
 
 fn note(dir: &Dir) -> PathBuf {

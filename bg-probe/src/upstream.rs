@@ -8,6 +8,7 @@ use crate::conf::{self, Directive, Word};
 use crate::settings::Site;
 use crate::slot::{Name, Slot, Slots};
 use anyhow::{Context, Result, anyhow, ensure};
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 /// The variable that `proxy_pass` names.
@@ -20,6 +21,8 @@ pub struct Upstream {
     pub text: String,
     /// Its form, and what it says in it.
     pub form: Form,
+    /// Where the directives stand that make the form.
+    places: Vec<Range<usize>>,
 }
 
 /// What an upstream file says.
@@ -57,8 +60,8 @@ impl Upstream {
     /// When it has neither form; the message says what was expected.
     pub fn parse(text: String) -> Result<Upstream> {
         let directives = conf::parse(&text).map_err(|why| expected(&why.to_string()))?;
-        let form = form(&directives)?;
-        Ok(Upstream { text, form })
+        let (form, places) = form(&directives)?;
+        Ok(Upstream { text, form, places })
     }
 
     /// The slot that the file sends requests to at this moment; `None` where it sends them somewhere else.
@@ -82,6 +85,22 @@ impl Upstream {
         let mut text = self.text.clone();
         text.replace_range(address.span.clone(), &address_of(slot));
         Ok(text)
+    }
+
+    /// The text of the file with these directives in place of the ones that make its form, and nothing else changed.
+    #[must_use]
+    pub fn converted(&self, directives: &str) -> String {
+        let mut text = self.text.clone();
+        let Some((first, others)) = self.places.split_first() else { return text };
+        // From the end, so that the places before stay right.
+        for place in others.iter().rev() {
+            let rest = &self.text[place.end..];
+            let line = rest.find('\n').map_or(rest.len(), |end| end + 1);
+            let end = if rest[..line].trim().is_empty() { place.end + line } else { place.end };
+            text.replace_range(place.start..end, "");
+        }
+        text.replace_range(first.clone(), directives.trim_end());
+        text
     }
 }
 
@@ -143,7 +162,7 @@ fn slot_at<'a>(address: &str, app: &Name, slots: &'a Slots) -> Option<&'a Slot> 
     })
 }
 
-fn form(directives: &[Directive]) -> Result<Form> {
+fn form(directives: &[Directive]) -> Result<(Form, Vec<Range<usize>>)> {
     let setting: Vec<&Directive> = directives.iter().filter(|directive| times_set(directive) > 0).collect();
     // The order counts: nginx obeys one after the other, and the last one wins.
     let form = match setting.as_slice() {
@@ -155,7 +174,8 @@ fn form(directives: &[Directive]) -> Result<Form> {
         }),
         _ => None,
     };
-    form.ok_or_else(|| match setting.iter().map(|directive| times_set(directive)).sum() {
+    let places = setting.iter().map(|directive| directive.span.clone()).collect();
+    form.map(|form| (form, places)).ok_or_else(|| match setting.iter().map(|directive| times_set(directive)).sum() {
         0 => expected(&format!("it has no line `set {VARIABLE} ...;`")),
         1 => expected(&format!("it sets {VARIABLE} inside a block")),
         times => expected(&format!("it sets {VARIABLE} {times} times")),
@@ -249,6 +269,17 @@ mod tests {
         assert_eq!(points_at(&text(&here)).as_deref(), Some("set2"));
         assert_eq!(points_at(&text(Path::new("/nowhere/live/set2"))).as_deref(), Some("set1"));
         assert!(Upstream::parse(text(&here)).unwrap().moved_to(site().slots.first()).is_err());
+    }
+
+    #[test]
+    fn a_conversion_and_its_way_back_keep_the_other_lines() {
+        let reload = "# one\nset $a b;\n  set $service_url http://127.0.0.1:8081; # here\nset $c d;\n";
+        let link = link_form(&site(), false).unwrap();
+        let there = Upstream::parse(reload.to_owned()).unwrap().converted(&link);
+        assert_eq!(there, reload.replace("set $service_url http://127.0.0.1:8081;", link.trim_end()));
+        let there = there.replace(" # here", "");
+        let back = Upstream::parse(there).unwrap().converted(&reload_form(site().slots.first()));
+        assert_eq!(back, reload.replace(" # here", ""));
     }
 
     #[test]

@@ -6,6 +6,7 @@ use crate::reload::Reload;
 use crate::site::Form;
 use anyhow::Result;
 use bg_probe::exit::Exit;
+use bg_probe::front::{Answer, Front};
 use bg_probe::probe::{By, FRONT_WITHIN, live};
 use bg_probe::replace;
 use bg_probe::settings::Site;
@@ -22,20 +23,22 @@ pub(crate) fn convert(reload: &Reload, form: Form) -> Result<(Slot, Option<&'sta
     let site = reload.site;
     let before = Upstream::read(&site.upstream_file)?;
     let slot = serving(site, &before)?;
-    let text = match (&before.form, form) {
+    let directives = match (&before.form, form) {
         (upstream::Form::Link { .. }, Form::Link) | (upstream::Form::Reload { .. }, Form::Reload) => {
             return Ok((slot, None));
         }
         (_, Form::Reload) => reload_form(&slot),
         (_, Form::Link) => {
+            let directives = link_form(site, has_groups(site, reload.nginx))?;
             // The link first: from the moment nginx looks, it must find the slot that serves.
             replace::link(&site.dir.live(), &link::route(&site.dir, &slot.name)?)?;
-            link_form(site, has_groups(site, reload.nginx))?
+            directives
         }
     };
+    let text = before.converted(&directives);
     let name = slot.name.to_string();
     let plan = Unfinished { from: Some(name.clone()), to: name, before: Some(before.text) };
-    let evidence = reload.apply(&plan, &text, &slot.name)?;
+    let evidence = provable(reload).apply(&plan, &text, &slot.name)?;
     Ok((slot, Some(evidence)))
 }
 
@@ -47,9 +50,26 @@ pub(crate) fn settle(reload: &Reload) -> Result<Option<String>> {
     let site = reload.site;
     let Some(unfinished) = Unfinished::of(&site.dir)?.filter(Unfinished::is_conversion) else { return Ok(None) };
     let slot = site.slots.named(&unfinished.to)?;
+    let file = site.upstream_file.display();
+    // Somebody has moved nginx by hand since: what was there before is no longer what should be.
+    if let Some(Answer::Slot(other)) =
+        reload.front.map(|front| front.ask(FRONT_WITHIN)).filter(|answer| *answer != Answer::Slot(slot.name.clone()))
+    {
+        Unfinished::end(&site.dir)?;
+        return Ok(Some(format!(
+            "an earlier conversion of {file} was cut short; {other} serves since, and it stays so"
+        )));
+    }
     let text = unfinished.before.clone().unwrap_or_else(|| reload_form(slot));
-    reload.apply(&unfinished, &text, &slot.name)?;
-    Ok(Some(format!("an earlier conversion of {} was cut short and is undone", site.upstream_file.display())))
+    provable(reload).apply(&unfinished, &text, &slot.name)?;
+    Ok(Some(format!("an earlier conversion of {file} was cut short and is undone")))
+}
+
+/// Here nothing moves, so a front that names no slot, as one whose live slot is down, is no reason to refuse: the
+/// workers are then the evidence.
+fn provable<'a>(reload: &Reload<'a>) -> Reload<'a> {
+    let names_one = |front: &&Front| matches!(front.ask(FRONT_WITHIN), Answer::Slot(_));
+    Reload { front: reload.front.filter(names_one), ..*reload }
 }
 
 fn serving(site: &Site, file: &Upstream) -> Result<Slot> {

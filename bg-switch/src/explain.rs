@@ -2,11 +2,15 @@
 
 use crate::nginx::Nginx;
 use crate::workers::Master;
+use bg_probe::process::Process;
 use bg_probe::settings::Site;
-use bg_probe::upstream::Upstream;
 use std::fs::Metadata;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
+use std::time::{Duration, SystemTime};
+
+/// How far apart the times of a file and of a process may be that were made at once: one is in clock ticks.
+const CLOCKS: Duration = Duration::from_millis(100);
 
 /// Whom a worker runs as.
 struct Identity {
@@ -16,40 +20,40 @@ struct Identity {
 
 /// What keeps nginx from following the link, in words; nothing where no reason is found.
 pub(crate) fn unseen(site: &Site, nginx: &Nginx) -> Vec<String> {
-    let mut reasons = Vec::new();
-    let Ok(tested) = nginx.test() else {
-        return vec!["nginx -t refuses its present configuration, so it may run an older one".into()];
-    };
-    if let Some(worker) = tested.master.as_ref().and_then(Master::a_worker) {
-        reasons.extend(identity(worker.pid).and_then(|who| barred(&site.dir.live(), &who)));
-        let changed = std::fs::metadata(&site.upstream_file).and_then(|meta| meta.modified()).ok();
-        if changed > worker.started() {
-            reasons.push(format!(
-                "{} was changed after nginx last read its configuration: reload nginx",
-                site.upstream_file.display()
-            ));
-        }
-    }
-    if nginx.dump().is_some_and(|dump| dump.has("open_file_cache", |words| words.get(1) != Some(&"off"))) {
-        reasons.push("open_file_cache is on: nginx remembers for open_file_cache_valid (60s) whether a file is there; switch it off where the link is looked up".into());
-    }
-    if Upstream::read(&site.upstream_file).is_err() {
-        reasons.push(format!("{} can no longer be read", site.upstream_file.display()));
-    }
-    reasons
+    let worker = nginx.running().as_ref().and_then(Master::eldest_worker);
+    let who = worker.as_ref().and_then(|worker| identity(worker.pid));
+    let barred = barred(&site.dir.live(), who.as_ref());
+    let old = worker.and_then(|worker| older_than_the_file(&site.upstream_file, &worker));
+    [barred, old, cached(nginx)].into_iter().flatten().collect()
+}
+
+/// That nginx remembers files, if it does, with what to do.
+pub(crate) fn cached(nginx: &Nginx) -> Option<String> {
+    let on = nginx.dump()?.has("open_file_cache", |words| words.get(1) != Some(&"off"));
+    on.then(|| "open_file_cache is on: nginx remembers for open_file_cache_valid (60s) whether a file is there; switch it off where the link is looked up".into())
+}
+
+fn older_than_the_file(file: &Path, worker: &Process) -> Option<String> {
+    let meta = std::fs::metadata(file).ok()?;
+    let changed = Duration::new(meta.ctime().try_into().ok()?, meta.ctime_nsec().try_into().ok()?);
+    let changed_at = SystemTime::UNIX_EPOCH + changed;
+    (changed_at > worker.started()? + CLOCKS)
+        .then(|| format!("{} was changed after nginx last read its configuration: reload nginx", file.display()))
 }
 
 /// The first folder on the way to `path` that `who` may not enter, with what to do; by modes alone, without ACLs.
-fn barred(path: &Path, who: &Identity) -> Option<String> {
+/// Where it is not known whom nginx's workers run as, anyone but the folder's owner and group is meant.
+fn barred(path: &Path, who: Option<&Identity>) -> Option<String> {
     let folders: Vec<&Path> = path.ancestors().skip(1).collect();
     folders.into_iter().rev().find_map(|folder| {
         let meta = std::fs::metadata(folder).ok()?;
-        let mode = meta.mode() & 0o777;
-        (!who.may_enter(&meta)).then(|| {
+        let may = who.map_or(meta.mode() & 0o001 != 0, |who| who.may_enter(&meta));
+        (!may).then(|| {
             format!(
-                "nginx's workers (uid {}) may not enter {} (mode {mode:03o}): chmod o+x it, or choose a --dir elsewhere",
-                who.uid,
-                folder.display()
+                "nginx's workers{} may not enter {} (mode {:03o}): chmod o+x it, or choose a --dir elsewhere",
+                who.map(|who| format!(" (uid {})", who.uid)).unwrap_or_default(),
+                folder.display(),
+                meta.mode() & 0o777
             )
         })
     })

@@ -4,12 +4,15 @@
 
 mod args;
 mod convert;
+mod dump;
+mod error_log;
 mod explain;
 mod link;
 mod nginx;
 mod proof;
 mod reload;
 mod site;
+mod subject;
 mod switch;
 mod workers;
 

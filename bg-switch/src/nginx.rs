@@ -1,22 +1,22 @@
 //! nginx as a program: its command line, and what it says of itself.
 
+use crate::dump::Dump;
+use crate::error_log::ErrorLog;
 use crate::workers::Master;
 use anyhow::{Context, Result};
-use bg_probe::conf::{self, Directive};
+use bg_probe::conf;
 use bg_probe::exit::Exit;
 use bg_probe::say;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
-use std::io::{Read, Seek, SeekFrom};
-use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
 /// Where distributions put the pid file when the configuration does not say.
 const USUAL_PID: [&str; 2] = ["/run/nginx.pid", "/usr/local/nginx/logs/nginx.pid"];
 
-/// As much of an error log as is read for what a reload added.
-const MOST_LOG: u64 = 64 * 1024;
+/// Where they put the error log.
+const USUAL_LOG: &str = "/var/log/nginx/error.log";
 
 /// How nginx is called.
 pub(crate) struct Nginx {
@@ -28,7 +28,7 @@ pub(crate) struct Nginx {
 pub(crate) struct Tested {
     /// Its master process, where it runs on this machine and can be found.
     pub(crate) master: Option<Master>,
-    log: Option<(PathBuf, u64)>,
+    log: Option<ErrorLog>,
 }
 
 impl Nginx {
@@ -50,8 +50,9 @@ impl Nginx {
     /// When it is missing.
     pub(crate) fn program(&self) -> Result<PathBuf> {
         let name = self.words.first().context("--nginx is empty")?;
-        let mut path = std::env::var_os("PATH").unwrap_or_default();
-        path.push(":/usr/local/sbin:/usr/sbin:/sbin");
+        let path = std::env::var_os("PATH").unwrap_or_default();
+        let folders = std::env::split_paths(&path).filter(|folder| folder.is_absolute());
+        let path = std::env::join_paths(folders.chain(["/usr/local/sbin", "/usr/sbin", "/sbin"].map(PathBuf::from)))?;
         let found = which::which_in(name, Some(path), std::env::current_dir().unwrap_or_default());
         found.with_context(|| format!("{name}: not on this machine's PATH, or can't be run; see --nginx"))
     }
@@ -72,10 +73,9 @@ impl Nginx {
             let found = directives.iter().find(|directive| directive.texts().first() == Some(&name))?;
             found.words.get(1).map(|word| self.absolute(Path::new(&word.text)))
         };
-        let log = named("error_log").or_else(|| Some("/var/log/nginx/error.log".into()));
         Ok(Tested {
             master: main.is_some().then(|| self.master(named("pid"))).flatten(),
-            log: log.and_then(|log| Some((log.clone(), std::fs::metadata(log).ok()?.len()))),
+            log: ErrorLog::now(named("error_log").unwrap_or_else(|| USUAL_LOG.into())),
         })
     }
 
@@ -98,10 +98,16 @@ impl Nginx {
     /// The whole configuration as nginx reads it (`nginx -T`); `None` where nginx or sudo will not say.
     pub(crate) fn dump(&self) -> Option<Dump> {
         let output = self.run(&["-T"]).ok().filter(|output| output.status.success())?;
-        let text = String::from_utf8(output.stdout).ok()?;
-        // Each file begins with a comment that names it, and is complete in itself.
-        let files = text.split("# configuration file ").skip(1).filter_map(|file| file.split_once('\n'));
-        Some(Dump(files.filter_map(|(_, text)| conf::parse(text).ok()).flatten().collect()))
+        String::from_utf8(output.stdout).ok().map(|text| Dump::parse(&text))
+    }
+
+    /// The master process of the nginx that runs, where it can be found; also where this user may not test its
+    /// configuration.
+    pub(crate) fn running(&self) -> Option<Master> {
+        match self.test() {
+            Ok(tested) => tested.master,
+            Err(_) => self.is_on_this_machine().then(|| self.master(None)).flatten(),
+        }
     }
 
     fn run(&self, args: &[&str]) -> Result<Output> {
@@ -109,9 +115,8 @@ impl Nginx {
         Command::new(&program)
             .args(&self.words[1..])
             .args(args)
+            // In our own process group, so that sudo can ask for a password on the terminal.
             .stdin(Stdio::null())
-            // Ctrl-C is for bg-switch, which knows how to end; nginx must not be stopped half-way.
-            .process_group(0)
             .output()
             .with_context(|| format!("run {}", program.display()))
     }
@@ -141,36 +146,14 @@ impl Nginx {
     }
 }
 
-/// The directives of all files of a configuration.
-pub(crate) struct Dump(Vec<Directive>);
-
-impl Dump {
-    /// Whether a directive of that name is anywhere in it whose words are as asked.
-    pub(crate) fn has(&self, name: &str, words: impl Fn(&[&str]) -> bool) -> bool {
-        fn within(directives: &[Directive], fits: &impl Fn(&[&str]) -> bool) -> bool {
-            directives.iter().any(|directive| {
-                fits(&directive.texts()) || within(directive.block.as_deref().unwrap_or_default(), fits)
-            })
-        }
-        within(&self.0, &|texts: &[&str]| texts.first() == Some(&name) && words(texts))
-    }
-}
-
 impl Tested {
     /// What nginx has complained of in its error log since it was tested.
     pub(crate) fn complaint(&self) -> Option<String> {
-        let (path, length) = self.log.as_ref()?;
-        let mut file = std::fs::File::open(path).ok()?;
-        file.seek(SeekFrom::Start(*length)).ok()?;
-        let mut added = Vec::new();
-        file.take(MOST_LOG).read_to_end(&mut added).ok()?;
-        let added = String::from_utf8_lossy(&added).into_owned();
-        let line = added.lines().rfind(|line| line.contains("[emerg]") || line.contains("[alert]"))?;
-        Some(say::clean(line))
+        self.log.as_ref()?.complaint()
     }
 }
 
-/// The last line in which nginx says what is wrong.
+/// The line in which nginx, or what calls it, says what is wrong.
 fn complaint(output: &Output) -> String {
     let text = String::from_utf8_lossy(&output.stderr);
     let line = text.lines().find(|line| line.contains("[emerg]")).or_else(|| text.lines().last());

@@ -2,7 +2,9 @@
 
 use crate::workers::Generation;
 use bg_probe::front::{Answer, Front};
+use bg_probe::say;
 use bg_probe::slot::Name;
+use bg_probe::unfinished::OVERLAP;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
@@ -12,12 +14,11 @@ pub(crate) const IN_A_ROW: u32 = 5;
 /// How long the front may take for one answer.
 const ANSWER_WITHIN: Duration = Duration::from_secs(2);
 
+/// How long the front may take to show that nothing need be done.
+pub(crate) const AT_ONCE: Duration = Duration::from_millis(500);
+
 /// How often to look again while nginx has not moved.
 const LOOK_EVERY: Duration = Duration::from_millis(2);
-
-/// How long answers must agree where the workers can't be watched: nginx lets both generations take connections
-/// for 100 ms.
-const OVERLAP: Duration = Duration::from_millis(250);
 
 /// What can prove a switch.
 pub(crate) struct Witnesses<'a> {
@@ -31,12 +32,41 @@ pub(crate) struct Witnesses<'a> {
     pub(crate) interrupted: &'a AtomicBool,
 }
 
+/// Why a proof did not come.
+pub(crate) enum Unseen {
+    /// The operator did not want to wait for it.
+    Interrupted,
+    /// It was not there in time; what was seen instead, in words.
+    Late(String),
+}
+
+impl Unseen {
+    /// What that means for a switch to `slot` that had so much time.
+    pub(crate) fn in_words(&self, slot: &Name, within: Duration) -> String {
+        match self {
+            Unseen::Interrupted => format!("a signal interrupted the switch to {slot}"),
+            Unseen::Late(seen) => format!("nginx did not move to {slot} within {}: {seen}", say::seconds(within)),
+        }
+    }
+}
+
+/// Whether `from` serves, as it did before, in words. A signal that was heard does not end this: it is the reason to
+/// ask. Nor can the workers be counted on, for a reload that did not take the new file does not take the old one either.
+pub(crate) fn as_before(front: &Front, from: &Name, reloaded: bool, within: Duration) -> String {
+    let calm = AtomicBool::new(false);
+    let witnesses = Witnesses { front: Some(front), before: None, reloaded, interrupted: &calm };
+    match witnesses.see(from, within) {
+        Err(Unseen::Late(seen)) => format!("{from} was live before, but {seen}"),
+        _ => format!("{from} is serving, seen at the front"),
+    }
+}
+
 impl Witnesses<'_> {
     /// Waits until it is proven that nginx serves `slot`, `within` at most; which evidence it was.
     ///
     /// # Errors
-    /// What was seen instead, in words.
-    pub(crate) fn see(&self, slot: &Name, within: Duration) -> Result<&'static str, String> {
+    /// When it is not, with what was seen instead.
+    pub(crate) fn see(&self, slot: &Name, within: Duration) -> Result<&'static str, Unseen> {
         let deadline = Instant::now() + within;
         match self.front {
             Some(front) => self.at_the_front(front, slot, deadline),
@@ -44,7 +74,7 @@ impl Witnesses<'_> {
         }
     }
 
-    fn at_the_front(&self, front: &Front, slot: &Name, deadline: Instant) -> Result<&'static str, String> {
+    fn at_the_front(&self, front: &Front, slot: &Name, deadline: Instant) -> Result<&'static str, Unseen> {
         let mut agreed: u32 = 0;
         let mut since = Instant::now();
         loop {
@@ -72,8 +102,10 @@ impl Witnesses<'_> {
         }
     }
 
-    fn in_the_workers(&self, deadline: Instant) -> Result<&'static str, String> {
-        let Some(before) = &self.before else { return Err("there is no front to ask and no worker to watch".into()) };
+    fn in_the_workers(&self, deadline: Instant) -> Result<&'static str, Unseen> {
+        let Some(before) = &self.before else {
+            return Err(Unseen::Late("there is no front to ask and no worker to watch".into()));
+        };
         while !(before.is_followed() && before.has_left()) {
             self.go_on(deadline, || "nginx's old workers still took connections".into())?;
             std::thread::sleep(LOOK_EVERY);
@@ -81,10 +113,10 @@ impl Witnesses<'_> {
         Ok("workers")
     }
 
-    fn go_on(&self, deadline: Instant, seen: impl FnOnce() -> String) -> Result<(), String> {
+    fn go_on(&self, deadline: Instant, seen: impl FnOnce() -> String) -> Result<(), Unseen> {
         if self.interrupted.load(Ordering::Relaxed) {
-            return Err("a signal interrupted the switch".into());
+            return Err(Unseen::Interrupted);
         }
-        if Instant::now() >= deadline { Err(seen()) } else { Ok(()) }
+        if Instant::now() >= deadline { Err(Unseen::Late(seen())) } else { Ok(()) }
     }
 }

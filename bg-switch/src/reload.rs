@@ -3,20 +3,21 @@
 //! An exit status of 0 from a reload proves nothing: nginx reads its configuration afterwards, and if it can't
 //! use it, goes on with the old one and says so in a log. Whatever goes wrong, the old file is put back.
 
-use crate::nginx::{Nginx, Tested};
-use crate::proof::Witnesses;
+use crate::nginx::Nginx;
+use crate::proof::{AT_ONCE, Unseen, Witnesses, as_before};
 use crate::workers::{Generation, Master};
 use anyhow::Result;
-use bg_probe::exit::{Exit, OrExit};
+use bg_probe::exit::Exit;
 use bg_probe::front::Front;
 use bg_probe::replace;
 use bg_probe::settings::Site;
 use bg_probe::slot::Name;
 use bg_probe::unfinished::Unfinished;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 /// A change of the upstream file that takes a reload.
+#[derive(Clone, Copy)]
 pub(crate) struct Reload<'a> {
     pub(crate) site: &'a Site,
     pub(crate) nginx: &'a Nginx,
@@ -39,72 +40,72 @@ impl Reload<'_> {
             Unfinished::end(dir)?;
             return Err(why);
         }
-        let mut reloaded = false;
-        let moved = self.reload(to, &mut reloaded);
-        match moved {
+        let mut told = false;
+        match self.reload(to, &mut told) {
             Ok(evidence) => {
                 Unfinished::end(dir)?;
                 Ok(evidence)
             }
-            Err(why) => Err(self.back(plan, &why, reloaded)),
+            Err(why) => Err(self.back(plan, &why, told)),
         }
     }
 
-    fn reload(&self, to: &Name, reloaded: &mut bool) -> Result<&'static str> {
-        let tested = self.nginx.test()?;
-        let before = tested.master.as_ref().map(Master::generation);
+    /// `told` is set as soon as nginx may have been told to read its configuration.
+    fn reload(&self, to: &Name, told: &mut bool) -> Result<&'static str> {
+        // A Ctrl-C reaches nginx too; its failure is then our own end and not a verdict on the configuration.
+        let interrupted = || self.interrupted.load(Ordering::Relaxed);
+        let our_end = || Exit::NotMoved.because(Unseen::Interrupted.in_words(to, self.within));
+        let unless_interrupted = |why| if interrupted() { our_end() } else { why };
+        let tested = self.nginx.test().map_err(unless_interrupted)?;
+        let before = tested.master.as_ref().and_then(Master::generation);
         if before.is_none() && self.front.is_none() {
             return Err(Exit::NotMoved.because(
-                "nothing could prove the switch: --front is unset, and nginx's pid file was not found (--pid-file)",
+                "nothing could prove the switch: there is no front that names a slot, and nginx's workers can't be seen (does it run? --pid-file)",
             ));
         }
-        self.nginx.reload(tested.master.as_ref())?;
-        *reloaded = true;
-        self.see(to, before).map_err(|seen| Exit::NotMoved.because(in_words(to, &seen, self.within, &tested)))
+        let sent = self.nginx.reload(tested.master.as_ref());
+        *told = sent.is_ok() || interrupted();
+        sent.map_err(unless_interrupted)?;
+        self.see(to, before).map_err(|unseen| {
+            let log = tested.complaint().map(|line| format!("; nginx's error log: {line}")).unwrap_or_default();
+            Exit::NotMoved.because(unseen.in_words(to, self.within) + &log)
+        })
     }
 
-    fn see(&self, slot: &Name, before: Option<Generation>) -> Result<&'static str, String> {
+    fn see(&self, slot: &Name, before: Option<Generation>) -> Result<&'static str, Unseen> {
         Witnesses { front: self.front, before, reloaded: true, interrupted: self.interrupted }.see(slot, self.within)
     }
 
     /// Puts the old file back, has nginx read it if it may have read the new one, and says what serves now.
-    fn back(&self, plan: &Unfinished, why: &anyhow::Error, reloaded: bool) -> anyhow::Error {
+    fn back(&self, plan: &Unfinished, why: &anyhow::Error, told: bool) -> anyhow::Error {
         let file = self.site.upstream_file.display();
         let exit = Exit::of(why);
         if let Err(worse) = plan.undo(self.site) {
             return Exit::NotMoved.because(format!("{why:#}. The old text of {file} could not be put back: {worse:#}. Run the same command again once it can"));
         }
-        let now = if reloaded { self.reload_back(plan) } else { Ok(format!("{} is serving as before", name(plan))) };
-        match now.and_then(|now| Unfinished::end(&self.site.dir).map(|()| now)) {
-            Ok(now) => exit.because(format!("{why:#}. {file} is as it was; {now}")),
+        let again = if told { self.reload_back() } else { Ok(()) };
+        let now = self.serving(plan.from.as_deref(), told);
+        match again.and_then(|()| Unfinished::end(&self.site.dir)) {
+            Ok(()) => exit.because(format!("{why:#}. {file} is as it was; {now}")),
             Err(worse) => {
-                exit.because(format!("{why:#}. {file} is as it was, but nginx did not read it again: {worse:#}"))
+                exit.because(format!("{why:#}. {file} is as it was, but nginx did not read it again: {worse:#}; {now}"))
             }
         }
     }
 
-    fn reload_back(&self, plan: &Unfinished) -> Result<String> {
-        let tested = self.nginx.test()?;
-        self.nginx.reload(tested.master.as_ref())?;
-        let Some(from) = plan.from.as_deref() else { return Ok("no slot was live before".into()) };
-        // An interrupt has been heard; what is left is to see that all is as it was. The workers can't be counted on:
-        // a reload that did not take the new file does not take the old one either.
-        let calm = AtomicBool::new(false);
-        let witnesses = Witnesses { front: self.front, before: None, reloaded: true, interrupted: &calm };
-        let from: Name = from.parse().or_exit(Exit::Refused)?;
-        Ok(match witnesses.see(&from, self.within) {
-            Ok(_) => format!("{from} is serving, seen at the front"),
-            Err(_) if self.front.is_none() => format!("{from} should be serving"),
-            Err(seen) => format!("{from} was not seen again within {}: {seen}", bg_probe::say::seconds(self.within)),
-        })
+    fn reload_back(&self) -> Result<()> {
+        self.nginx.reload(self.nginx.test()?.master.as_ref())
     }
-}
 
-fn in_words(to: &Name, seen: &str, within: Duration, tested: &Tested) -> String {
-    let log = tested.complaint().map(|line| format!("; nginx's error log: {line}")).unwrap_or_default();
-    format!("nginx did not move to {to} within {}: {seen}{log}", bg_probe::say::seconds(within))
-}
-
-fn name(plan: &Unfinished) -> &str {
-    plan.from.as_deref().unwrap_or("what was there")
+    /// Whether `from` serves, as before, in words.
+    fn serving(&self, from: Option<&str>, told: bool) -> String {
+        let Some(from) = from.and_then(|from| from.parse::<Name>().ok()) else {
+            return "no slot was live before".into();
+        };
+        match self.front {
+            Some(front) => as_before(front, &from, told, if told { self.within } else { AT_ONCE }),
+            None if told => format!("{from} should be serving"),
+            None => format!("nginx was left on {from}"),
+        }
+    }
 }

@@ -7,6 +7,9 @@ use bg_probe::slot::Slot;
 use bg_probe::upstream::{VARIABLE, address_of, group_of, link_form, reload_form};
 use clap::ValueEnum;
 
+/// What stands in a `listen` directive besides letters and digits.
+const LISTEN: &str = ".:[]*=_-/ ";
+
 /// The form of an upstream file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Form {
@@ -53,13 +56,13 @@ pub(crate) fn upstream(site: &Site, form: Form) -> Result<String> {
 /// # Errors
 /// [`Exit::Usage`] when an address, a name or a path can't stand in nginx's configuration.
 pub(crate) fn server(site: &Site, print: &Print) -> Result<String> {
-    plain("--listen", &print.listen, ".:[]*= ").or_exit(Exit::Usage)?;
+    plain("--listen", &print.listen, LISTEN).or_exit(Exit::Usage)?;
     plain("--server-name", &print.server_name, ".:[]*-_ ").or_exit(Exit::Usage)?;
     let file = site.upstream_file.display().to_string();
     plain("--upstream-file", &file, "/._-+@,=~").or_exit(Exit::Usage)?;
     let (app, listen, server_name) = (&site.app, &print.listen, &print.server_name);
-    // A variable's name has no hyphen.
-    let var = app.as_str().replace('-', "_");
+    // A variable's name has no hyphen, and one that begins with a digit is a capture.
+    let var = format!("bg_{}", app.as_str().replace('-', "_"));
     let [first, second] = site.slots.both();
     let groups = [first, second].map(|slot| group(site, slot)).join("");
     let names = [first, second].map(|slot| names(site, slot)).join("");
@@ -141,8 +144,10 @@ mod tests {
     #[test]
     fn nothing_that_ends_a_directive_gets_through() {
         for bad in ["", "80; return 200", "80\n", "80}", "$x", "\"80\""] {
-            assert!(plain("--listen", bad, ".:[]*= ").is_err(), "{bad:?}");
+            assert!(plain("--listen", bad, LISTEN).is_err(), "{bad:?}");
         }
-        assert!(plain("--listen", "[::]:443 ssl", ".:[]*= ").is_ok());
+        for good in ["80 default_server", "[::]:443 ssl", "unix:/run/web-1.sock", "127.0.0.1:8080"] {
+            assert!(plain("--listen", good, LISTEN).is_ok(), "{good}");
+        }
     }
 }

@@ -3,17 +3,17 @@
 
 use crate::args::Args;
 use crate::nginx::Nginx;
-use crate::proof::{IN_A_ROW, Witnesses};
+use crate::proof::{AT_ONCE, IN_A_ROW, Witnesses};
 use crate::reload::Reload;
 use crate::site::{self, Form};
+use crate::subject::{ensure_fit, subject};
 use crate::{convert, explain, link};
 use anyhow::{Context, Result};
 use bg_probe::exit::Exit;
-use bg_probe::front::Front;
+use bg_probe::front::{Answer, Front};
 use bg_probe::lock::Lock;
-use bg_probe::port;
-use bg_probe::process::{Launched, Process};
-use bg_probe::record::{Record, print};
+use bg_probe::probe::FRONT_WITHIN;
+use bg_probe::record::print;
 use bg_probe::settings::Site;
 use bg_probe::slot::{Name, Slot};
 use bg_probe::unfinished::{self, Unfinished};
@@ -23,9 +23,6 @@ use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
-
-/// How long the front may take to show that nothing need be done.
-const ALREADY_WITHIN: Duration = Duration::from_millis(500);
 
 /// What `bg-switch` adds to the record.
 #[derive(Debug, Serialize)]
@@ -69,6 +66,9 @@ fn change_form(args: &Args, site: &Site, form: Form) -> Result<()> {
         Reload { site, nginx: &nginx, front: front.as_ref(), within: *args.verify_timeout, interrupted: &interrupted };
     settle(args, &reload)?;
     let (slot, evidence) = convert::convert(&reload, form)?;
+    if let Some(words) = (form == Form::Link).then(|| explain::cached(&nginx)).flatten() {
+        args.voice.warn("bg-switch", &words);
+    }
     let file = site.upstream_file.display();
     let form = if form == Form::Link { "link" } else { "reload" };
     let said = match evidence {
@@ -79,12 +79,11 @@ fn change_form(args: &Args, site: &Site, form: Form) -> Result<()> {
     Ok(())
 }
 
-/// Brings file and nginx together where an earlier switch or conversion was cut short.
-fn settle(args: &Args, reload: &Reload) -> Result<()> {
-    for words in [unfinished::settle(reload.site)?, convert::settle(reload)?].into_iter().flatten() {
-        args.voice.warn("bg-switch", &words);
-    }
-    Ok(())
+/// Brings file and nginx together where an earlier switch or conversion was cut short; whether there was one.
+fn settle(args: &Args, reload: &Reload) -> Result<bool> {
+    let settled = [unfinished::settle(reload.site)?, convert::settle(reload)?];
+    settled.iter().flatten().for_each(|words| args.voice.warn("bg-switch", words));
+    Ok(settled.iter().any(Option::is_some))
 }
 
 /// What a change needs: nginx as a program, the front, and an ear for signals, which from here on mean: undo, then
@@ -97,67 +96,26 @@ fn surroundings(args: &Args, site: &Site) -> Result<(Nginx, Option<Front>, Arc<A
     Ok((Nginx::new(&args.nginx, args.pid_file.clone())?, Front::of(site)?, interrupted))
 }
 
-/// The record on stdin, with a health verdict in it; or, with `--to`, what the operator says.
-fn subject(args: &Args) -> Result<Record> {
-    if let Some(to) = &args.to {
-        let site = args.settings.site()?;
-        let slot = site.slots.named(to.as_str()).map_err(|e| Exit::Usage.because(format!("--to: {e}")))?.clone();
-        let live = Upstream::read(&site.upstream_file).ok().and_then(|upstream| upstream.points_at(&site));
-        return Ok(Record::new(site, slot, live));
-    }
-    let mut record = Record::from_stdin()?;
-    record.site = args.settings.over(record.site)?;
-    record.slot = record.site.slots.named(record.slot.name.as_str())?.clone();
-    if record.get::<serde_json::Value>("health")?.is_none() {
-        let slot = &record.slot.name;
-        return Err(Exit::NoRecord.because(format!(
-            "the record has no health verdict for {slot}: put bg-health before bg-switch, or name the slot yourself with --to {slot}"
-        )));
-    }
-    Ok(record)
-}
-
-/// nginx only ever points at a slot that answers: something must listen there, and if it was launched and found
-/// healthy in this run, it must still be that process.
-fn ensure_fit(record: &Record) -> Result<()> {
-    let slot = &record.slot;
-    if !port::listens(slot.port) {
-        return Err(Exit::NotMoved
-            .because(format!("nothing listens on port {} of {}: nginx stays where it is", slot.port, slot.name)));
-    }
-    let Some(launch) = record.get::<Process>("launch")? else { return Ok(()) };
-    let holds = Launched::of(&record.site.dir, &slot.name)?.is_some_and(|launched| launched.process() == launch);
-    if holds && launch.is_alive() {
-        return Ok(());
-    }
-    Err(Exit::NotMoved.because(format!(
-        "{} no longer runs pid {}, which was found healthy: nginx stays where it is. Deploy again",
-        slot.name, launch.pid
-    )))
-}
-
 fn move_to(args: &Args, site: &Site, slot: &Slot) -> Result<Switch> {
     let began = Instant::now();
     let (nginx, front, interrupted) = surroundings(args, site)?;
-    let within = *args.verify_timeout;
-    let reload = Reload { site, nginx: &nginx, front: front.as_ref(), within, interrupted: &interrupted };
-    settle(args, &reload)?;
-    let upstream = match Upstream::read(&site.upstream_file) {
-        Ok(upstream) => Some(upstream),
-        // The scripts' own `tee` makes the file; nginx must find it there when it reloads.
-        Err(_) if !site.upstream_file.exists() => None,
-        Err(why) => return Err(why),
-    };
-    let from = upstream.as_ref().and_then(|upstream| upstream.points_at(site));
+    let (front, within) = (front.as_ref(), *args.verify_timeout);
+    let reload = Reload { site, nginx: &nginx, front, within, interrupted: &interrupted };
+    let settled = settle(args, &reload)?;
+    let upstream = there(site)?;
+    let file_says = upstream.as_ref().and_then(|upstream| upstream.points_at(site));
+    let from = serving(front).or_else(|| file_says.clone());
     let form = upstream.as_ref().map_or("reload", |upstream| upstream.form.name());
-    let witnesses = Witnesses { front: front.as_ref(), before: None, reloaded: false, interrupted: &interrupted };
-    let already =
-        front.is_some() && from.as_ref() == Some(&slot.name) && witnesses.see(&slot.name, ALREADY_WITHIN).is_ok();
+    let witnesses = Witnesses { front, before: None, reloaded: false, interrupted: &interrupted };
+    let agreed = front.is_some() && file_says.as_ref() == Some(&slot.name) && from == file_says;
+    // What was cut short may have left a reload under way.
+    let already = agreed && !settled && witnesses.see(&slot.name, AT_ONCE).is_ok();
     let evidence = match &upstream {
         _ if already => "front",
         Some(Upstream { form: upstream::Form::Link { flag, .. }, .. }) => {
             link::ensure_ours(&site.dir, flag)?;
-            link::switch(&site.dir, &slot.name, &witnesses, within).map_err(|why| explained(why, site, &nginx))?
+            link::switch(&site.dir, from.as_ref(), &slot.name, &witnesses, within)
+                .map_err(|why| explained(why, site, &nginx))?
         }
         _ => rewrite(&reload, upstream.as_ref(), from.as_ref(), slot)?,
     };
@@ -165,16 +123,34 @@ fn move_to(args: &Args, site: &Site, slot: &Slot) -> Result<Switch> {
     Ok(Switch { from: from.map(|from| from.to_string()), to: slot.name.to_string(), form, took_ms, evidence })
 }
 
+/// The upstream file, if there is one. The scripts' own `tee` makes it, and so does bg-switch.
+fn there(site: &Site) -> Result<Option<Upstream>> {
+    match Upstream::read(&site.upstream_file) {
+        Ok(upstream) => Ok(Some(upstream)),
+        Err(_) if !site.upstream_file.exists() => Ok(None),
+        Err(why) => Err(why),
+    }
+}
+
+/// The slot that nginx serves, where the front names it.
+fn serving(front: Option<&Front>) -> Option<Name> {
+    match front?.ask(FRONT_WITHIN) {
+        Answer::Slot(slot) => Some(slot),
+        Answer::NoSlot(_) => None,
+    }
+}
+
 fn rewrite(reload: &Reload, upstream: Option<&Upstream>, from: Option<&Name>, slot: &Slot) -> Result<&'static str> {
-    let text = match upstream {
-        Some(upstream) => upstream.moved_to(slot)?,
-        None => reload_form(slot),
+    let site = reload.site;
+    let text = upstream.map_or_else(|| Ok(reload_form(slot)), |upstream| upstream.moved_to(slot))?;
+    let before = match (upstream, from) {
+        // An edit that was never reloaded: to go back to it would move nginx to where it never was.
+        (Some(upstream), Some(from)) if upstream.points_at(site).as_ref() != Some(from) => {
+            Some(upstream.moved_to(site.slots.named(from.as_str())?)?)
+        }
+        (upstream, _) => upstream.map(|upstream| upstream.text.clone()),
     };
-    let plan = Unfinished {
-        from: from.map(Name::to_string),
-        to: slot.name.to_string(),
-        before: upstream.map(|upstream| upstream.text.clone()),
-    };
+    let plan = Unfinished { from: from.map(Name::to_string), to: slot.name.to_string(), before };
     reload.apply(&plan, &text, &slot.name)
 }
 

@@ -33,14 +33,15 @@ impl Master {
         self.0.pid
     }
 
-    /// One of its workers.
-    pub(crate) fn a_worker(&self) -> Option<Process> {
-        taking_connections(self.0.pid).into_iter().next()
+    /// The one of its workers that is there longest, since the configuration was read.
+    pub(crate) fn eldest_worker(&self) -> Option<Process> {
+        taking_connections(self.0.pid).into_iter().min_by_key(|worker| worker.start_ticks)
     }
 
-    /// Its present workers.
-    pub(crate) fn generation(&self) -> Generation {
-        Generation { master: self.0.clone(), workers: taking_connections(self.0.pid) }
+    /// Its present workers; `None` where none is seen, for then none can be seen leaving either.
+    pub(crate) fn generation(&self) -> Option<Generation> {
+        let workers = taking_connections(self.0.pid);
+        (!workers.is_empty()).then(|| Generation { master: self.0.clone(), workers })
     }
 }
 
