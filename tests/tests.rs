@@ -12,8 +12,19 @@ mod record;
 
 /// `bg-launch`: a release is put into a slot and started: what is refused, what is stopped, and what then runs.
 mod launch;
+
 /// The bare pipeline in a shell: it deploys, and where it breaks nothing behind the break is touched.
 mod chain;
 
 /// The whole by one command: deploys, rollbacks, failures, signals, the watch, the audit.
 mod deploy;
+
+/// `bg-switch` in the reload form: it moves, it proves, and whatever goes wrong it goes back.
+mod switch;
+
+/// The link form: one rename, nothing cut, and the way from one form to the other.
+mod link;
+
+/// The nginx configuration that `bg-switch` prints for a new application.
+mod site;
+

@@ -21,7 +21,7 @@ impl ErrorLog {
         Some(ErrorLog { path, length })
     }
 
-    /// The last grave complaint that has come since.
+    /// The first grave complaint that has come since: the cause, where the last is often `still could not bind()`.
     pub(crate) fn complaint(&self) -> Option<String> {
         let mut file = File::open(&self.path).ok()?;
         let end = file.metadata().ok()?.len();
@@ -29,7 +29,33 @@ impl ErrorLog {
         let mut added = Vec::new();
         file.take(MOST).read_to_end(&mut added).ok()?;
         let added = String::from_utf8_lossy(&added).into_owned();
-        let line = added.lines().rfind(|line| line.contains("[emerg]") || line.contains("[alert]"))?;
-        Some(say::clean(line))
+        complaint(&added)
+    }
+}
+
+/// The first line in which nginx says what is wrong, less the time and the process, with which a log begins it.
+pub(crate) fn complaint(text: &str) -> Option<String> {
+    let grave = |line: &str| line.find("[emerg]").or_else(|| line.find("[alert]"));
+    let (line, at) = text.lines().find_map(|line| Some((line, grave(line)?)))?;
+    let (level, words) = line[at..].split_once(' ')?;
+    let process =
+        |first: &str| first.ends_with(':') && first.contains('#') && first.starts_with(|c: char| c.is_ascii_digit());
+    let words = words.split_once(' ').filter(|(first, _)| process(first)).map_or(words, |(_, words)| words);
+    Some(say::clean(&format!("{level} {words}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_cause_is_said_without_the_time() {
+        for text in [
+            "2026/11/21 21:09:27 [notice] 7#7: start\n2026/11/21 21:09:27 [emerg] 7#7: no port\n7 [emerg] 7#7: so not",
+            "nginx: [warn] old\nnginx: [emerg] no port\nnginx: configuration file x test failed",
+        ] {
+            assert_eq!(complaint(text).as_deref(), Some("[emerg] no port"));
+        }
+        assert_eq!(complaint("sudo: a password is required"), None);
     }
 }

@@ -1,7 +1,7 @@
 //! nginx as a program: its command line, and what it says of itself.
 
 use crate::dump::Dump;
-use crate::error_log::ErrorLog;
+use crate::error_log::{self, ErrorLog};
 use crate::workers::Master;
 use anyhow::{Context, Result};
 use bg_probe::conf;
@@ -153,11 +153,11 @@ impl Tested {
     }
 }
 
-/// The line in which nginx, or what calls it, says what is wrong.
+/// What nginx, or what calls it, says is wrong.
 fn complaint(output: &Output) -> String {
     let text = String::from_utf8_lossy(&output.stderr);
-    let line = text.lines().find(|line| line.contains("[emerg]")).or_else(|| text.lines().last());
-    line.map_or_else(|| output.status.to_string(), |line| say::clean(line.trim_start_matches("nginx: ")))
+    let last = || text.lines().last().map(|line| say::clean(line.trim_start_matches("nginx: ")));
+    error_log::complaint(&text).or_else(last).unwrap_or_else(|| output.status.to_string())
 }
 
 /// The main file of the configuration, from `nginx: the configuration file FILE syntax is ok`.

@@ -14,6 +14,9 @@ pub(crate) const IN_A_ROW: u32 = 5;
 /// How long the front may take for one answer.
 const ANSWER_WITHIN: Duration = Duration::from_secs(2);
 
+/// How long it may take when the time is up: cut shorter, the last question would say nothing of the front.
+const LAST_ANSWER: Duration = Duration::from_millis(200);
+
 /// How long the front may take to show that nothing need be done.
 pub(crate) const AT_ONCE: Duration = Duration::from_millis(500);
 
@@ -81,7 +84,7 @@ impl Witnesses<'_> {
             // Before the question: an answer counts only if no old worker could have given it.
             let settled = self.before.as_ref().is_none_or(Generation::has_left);
             let left = deadline.saturating_duration_since(Instant::now());
-            let answer = front.ask(ANSWER_WITHIN.min(left.max(LOOK_EVERY)));
+            let answer = front.ask(left.clamp(LAST_ANSWER, ANSWER_WITHIN));
             let seen = answer == Answer::Slot(slot.clone());
             agreed = if seen && settled { agreed + 1 } else { 0 };
             if agreed <= 1 {

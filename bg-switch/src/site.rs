@@ -43,10 +43,10 @@ pub(crate) struct Print {
 /// The text of a new upstream file; in the link form it names the printed site's groups.
 ///
 /// # Errors
-/// When a path can't stand in nginx's configuration.
+/// [`Exit::Usage`] when a path can't stand in nginx's configuration.
 pub(crate) fn upstream(site: &Site, form: Form) -> Result<String> {
     match form {
-        Form::Link => link_form(site, true),
+        Form::Link => link_form(site, true).or_exit(Exit::Usage),
         Form::Reload => Ok(reload_form(site.slots.first())),
     }
 }

@@ -12,6 +12,7 @@
 
 pub mod http;
 pub mod jar;
+mod keepalive;
 mod nginx;
 pub mod ports;
 pub mod process;
@@ -21,6 +22,7 @@ mod wait;
 mod world;
 
 pub use jar::sample_jar;
+pub use keepalive::KeepAlive;
 pub use nginx::Nginx;
 pub use traffic::{Counts, Traffic};
 pub use wait::until;

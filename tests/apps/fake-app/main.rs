@@ -11,6 +11,8 @@
 //! | `/slow?ms=N`       | `slow`, after N ms                               |
 //! | `/echo`            | the request's body                               |
 //! | `/env`             | its environment, one variable a line             |
+//! | `/headers`         | the request's own first line and headers         |
+//! | `/ws`              | 101, and then whatever comes, back again         |
 //!
 //! Every way to misbehave is one field of [`Options`]. The only sleeps are the ones a flag or a
 //! request asks for.
@@ -179,6 +181,11 @@ impl App {
             if self.options.hang {
                 hold_forever();
             }
+            if request.path == "/ws" && request.head.to_ascii_lowercase().contains("\nupgrade: websocket") {
+                // Frames go back as they came: nobody here looks into them, and nginx does not either.
+                let _ = wire::echo(&mut reader, stream);
+                break;
+            }
             *lock(&self.in_flight) += 1;
             let answered = self.answer(&request, stream);
             *lock(&self.in_flight) -= 1;
@@ -230,6 +237,7 @@ impl App {
             }
             "/echo" => Reply::new(200, "application/octet-stream", request.body.clone()),
             "/env" => Reply::text(&environment()),
+            "/headers" => Reply::text(&request.head),
             _ => Reply::html(404, "<h1>Not Found</h1>\n"),
         }
     }

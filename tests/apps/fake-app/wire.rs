@@ -1,12 +1,14 @@
 //! HTTP/1.1 as far as this application needs it: a request comes in, a reply goes out.
 
-use std::io::{self, BufRead, Read};
+use std::io::{self, BufRead, Read, Write};
 
 /// A request, as far as this application looks at it.
 pub(crate) struct Request {
     pub(crate) path: String,
     pub(crate) query: String,
     pub(crate) keep_alive: bool,
+    /// The first line and the headers, as they came.
+    pub(crate) head: String,
     pub(crate) body: Vec<u8>,
 }
 
@@ -24,11 +26,14 @@ impl Request {
             query: query.to_owned(),
             keep_alive: first.trim_end().ends_with("HTTP/1.1"),
             body: Vec::new(),
+            head: String::new(),
         };
+        request.head += &first;
         let mut length = 0;
         loop {
             let mut line = String::new();
             reader.read_line(&mut line)?;
+            request.head += &line;
             let line = line.trim_end().to_ascii_lowercase();
             match line.split_once(':') {
                 Some(("content-length", value)) => length = value.trim().parse().unwrap_or(0),
@@ -50,6 +55,12 @@ impl Request {
         let value = self.query.strip_prefix("ms=");
         value.and_then(|number| number.parse().ok()).unwrap_or(0)
     }
+}
+
+/// Takes the upgrade, and sends back what comes until the other side ends it.
+pub(crate) fn echo(reader: &mut impl Read, mut writer: impl Write) -> io::Result<u64> {
+    writer.write_all(b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n")?;
+    io::copy(reader, &mut writer)
 }
 
 /// What goes back: a status, one header of its own, and a body.

@@ -1,0 +1,172 @@
+//! The nginx configuration that bg-switch prints for a new application.
+
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::time::Duration;
+
+use assert_cmd::assert::Assert;
+use bg_tests::{World, http};
+
+/// A server that has nothing but what bg-switch prints with these flags; its URL.
+fn install(world: &World, flags: &[&str]) -> String {
+    let listen = format!("127.0.0.1:{}", world.free_port());
+    let site = print(world, &[&["--print-site", "--listen", &listen], flags].concat());
+    world.nginx.write_upstream(&print(world, &[&["--print-upstream"], flags].concat()));
+    world.nginx.add_to_http("site", &site);
+    world.nginx.reload();
+    format!("http://{listen}")
+}
+
+fn print(world: &World, flags: &[&str]) -> String {
+    let printed = world.cmd("bg-switch").args(flags).assert().success();
+    String::from_utf8_lossy(&printed.get_output().stdout).into_owned()
+}
+
+fn both_run() -> World {
+    let world = World::new();
+    world.start_fake("set1", &[]);
+    world.start_fake("set2", &[]);
+    world
+}
+
+fn switch(world: &World, url: &str, to: &str) -> Assert {
+    let front = format!("{url}/_bg/slot");
+    world.cmd("bg-switch").args(["--to", to, "--front", &front, "--verify-timeout", "2s"]).assert()
+}
+
+#[test]
+fn it_serves_in_both_forms() {
+    for form in ["link", "reload"] {
+        let world = both_run();
+        let url = install(&world, &["--form", form]);
+        for slot in ["set2", "set1"] {
+            switch(&world, &url, slot).success();
+            assert_eq!(http::get(&format!("{url}/profile")).expect("an answer").body, slot, "{form}");
+            assert_eq!(http::get(&format!("{url}/_bg/slot")).expect("an answer").body.trim(), slot, "{form}");
+        }
+    }
+}
+
+#[test]
+fn any_name_that_we_take_is_one_for_nginx() {
+    let world = both_run();
+    for app in ["a-b", "2048", "x_y-z-0"] {
+        let url = install(&world, &["--app", app]);
+        assert_eq!(http::get(&format!("{url}/_bg/slot")).expect("an answer").body.trim(), "set1", "{app}");
+        let front = format!("{url}/_bg/slot");
+        world.cmd("bg-switch").args(["--app", app, "--to", "set2", "--front", &front]).assert().success();
+        world.cmd("bg-switch").args(["--app", app, "--to", "set1", "--front", &front]).assert().success();
+    }
+}
+
+#[test]
+fn listen_and_server_name_go_in_as_they_are() {
+    let world = both_run();
+    let port = world.free_port();
+    let listen = format!("127.0.0.1:{port} default_server");
+    let site = print(&world, &["--print-site", "--listen", &listen, "--server-name", "a.example *.b-c.example"]);
+    assert!(site.contains(&format!("    listen {listen};\n    server_name a.example *.b-c.example;\n")), "{site}");
+    world.nginx.add_to_http("site", &site);
+    world.nginx.reload();
+    assert_eq!(http::get(&format!("http://127.0.0.1:{port}/profile")).expect("an answer").body, "set1");
+}
+
+#[test]
+fn two_applications_live_in_one_nginx() {
+    let world = both_run();
+    let site =
+        |app: &str, port: u16| print(&world, &["--print-site", "--app", app, "--listen", &format!("127.0.0.1:{port}")]);
+    let ports = [world.free_port(), world.free_port()];
+    world.nginx.add_to_http("sites", &(site("web", ports[0]) + &site("shop", ports[1])));
+    world.nginx.reload();
+    for port in ports {
+        assert_eq!(http::get(&format!("http://127.0.0.1:{port}/profile")).expect("an answer").body, "set1");
+    }
+}
+
+#[test]
+fn nothing_that_is_no_value_gets_into_the_configuration() {
+    let world = World::new();
+    for bad in [
+        ["--listen", "80; return 200"],
+        ["--listen", "80\n"],
+        ["--listen", ""],
+        ["--server-name", "a; } server { listen 81"],
+        ["--server-name", "$host"],
+        ["--upstream-file", "/tmp/a b; return 200 x"],
+        ["--upstream-file", "/tmp/a{b"],
+    ] {
+        let refused = world.cmd("bg-switch").arg("--print-site").args(bad).assert().code(2).stdout("");
+        let said = String::from_utf8_lossy(&refused.get_output().stderr).into_owned();
+        assert!(said.contains("can't stand in nginx's configuration"), "{bad:?}: {said}");
+    }
+    for bad in ["/tmp/a b", "/tmp/a;b", "/tmp/${x}", "/tmp/a)b", "/tmp/a\"b"] {
+        let refused = world.cmd("bg-switch").args(["--print-upstream", "--dir", bad]).assert().code(2).stdout("");
+        let said = String::from_utf8_lossy(&refused.get_output().stderr).into_owned();
+        assert!(said.contains("can't stand in nginx's configuration"), "{bad:?}: {said}");
+    }
+}
+
+#[test]
+fn the_application_learns_who_asked_and_for_what() {
+    let world = both_run();
+    let url = install(&world, &[]);
+    let headers = [("Host", "shop.example"), ("X-Forwarded-For", "203.0.113.7")];
+    let seen = http::request("GET", &format!("{url}/headers"), &headers, b"").expect("an answer").body;
+    let seen: Vec<&str> = seen.lines().collect();
+    assert_eq!(seen[0], "GET /headers HTTP/1.1");
+    for line in [
+        "Host: shop.example",
+        "X-Real-IP: 127.0.0.1",
+        "X-Forwarded-For: 203.0.113.7, 127.0.0.1",
+        "X-Forwarded-Proto: http",
+    ] {
+        assert!(seen.contains(&line), "{line}: {seen:?}");
+    }
+    // A "Connection: close" would end every connection that nginx keeps to the slots.
+    assert!(!seen.iter().any(|line| line.to_ascii_lowercase().starts_with("connection")), "{seen:?}");
+}
+
+#[test]
+fn a_websocket_stays_open_over_a_switch() {
+    let world = both_run();
+    let url = install(&world, &[]);
+    let mut socket = TcpStream::connect(url.trim_start_matches("http://")).expect("nginx");
+    socket.set_read_timeout(Some(Duration::from_secs(10))).expect("a socket");
+    let upgrade = "GET /ws HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
+                   Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
+    socket.write_all(upgrade.as_bytes()).expect("nginx");
+    let mut answer = Vec::new();
+    while !answer.ends_with(b"\r\n\r\n") {
+        let mut byte = [0];
+        socket.read_exact(&mut byte).expect("an answer");
+        answer.extend(byte);
+    }
+    assert!(answer.starts_with(b"HTTP/1.1 101 "), "{}", String::from_utf8_lossy(&answer));
+    for to in ["set2", "set1", "set2"] {
+        switch(&world, &url, to).success();
+        let frame = format!("to {to}");
+        socket.write_all(frame.as_bytes()).expect("the connection is open");
+        let mut echo = vec![0; frame.len()];
+        socket.read_exact(&mut echo).expect("the connection is open");
+        assert_eq!(String::from_utf8_lossy(&echo), frame);
+    }
+}
+
+#[test]
+fn the_slot_is_told_to_this_machine_alone() {
+    let world = both_run();
+    // So that a request can come from elsewhere without leaving this machine.
+    world.nginx.add_to_http("from", "set_real_ip_from 127.0.0.0/8;\nreal_ip_header X-Test-From;\n");
+    let url = install(&world, &[]);
+    let from = |address: &str| {
+        http::request("GET", &format!("{url}/_bg/slot"), &[("X-Test-From", address)], b"").expect("an answer")
+    };
+    for near in ["127.0.0.1", "127.8.9.1", "::1"] {
+        assert_eq!((from(near).status, from(near).body.as_str()), (200, "set1\n"), "{near}");
+    }
+    for far in ["192.0.2.1", "10.0.0.1", "2001:db8::1"] {
+        assert_eq!(from(far).status, 404, "{far}");
+        assert!(!from(far).body.contains("set1"), "{far}");
+    }
+}
