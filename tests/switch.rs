@@ -284,7 +284,10 @@ fn with_neither_front_nor_workers_nothing_is_switched() {
 fn a_missing_nginx_is_said_before_anything_is_written() {
     let world = both_run();
     let before = world.nginx.read_upstream();
+    let inode = || fs::metadata(world.nginx.upstream_file()).map(|meta| meta.ino()).ok();
+    let file = inode();
     let refused = world.cmd("bg-switch").args(["--to", "set2", "--nginx", "no-such-nginx -c x"]).assert().code(1);
+    assert_eq!(inode(), file);
     assert!(said(&refused).contains("no-such-nginx: not on this machine's PATH"), "{}", said(&refused));
     assert_untouched(&world, &before);
 }
