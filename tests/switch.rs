@@ -87,7 +87,7 @@ fn where_the_workers_can_not_be_watched_it_is_as_certain() {
         let wrapped = wrapper(&world, "docker-exec-nginx", "");
         world.env("BG_NGINX", &wrapped)
     };
-    no_stale_answer(&world, 5);
+    no_stale_answer(&world, 10);
 }
 
 /// Each visitor comes by himself, right after the exit: one of nginx's workers alone would not be noticed.
