@@ -199,9 +199,6 @@ fn a_file_that_nginx_has_not_read_is_the_reason() {
 
 #[test]
 fn a_reason_that_does_not_hold_is_not_given() {
-    let world = both_run_in_the_reload_form();
-    convert(&world, "link").success();
-    world.start_fake("set1", &[]);
     let world = World::new();
     world.start_fake("set1", &[]);
     world.start_fake("set2", &["--other-profile", "real"]);
@@ -283,6 +280,30 @@ fn a_conversion_that_fails_leaves_the_old_bytes() {
 #[test]
 fn a_conversion_that_was_killed_is_undone_by_the_next_switch() {
     let world = both_run_in_the_reload_form();
+    kill_a_conversion(&world);
+    assert!(world.nginx.read_upstream().contains("if (-f"), "half-way");
+    assert_eq!(world.live().as_deref(), Some("set1"));
+
+    let moved = switch(&world, "set2").success().stdout(contains("\"form\":\"reload\""));
+    assert!(said(&moved).contains("was cut short and is undone"), "{}", said(&moved));
+    assert_eq!(world.nginx.read_upstream(), format!("set $service_url http://127.0.0.1:{};\n", world.port("set2")));
+    assert_eq!(world.live().as_deref(), Some("set2"));
+}
+
+#[test]
+fn a_conversion_that_was_killed_does_not_pull_nginx_back_later() {
+    let world = both_run_in_the_reload_form();
+    kill_a_conversion(&world);
+    world.point_at("set2");
+    let traffic = Traffic::start(&world.nginx.front_url("/profile"));
+    let moved = switch(&world, "set2").success();
+    assert!(said(&moved).contains("set2 serves since, and it stays so"), "{}", said(&moved));
+    let counts = traffic.stop();
+    assert_eq!(counts.answers.keys().collect::<Vec<_>>(), ["set2"], "{counts}");
+}
+
+/// Ends in the moment between the new file and the reload.
+fn kill_a_conversion(world: &World) {
     let wrapper = world.folder().join("ngx");
     let nginx = world.nginx.command_line();
     let script = format!("#!/bin/sh\nfor last; do :; done\n[ \"$last\" = -t ] && kill -9 $PPID\nexec {nginx} \"$@\"\n");
@@ -291,13 +312,22 @@ fn a_conversion_that_was_killed_is_undone_by_the_next_switch() {
     let mut command = world.command(&programs::ours("bg-switch"));
     let status = command.args(["--convert", "link", "--nginx"]).arg(&wrapper).stdout(Stdio::null()).status();
     assert_eq!(status.expect("bg-switch, which was found before").code(), None, "it was killed");
-    assert!(world.nginx.read_upstream().contains("if (-f"), "half-way");
-    assert_eq!(world.live().as_deref(), Some("set1"));
+}
 
-    let moved = switch(&world, "set2").success().stdout(contains("\"form\":\"reload\""));
-    assert!(said(&moved).contains("was cut short and is undone"), "{}", said(&moved));
-    assert_eq!(world.nginx.read_upstream(), format!("set $service_url http://127.0.0.1:{};\n", world.port("set2")));
-    assert_eq!(world.live().as_deref(), Some("set2"));
+#[test]
+fn a_conversion_moves_nothing_where_nginx_can_not_look_at_the_link() {
+    assert!(nix::unistd::geteuid().is_root(), "this test needs root: else nginx's workers own the folder");
+    let world = both_run_in_the_reload_form();
+    world.point_at("set2");
+    fs::create_dir(world.dir()).expect("our folder");
+    fs::set_permissions(world.dir(), Permissions::from_mode(0o700)).expect("our folder");
+    let traffic = Traffic::start(&world.nginx.front_url("/profile"));
+    let converted = convert(&world, "link").success();
+    assert!(said(&converted).contains("warning: nginx's workers (uid 65534) may not enter"), "{}", said(&converted));
+    switch(&world, "set1").code(5);
+    let counts = traffic.stop();
+    assert_eq!(counts.failed, 0, "{counts}");
+    assert_eq!(counts.answers.keys().collect::<Vec<_>>(), ["set2"], "{counts}");
 }
 
 #[test]

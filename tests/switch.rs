@@ -354,6 +354,10 @@ fn killed_after_the_reload_the_way_back_is_open_too() {
     let nginx = world.nginx.command_line();
     let deadly = wrapper(&world, "ngx", &format!("[ \"$last\" = reload ] && {nginx} \"$@\" && kill -9 $PPID"));
     kill_half_way(&world, &deadly);
+    // Whoever comes next: also a deploy, whose bg-launch has no nginx to ask.
+    world.shell("bg-launch --slot idle --adopt -- fake-app </dev/null | bg-health").assert().success();
+    world.cmd("bg-probe").args(["--slot", "live", "--format", "name"]).assert().success().stdout("set2\n");
+    assert_eq!(world.live().as_deref(), Some("set2"));
     switch(&world, "set1").success();
     assert_untouched(&world, &before);
     switch(&world, "set2").success();

@@ -128,14 +128,14 @@ pub fn reload_form(slot: &Slot) -> String {
     format!("set {VARIABLE} {};\n", address_of(slot))
 }
 
-/// The whole text of a new file in the link form: `first` unless the other slot's name is a file behind `live`.
+/// The whole text of a new file in the link form: `otherwise` unless the other slot's name is a file behind `live`.
 /// With `groups` it names the printed site's `upstream` groups, else the addresses themselves.
 ///
 /// # Errors
 /// When the path of the link can't stand in nginx's configuration as it is.
-pub fn link_form(site: &Site, groups: bool) -> Result<String> {
-    let [first, second] = site.slots.both();
-    let flag = site.dir.live().join(second.name.as_str());
+pub fn link_form(site: &Site, groups: bool, otherwise: &Slot) -> Result<String> {
+    let there = site.slots.other(&otherwise.name);
+    let flag = site.dir.live().join(there.name.as_str());
     let flag = flag.to_str().context("the folder's path is not UTF-8")?;
     let plain = |c: char| c.is_alphanumeric() || "/._-+@,=~".contains(c);
     ensure!(
@@ -143,7 +143,7 @@ pub fn link_form(site: &Site, groups: bool) -> Result<String> {
         "{flag:?} can't stand in nginx's configuration: choose a --dir of letters, digits and /._-+@,=~"
     );
     let address = |slot| if groups { format!("http://{}", group_of(&site.app, slot)) } else { address_of(slot) };
-    Ok(format!("set {VARIABLE} {};\nif (-f {flag}) {{ set {VARIABLE} {}; }}\n", address(first), address(second)))
+    Ok(format!("set {VARIABLE} {};\nif (-f {flag}) {{ set {VARIABLE} {}; }}\n", address(otherwise), address(there)))
 }
 
 /// The name of a slot's `upstream` group in the printed site.
@@ -274,7 +274,7 @@ mod tests {
     #[test]
     fn a_conversion_and_its_way_back_keep_the_other_lines() {
         let reload = "# one\nset $a b;\n  set $service_url http://127.0.0.1:8081; # here\nset $c d;\n";
-        let link = link_form(&site(), false).unwrap();
+        let link = link_form(&site(), false, site().slots.first()).unwrap();
         let there = Upstream::parse(reload.to_owned()).unwrap().converted(&link);
         assert_eq!(there, reload.replace("set $service_url http://127.0.0.1:8081;", link.trim_end()));
         let there = there.replace(" # here", "");

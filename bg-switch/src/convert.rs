@@ -29,8 +29,9 @@ pub(crate) fn convert(reload: &Reload, form: Form) -> Result<(Slot, Option<&'sta
         }
         (_, Form::Reload) => reload_form(&slot),
         (_, Form::Link) => {
-            let directives = link_form(site, has_groups(site, reload.nginx))?;
-            // The link first: from the moment nginx looks, it must find the slot that serves.
+            // The slot that serves is the one without a condition: if nginx can't look at the link (a folder it may
+            // not enter, a container), nothing moves.
+            let directives = link_form(site, has_groups(site, reload.nginx), &slot)?;
             replace::link(&site.dir.live(), &link::route(&site.dir, &slot.name)?)?;
             directives
         }

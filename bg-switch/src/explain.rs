@@ -18,8 +18,8 @@ struct Identity {
     groups: Vec<u32>,
 }
 
-/// What keeps nginx from following the link, in words; nothing where no reason is found.
-pub(crate) fn unseen(site: &Site, nginx: &Nginx) -> Vec<String> {
+/// What may keep nginx from following the link, in words; nothing where no reason is found.
+pub(crate) fn hindrances(site: &Site, nginx: &Nginx) -> Vec<String> {
     let worker = nginx.running().as_ref().and_then(Master::eldest_worker);
     let who = worker.as_ref().and_then(|worker| identity(worker.pid));
     let barred = barred(&site.dir.live(), who.as_ref());
@@ -28,7 +28,7 @@ pub(crate) fn unseen(site: &Site, nginx: &Nginx) -> Vec<String> {
 }
 
 /// That nginx remembers files, if it does, with what to do.
-pub(crate) fn cached(nginx: &Nginx) -> Option<String> {
+fn cached(nginx: &Nginx) -> Option<String> {
     let on = nginx.dump()?.has("open_file_cache", |words| words.get(1) != Some(&"off"));
     on.then(|| "open_file_cache is on: nginx remembers for open_file_cache_valid (60s) whether a file is there; switch it off where the link is looked up".into())
 }

@@ -46,7 +46,7 @@ pub(crate) struct Print {
 /// [`Exit::Usage`] when a path can't stand in nginx's configuration.
 pub(crate) fn upstream(site: &Site, form: Form) -> Result<String> {
     match form {
-        Form::Link => link_form(site, true).or_exit(Exit::Usage),
+        Form::Link => link_form(site, true, site.slots.first()).or_exit(Exit::Usage),
         Form::Reload => Ok(reload_form(site.slots.first())),
     }
 }

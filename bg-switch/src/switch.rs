@@ -66,8 +66,9 @@ fn change_form(args: &Args, site: &Site, form: Form) -> Result<()> {
         Reload { site, nginx: &nginx, front: front.as_ref(), within: *args.verify_timeout, interrupted: &interrupted };
     settle(args, &reload)?;
     let (slot, evidence) = convert::convert(&reload, form)?;
-    if let Some(words) = (form == Form::Link).then(|| explain::cached(&nginx)).flatten() {
-        args.voice.warn("bg-switch", &words);
+    if form == Form::Link {
+        let hindrances = explain::hindrances(site, &nginx);
+        hindrances.iter().for_each(|words| args.voice.warn("bg-switch", words));
     }
     let file = site.upstream_file.display();
     let form = if form == Form::Link { "link" } else { "reload" };
@@ -156,7 +157,7 @@ fn rewrite(reload: &Reload, upstream: Option<&Upstream>, from: Option<&Name>, sl
 
 /// Adds what may have kept nginx from following the link.
 fn explained(why: anyhow::Error, site: &Site, nginx: &Nginx) -> anyhow::Error {
-    let reasons = explain::unseen(site, nginx);
+    let reasons = explain::hindrances(site, nginx);
     if Exit::of(&why) != Exit::NotMoved || reasons.is_empty() {
         return why;
     }
