@@ -32,6 +32,7 @@ pub(crate) fn convert(reload: &Reload, form: Form) -> Result<(Slot, Option<&'sta
             // The slot that serves is the one without a condition: if nginx can't look at the link (a folder it may
             // not enter, a container), nothing moves.
             let directives = link_form(site, has_groups(site, reload.nginx), &slot)?;
+            // Before nginx reads the file: from the moment it looks, the link must agree.
             replace::link(&site.dir.live(), &link::route(&site.dir, &slot.name)?)?;
             directives
         }
@@ -52,14 +53,12 @@ pub(crate) fn settle(reload: &Reload) -> Result<Option<String>> {
     let Some(unfinished) = Unfinished::of(&site.dir)?.filter(Unfinished::is_conversion) else { return Ok(None) };
     let slot = site.slots.named(&unfinished.to)?;
     let file = site.upstream_file.display();
-    // Somebody has moved nginx by hand since: what was there before is no longer what should be.
-    if let Some(Answer::Slot(other)) =
-        reload.front.map(|front| front.ask(FRONT_WITHIN)).filter(|answer| *answer != Answer::Slot(slot.name.clone()))
+    if let Some(Answer::Slot(serving)) = reload.front.map(|front| front.ask(FRONT_WITHIN))
+        && serving != slot.name
     {
+        // Somebody has moved nginx by hand since: what was there before is no longer what should be.
         Unfinished::end(&site.dir)?;
-        return Ok(Some(format!(
-            "an earlier conversion of {file} was cut short; {other} serves since, and it stays so"
-        )));
+        return Ok(Some(format!("an earlier conversion of {file} was cut short; {serving} serves since, and stays")));
     }
     let text = unfinished.before.clone().unwrap_or_else(|| reload_form(slot));
     provable(reload).apply(&unfinished, &text, &slot.name)?;
