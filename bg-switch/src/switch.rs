@@ -67,8 +67,9 @@ fn change_form(args: &Args, site: &Site, form: Form) -> Result<()> {
     settle(args, &reload)?;
     let (slot, evidence) = convert::convert(&reload, form)?;
     if form == Form::Link {
-        let hindrances = explain::hindrances(site, &nginx);
-        hindrances.iter().for_each(|words| args.voice.warn("bg-switch", words));
+        for words in explain::hindrances(site, &nginx) {
+            args.voice.warn("bg-switch", &words);
+        }
     }
     let file = site.upstream_file.display();
     let form = if form == Form::Link { "link" } else { "reload" };
