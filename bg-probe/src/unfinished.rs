@@ -21,6 +21,9 @@ use std::time::{Duration, Instant};
 /// How long the front must name one slot: nginx lets both generations of workers take connections for 100 ms.
 pub const OVERLAP: Duration = Duration::from_millis(250);
 
+/// How long a reload that is under way may keep it from doing so.
+const SETTLED_WITHIN: Duration = Duration::from_secs(2);
+
 /// How often it is asked meanwhile.
 const ASK_EVERY: Duration = Duration::from_millis(5);
 
@@ -112,15 +115,18 @@ pub fn settle(site: &Site) -> Result<Option<String>> {
 /// The slot that the front names without a change for longer than nginx lets two configurations serve at once: who
 /// was killed may have sent a reload just before.
 fn steady(front: &Front) -> Option<Name> {
-    let Answer::Slot(slot) = front.ask(FRONT_WITHIN) else { return None };
-    let until = Instant::now() + OVERLAP;
-    while Instant::now() < until {
-        if front.ask(FRONT_WITHIN) != Answer::Slot(slot.clone()) {
-            return None;
+    let deadline = Instant::now() + SETTLED_WITHIN;
+    let mut steady: Option<(Name, Instant)> = None;
+    while Instant::now() < deadline {
+        let Answer::Slot(slot) = front.ask(FRONT_WITHIN) else { return None };
+        match &steady {
+            Some((same, since)) if *same == slot && since.elapsed() >= OVERLAP => return Some(slot),
+            Some((same, _)) if *same == slot => {}
+            _ => steady = Some((slot, Instant::now())),
         }
         std::thread::sleep(ASK_EVERY);
     }
-    Some(slot)
+    None
 }
 
 fn note(dir: &Dir) -> PathBuf {
