@@ -1,17 +1,20 @@
 //! bg-switch in the reload form: it moves, it proves, and whatever goes wrong it goes back.
 
+/// The upstream file: only the address in it changes, and a file that is not ours stays as it is.
+mod file;
+
+/// What goes wrong, is interrupted or killed is undone, and the old slot goes on serving.
+mod undone;
+
 use std::fs::{self, File, Permissions};
 use std::net::TcpListener;
-use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
-use std::path::PathBuf;
-use std::process::{Command, Stdio};
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::thread;
 use std::time::Duration;
 
 use assert_cmd::assert::Assert;
-use bg_tests::{Traffic, World, http, process, programs, until};
+use bg_tests::{World, http};
 use nix::fcntl::{Flock, FlockArg};
-use nix::sys::signal::Signal;
 use predicates::str::contains;
 use serde_json::Value;
 
@@ -106,61 +109,12 @@ fn no_stale_answer(world: &World, switches: usize) {
 }
 
 #[test]
-fn a_reload_that_never_takes_place_is_undone() {
-    let world = both_run();
-    let before = world.nginx.read_upstream();
-    let _busy = a_busy_port(&world);
-    let traffic = Traffic::start(&world.nginx.front_url("/profile"));
-    let refused = world.cmd("bg-switch").args(["--to", "set2", "--verify-timeout", "3s"]).assert().code(5).stdout("");
-    assert!(said(&refused).contains("bind() to 127.0.0.1:"), "nginx's own words: {}", said(&refused));
-    assert!(said(&refused).contains("set1 is serving, seen at the front"), "{}", said(&refused));
-    let counts = traffic.stop();
-    assert_eq!((counts.failed, counts.answers.len()), (0, 1), "{counts}");
-    assert_untouched(&world, &before);
-}
-
-#[test]
-fn a_file_that_is_broken_elsewhere_is_not_our_downfall() {
-    let world = both_run();
-    let before = world.nginx.read_upstream();
-    world.nginx.add_to_http("broken", "server { listen 127.0.0.1:1 oops; }\n");
-    let refused = switch(&world, "set2").code(5).stdout("");
-    assert!(said(&refused).contains("configuration: [emerg] invalid parameter \"oops\""), "{}", said(&refused));
-    assert!(said(&refused).contains("set1 is serving"), "{}", said(&refused));
-    assert_untouched(&world, &before);
-}
-
-#[test]
-fn without_a_running_nginx_nothing_changes() {
-    let world = both_run();
-    let before = world.nginx.read_upstream();
-    world.nginx.stop();
-    let refused = switch(&world, "set2").code(5).stdout("");
-    assert!(said(&refused).contains("does it run?"), "{}", said(&refused));
-    assert!(said(&refused).contains("set1 was live before, but the front answered connection refused"));
-    assert_eq!(world.nginx.read_upstream(), before);
-    world.nginx.start();
-    assert_untouched(&world, &before);
-}
-
-#[test]
 fn a_slot_where_nothing_listens_is_refused() {
     let world = World::new();
     world.start_fake("set1", &[]);
     let before = world.nginx.read_upstream();
     let refused = switch(&world, "set2").code(5);
     assert!(said(&refused).contains("nothing listens on port"), "{}", said(&refused));
-    assert_untouched(&world, &before);
-}
-
-#[test]
-fn a_slot_that_answers_as_another_is_refused() {
-    let world = World::new();
-    world.start_fake("set1", &[]);
-    world.start_fake("set2", &["--other-profile", "real"]);
-    let before = world.nginx.read_upstream();
-    let refused = world.cmd("bg-switch").args(["--to", "set2", "--verify-timeout", "1s"]).assert().code(5);
-    assert!(said(&refused).contains("within 1.0s: the front answered 200 \"real\""), "{}", said(&refused));
     assert_untouched(&world, &before);
 }
 
@@ -172,86 +126,6 @@ fn where_it_is_already_nothing_is_written() {
     let assert = switch(&world, "set1").success();
     assert!(said(&assert).contains("set1 serves already"), "{}", said(&assert));
     assert_eq!((identity(), world.nginx.workers()), (before, workers));
-}
-
-#[test]
-fn only_the_address_changes_in_the_file() {
-    let world = both_run();
-    let port = world.port("set1");
-    let text = format!(
-        "# set $service_url http://127.0.0.1:1; was before\n\n  set\t$service_url  'http://127.0.0.1:{port}' ; # {{ \"\n\
-         set $other 'a; b';\r\n# no line end"
-    );
-    world.nginx.write_upstream(&text);
-    world.nginx.reload();
-    switch(&world, "set2").success();
-    let address = |slot: &str| format!("http://127.0.0.1:{}", world.port(slot));
-    let expected = text.replace(&format!("'{}'", address("set1")), &address("set2"));
-    assert_eq!(world.nginx.read_upstream(), expected);
-}
-
-#[test]
-fn a_file_that_is_not_ours_to_write_is_left_alone() {
-    let world = both_run();
-    let line = world.nginx.read_upstream();
-    for text in ["# nothing here\n", &format!("{line}{line}"), "set $service_url", ""] {
-        world.nginx.write_upstream(text);
-        let refused = switch(&world, "set2").code(1).stdout("");
-        assert!(said(&refused).contains("expected one line like `set $service_url http://127.0.0.1:8081;`"));
-        assert_eq!(world.nginx.read_upstream(), text);
-    }
-}
-
-#[test]
-fn a_missing_file_is_made() {
-    let world = both_run();
-    fs::remove_file(world.nginx.upstream_file()).expect("the upstream file");
-    switch(&world, "set2").success();
-    assert_eq!(world.nginx.read_upstream(), format!("set $service_url http://127.0.0.1:{};\n", world.port("set2")));
-    assert_eq!(world.live().as_deref(), Some("set2"));
-}
-
-#[test]
-fn mode_owner_and_link_of_the_file_are_kept() {
-    let world = both_run();
-    let (link, file) = (world.nginx.upstream_file(), world.folder().join("elsewhere.inc"));
-    fs::rename(&link, &file).expect("our folder");
-    symlink(&file, &link).expect("our folder");
-    fs::set_permissions(&file, Permissions::from_mode(0o604)).expect("our folder");
-    let root = nix::unistd::geteuid().is_root();
-    if root {
-        std::os::unix::fs::chown(&file, Some(4711), Some(4712)).expect("root may");
-    }
-    let owner = fs::metadata(&file).map(|meta| (meta.uid(), meta.gid(), meta.mode() & 0o777)).expect("our file");
-    switch(&world, "set2").success();
-    assert_eq!(fs::read_link(&link).expect("still a link"), file);
-    let now = fs::metadata(&file).map(|meta| (meta.uid(), meta.gid(), meta.mode() & 0o777)).expect("our file");
-    assert_eq!(now, owner);
-    assert_eq!(world.live().as_deref(), Some("set2"));
-}
-
-#[test]
-fn a_file_that_can_not_be_written_is_the_systems_refusal() {
-    let world = both_run();
-    let before = world.nginx.read_upstream();
-    // Root may write anywhere; but nobody can put a file where a folder is.
-    let beside = world.nginx.upstream_file().with_file_name(".service-url.inc.bg-new");
-    fs::create_dir(&beside).expect("our folder");
-    let refused = switch(&world, "set2").code(1).stdout("");
-    assert!(said(&refused).contains(&beside.display().to_string()), "{}", said(&refused));
-    fs::remove_dir(&beside).expect("our folder");
-    assert_untouched(&world, &before);
-}
-
-#[test]
-fn a_link_that_leads_nowhere_is_not_replaced_by_a_file() {
-    let world = both_run();
-    let link = world.nginx.upstream_file();
-    fs::remove_file(&link).expect("the upstream file");
-    symlink(world.folder().join("nowhere"), &link).expect("our folder");
-    let refused = switch(&world, "set2").code(1);
-    assert!(said(&refused).contains("is a symbolic link that leads nowhere"), "{}", said(&refused));
-    assert!(fs::symlink_metadata(&link).expect("the link").is_symlink());
 }
 
 #[test]
@@ -310,86 +184,6 @@ fn a_record_needs_a_verdict_and_the_process_it_is_about() {
 }
 
 #[test]
-fn who_interrupts_it_is_back_where_he_was() {
-    let world = both_run();
-    let before = world.nginx.read_upstream();
-    let _busy = a_busy_port(&world);
-    for signal in [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP] {
-        let refusals = world.nginx.error_log().matches("bind() to").count();
-        let mut command = world.command(&programs::ours("bg-switch"));
-        command.args(["--to", "set2", "--verify-timeout", "60s"]).stdout(Stdio::null()).stderr(Stdio::piped());
-        let child = command.spawn().expect("bg-switch, which was found before");
-        let tried = || world.nginx.error_log().matches("bind() to").count() > refusals;
-        until(SOON, "nginx tries the new configuration", tried);
-        assert_ne!(world.nginx.read_upstream(), before);
-        process::signal(child.id(), signal);
-        let output = child.wait_with_output().expect("a child of ours");
-        let said = String::from_utf8_lossy(&output.stderr).into_owned();
-        assert_eq!(output.status.code(), Some(5), "{signal}: {said}");
-        assert!(said.contains("a signal interrupted the switch to set2"), "{said}");
-        assert_untouched(&world, &before);
-    }
-}
-
-#[test]
-fn killed_before_the_reload_the_same_command_finishes() {
-    let world = both_run();
-    let deadly = wrapper(&world, "ngx", "[ \"$last\" = -t ] && kill -9 $PPID");
-    kill_half_way(&world, &deadly);
-    assert_eq!(world.live().as_deref(), Some("set1"), "nginx has read nothing");
-    assert!(world.nginx.read_upstream().contains(&world.port("set2").to_string()), "but the file has changed");
-
-    let probed = world.cmd("bg-probe").args(["--format", "name"]).assert().success().stdout("set2\n");
-    assert!(said(&probed).contains("an earlier switch to set2 was cut short; nginx serves set1"), "{}", said(&probed));
-    let finished = switch(&world, "set2").success();
-    assert!(said(&finished).contains("an earlier switch to set2 was cut short"), "{}", said(&finished));
-    assert_eq!(world.live().as_deref(), Some("set2"));
-    assert!(!world.dir().join("switching.json").exists());
-}
-
-#[test]
-fn killed_after_the_reload_the_way_back_is_open_too() {
-    let world = both_run();
-    let before = world.nginx.read_upstream();
-    let nginx = world.nginx.command_line();
-    let deadly = wrapper(&world, "ngx", &format!("[ \"$last\" = reload ] && {nginx} \"$@\" && kill -9 $PPID"));
-    kill_half_way(&world, &deadly);
-    // Whoever comes next: also a deploy, whose bg-launch has no nginx to ask.
-    world.shell("bg-launch --slot idle --adopt -- fake-app </dev/null | bg-health").assert().success();
-    world.cmd("bg-probe").args(["--slot", "live", "--format", "name"]).assert().success().stdout("set2\n");
-    assert_eq!(world.live().as_deref(), Some("set2"));
-    switch(&world, "set1").success();
-    assert_untouched(&world, &before);
-    switch(&world, "set2").success();
-    assert_eq!(world.live().as_deref(), Some("set2"));
-}
-
-fn kill_half_way(world: &World, nginx: &str) {
-    let mut command = world.command(&programs::ours("bg-switch"));
-    let status = command.args(["--to", "set2", "--nginx", nginx]).stdout(Stdio::null()).status();
-    assert_eq!(status.expect("bg-switch, which was found before").code(), None, "it was killed");
-    assert!(world.dir().join("switching.json").exists());
-}
-
-#[test]
-fn an_edit_that_was_never_reloaded_is_settled_by_who_names_the_slot() {
-    let world = both_run();
-    let line = |slot: &str| format!("set $service_url http://127.0.0.1:{};\n", world.port(slot));
-    world.nginx.write_upstream(&line("set2"));
-    world.cmd("bg-probe").assert().code(7);
-    world.nginx.add_to_http("broken", "oops;\n");
-    // What goes back is what nginx serves, not what the file said.
-    let refused = switch(&world, "set2").code(5);
-    assert!(said(&refused).contains("set1 is serving"), "{}", said(&refused));
-    assert_untouched(&world, &line("set1"));
-
-    world.nginx.add_to_http("broken", "");
-    world.nginx.write_upstream(&line("set2"));
-    switch(&world, "set1").success();
-    assert_untouched(&world, &line("set1"));
-}
-
-#[test]
 fn who_holds_the_lock_is_left_alone() {
     let world = both_run();
     let before = world.nginx.read_upstream();
@@ -401,39 +195,4 @@ fn who_holds_the_lock_is_left_alone() {
     assert_untouched(&world, &before);
     drop(held);
     switch(&world, "set2").success();
-}
-
-#[test]
-fn an_unprivileged_user_is_refused_and_nothing_is_left() {
-    let world = both_run();
-    let before = world.nginx.read_upstream();
-    let program = a_copy_for_all(&world);
-    let mut command = world.command(&program);
-    for folder in [world.dir(), world.nginx.upstream_file().parent().expect("a folder").to_owned()] {
-        fs::create_dir_all(&folder).expect("our folder");
-    }
-    if nix::unistd::geteuid().is_root() {
-        std::os::unix::fs::chown(world.dir(), Some(65534), Some(65534)).expect("root may");
-        nobody(&mut command);
-    } else {
-        let folder = world.nginx.upstream_file().parent().expect("a folder").to_owned();
-        fs::set_permissions(folder, Permissions::from_mode(0o555)).expect("our folder");
-    }
-    let refused = assert_cmd::Command::from_std(command).args(["--to", "set2"]).assert().code(1).stdout("");
-    assert!(said(&refused).contains("Permission denied"), "{}", said(&refused));
-    let folder = world.nginx.upstream_file().parent().expect("a folder").to_owned();
-    fs::set_permissions(folder, Permissions::from_mode(0o755)).expect("our folder");
-    assert_untouched(&world, &before);
-}
-
-/// The program where everybody may run it.
-fn a_copy_for_all(world: &World) -> PathBuf {
-    let copy = world.folder().join("bg-switch");
-    fs::copy(programs::ours("bg-switch"), &copy).expect("our folder");
-    copy
-}
-
-fn nobody(command: &mut Command) {
-    use std::os::unix::process::CommandExt;
-    command.uid(65534).gid(65534);
 }

@@ -1,0 +1,97 @@
+//! A link that is moved and not followed goes back, and it is said why.
+
+use std::collections::BTreeSet;
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use bg_tests::{World, http, until};
+
+use super::{NOBODY, SOON, both_run, both_run_in_the_reload_form, convert, linked, said, switch};
+
+#[test]
+fn a_slot_that_does_not_answer_as_itself_is_undone() {
+    let world = World::new().link_form();
+    world.start_fake("set1", &[]);
+    world.start_fake("set2", &["--other-profile", "real"]);
+    let refused = switch(&world, "set2").code(5).stdout("");
+    assert!(said(&refused).contains("within 1.0s: the front answered 200 \"real\""), "{}", said(&refused));
+    assert!(said(&refused).contains("The link is as it was; set1 is serving, seen at the front"), "{}", said(&refused));
+    assert_eq!((world.live().as_deref(), linked(&world)), (Some("set1"), None));
+}
+
+#[test]
+fn workers_that_may_not_enter_the_folder_are_the_reason() {
+    assert!(nix::unistd::geteuid().is_root(), "this test needs root: else nginx's workers own the folder");
+    let world = both_run();
+    fs::create_dir(world.dir()).expect("our folder");
+    fs::set_permissions(world.dir(), Permissions::from_mode(0o700)).expect("our folder");
+    let reason = format!("may not enter {} (mode 700): chmod o+x it", world.dir().display());
+    let refused = switch(&world, "set2").code(5);
+    assert!(said(&refused).contains(&format!("nginx's workers (uid {NOBODY}) {reason}")), "{}", said(&refused));
+
+    let refused =
+        world.cmd("bg-switch").args(["--to", "set2", "--nginx", "/nowhere", "--verify-timeout", "1s"]).assert().code(5);
+    assert!(said(&refused).contains(&format!("nginx's workers {reason}")), "{}", said(&refused));
+    assert_eq!(linked(&world), None);
+
+    fs::set_permissions(world.dir(), Permissions::from_mode(0o711)).expect("our folder");
+    switch(&world, "set2").success();
+}
+
+#[test]
+fn a_cache_of_open_files_is_the_reason() {
+    let world = both_run();
+    world.nginx.add_to_http("cache", "open_file_cache max=100;\nopen_file_cache_errors on;\n");
+    world.nginx.add_to_location("worker", "add_header X-Worker $pid;\n");
+    world.nginx.reload();
+    let workers = world.nginx.workers();
+    let mut asked = BTreeSet::new();
+    until(SOON, "each worker has looked", || {
+        let ask = || http::get(&world.nginx.front_url("/profile")).expect("an answer");
+        let answers = thread::scope(|scope| {
+            let visitors: Vec<_> = (0..8).map(|_| scope.spawn(ask)).collect();
+            visitors.into_iter().map(|visitor| visitor.join().expect("no panic")).collect::<Vec<_>>()
+        });
+        asked.extend(answers.iter().filter_map(|answer| answer.header("x-worker")?.parse::<u32>().ok()));
+        asked.is_superset(&workers)
+    });
+    let refused = switch(&world, "set2").code(5);
+    assert!(said(&refused).contains("open_file_cache is on"), "{}", said(&refused));
+    assert_eq!(world.live().as_deref(), Some("set1"));
+}
+
+#[test]
+fn a_file_that_nginx_has_not_read_is_the_reason() {
+    let world = both_run_in_the_reload_form();
+    let printed = world.cmd("bg-switch").arg("--print-upstream").assert().success();
+    let started = Instant::now();
+    until(SOON, "nginx is older than the file", || started.elapsed() > Duration::from_millis(300));
+    world.nginx.write_upstream(&String::from_utf8_lossy(&printed.get_output().stdout));
+    let refused = switch(&world, "set2").code(5);
+    assert!(said(&refused).contains("was changed after nginx last read its configuration"), "{}", said(&refused));
+    assert!(said(&refused).contains("set1 is serving, seen at the front"), "{}", said(&refused));
+    assert_eq!((world.live().as_deref(), linked(&world)), (Some("set1"), None));
+}
+
+#[test]
+fn a_reason_that_does_not_hold_is_not_given() {
+    let world = World::new();
+    world.start_fake("set1", &[]);
+    world.start_fake("set2", &["--other-profile", "real"]);
+    convert(&world, "link").success();
+    let refused = switch(&world, "set2").code(5);
+    assert!(!said(&refused).contains("likely"), "{}", said(&refused));
+}
+
+#[test]
+fn a_file_that_looks_at_another_folder_is_refused() {
+    let world = both_run();
+    let before = world.nginx.read_upstream();
+    let elsewhere = world.folder().join("elsewhere");
+    let refused = world.cmd("bg-switch").args(["--to", "set2", "--dir"]).arg(&elsewhere).assert().code(1).stdout("");
+    assert!(said(&refused).contains(&format!("looks at {}", world.dir().join("live").display())), "{}", said(&refused));
+    assert!(!elsewhere.join("live").exists());
+    assert_eq!((world.nginx.read_upstream(), world.live().as_deref()), (before, Some("set1")));
+}
