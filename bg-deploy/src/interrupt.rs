@@ -4,14 +4,13 @@
 //! runs, which knows how to end, and starts no other.
 
 use anyhow::{Context, Result};
+use bg_probe::signals::{ASK_FOR_AN_END, heeded};
 use nix::sys::signal::{SigSet, SigmaskHow, Signal, kill};
 use nix::unistd::Pid;
 use signal_hook::flag;
 use signal_hook::iterator::Signals;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-
-const ASK_FOR_AN_END: [Signal; 3] = [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP];
 
 /// Listens for signals from when it is made.
 #[derive(Clone, Default)]
@@ -22,14 +21,12 @@ pub(crate) struct Interrupt {
 }
 
 impl Interrupt {
-    /// Begins to listen. What the caller has this process ignore, it goes on ignoring: nohup(1) means it.
+    /// Begins to listen.
     ///
     /// # Errors
     /// When the handlers can't be installed.
     pub(crate) fn listen() -> Result<Interrupt> {
-        let ignored = ignored();
-        let heeded: Vec<i32> =
-            ASK_FOR_AN_END.iter().map(|signal| *signal as i32).filter(|signal| !ignores(ignored, *signal)).collect();
+        let heeded: Vec<i32> = heeded().into_iter().map(|signal| signal as i32).collect();
         let interrupt = Interrupt::default();
         for signal in &heeded {
             let number = usize::try_from(*signal).context("its number")?;
@@ -81,26 +78,4 @@ pub(crate) fn held_back<T>(act: impl FnOnce() -> T) -> Result<T> {
     let done = act();
     before.thread_set_mask().context("unblock signals")?;
     Ok(done)
-}
-
-/// The set of signals this process ignores (`proc_pid_status(5)`).
-fn ignored() -> u64 {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let set = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
-    set.and_then(|set| u64::from_str_radix(set.trim(), 16).ok()).unwrap_or_default()
-}
-
-fn ignores(set: u64, signal: i32) -> bool {
-    set >> (signal - 1) & 1 == 1
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn bit_0_of_the_set_is_signal_1() {
-        assert!(ignores(0x1, Signal::SIGHUP as i32) && ignores(0x2, Signal::SIGINT as i32));
-        assert!(!ignores(0x1003, Signal::SIGTERM as i32));
-    }
 }

@@ -5,6 +5,7 @@ use bg_probe::say::Voice;
 use bg_probe::settings::Settings;
 use bg_probe::slot::Choice;
 use clap::Parser;
+use clap::builder::FalseyValueParser;
 use humantime::Duration;
 use std::path::PathBuf;
 
@@ -28,7 +29,7 @@ pub(crate) struct Args {
     #[arg(long, conflicts_with_all = ["artifact", "command"])]
     pub(crate) stop: bool,
     /// Take over a process of the same user that bg-launch did not start
-    #[arg(long, env = "BG_LAUNCH_ADOPT")]
+    #[arg(long, env = "BG_LAUNCH_ADOPT", value_parser = FalseyValueParser::new())]
     pub(crate) adopt: bool,
     /// How long to wait until the slot's last connection is closed
     #[arg(long, env = "BG_LAUNCH_DRAIN", default_value = "10s", value_name = "DURATION")]

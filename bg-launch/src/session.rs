@@ -11,6 +11,9 @@ use nix::sys::signal::{Signal, kill, killpg};
 use nix::unistd::Pid;
 use std::time::{Duration, Instant};
 
+/// A clock can't add just any duration that can be typed.
+const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
+
 /// How often to look whether it is gone.
 const LOOK_EVERY: Duration = Duration::from_millis(5);
 
@@ -62,7 +65,9 @@ pub enum Stopped {
 /// # Errors
 /// When this user may not signal it, or it outlives SIGKILL.
 pub fn stop(launched: &Launched, within: Duration) -> Result<Stopped> {
-    let gone = || Ok(members(&launched.process(), &launched.release)?.is_empty());
+    let leader = launched.process();
+    // While the leader is there, one look at it says enough; all processes are looked through only after.
+    let gone = || Ok(!leader.is_alive() && members(&leader, &launched.release)?.is_empty());
     if gone()? {
         return Ok(Stopped::WasGone);
     }
@@ -127,7 +132,7 @@ fn told(sent: nix::Result<()>, pid: i32, signal: Signal) -> Result<()> {
 /// # Errors
 /// Those of `done`.
 pub fn wait(within: Duration, done: impl Fn() -> Result<bool>) -> Result<bool> {
-    let deadline = Instant::now() + within;
+    let deadline = Instant::now() + within.min(LONGEST);
     while !done()? {
         if Instant::now() >= deadline {
             return Ok(false);

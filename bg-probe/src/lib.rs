@@ -19,6 +19,7 @@ pub mod record;
 pub mod replace;
 pub mod say;
 pub mod settings;
+pub mod signals;
 pub mod slot;
 mod sockets;
 pub mod unfinished;

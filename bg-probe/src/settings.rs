@@ -93,7 +93,7 @@ impl Settings {
     ///
     /// # Errors
     /// Those of [`Settings::site`].
-    pub fn over(&self, mut site: Site) -> Result<Site> {
+    pub(crate) fn over(&self, mut site: Site) -> Result<Site> {
         for id in &self.typed {
             match *id {
                 "app" => site.app = self.app.clone(),

@@ -20,6 +20,9 @@ const LAST_ANSWER: Duration = Duration::from_millis(200);
 /// How long the front may take to show that nothing need be done.
 pub(crate) const AT_ONCE: Duration = Duration::from_millis(500);
 
+/// A clock can't add just any duration that can be typed.
+const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
+
 /// How often to look again while nginx has not moved.
 const LOOK_EVERY: Duration = Duration::from_millis(2);
 
@@ -70,7 +73,7 @@ impl Witnesses<'_> {
     /// # Errors
     /// When it is not, with what was seen instead.
     pub(crate) fn see(&self, slot: &Name, within: Duration) -> Result<&'static str, Unseen> {
-        let deadline = Instant::now() + within;
+        let deadline = Instant::now() + within.min(LONGEST);
         match self.front {
             Some(front) => self.at_the_front(front, slot, deadline),
             None => self.in_the_workers(deadline),

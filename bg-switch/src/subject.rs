@@ -21,9 +21,9 @@ pub(crate) fn subject(args: &Args) -> Result<Record> {
         let live = Upstream::read(&site.upstream_file).ok().and_then(|upstream| upstream.points_at(&site));
         return Ok(Record::new(site, slot, live));
     }
-    let mut record = Record::from_stdin()?;
-    record.site = args.settings.over(record.site)?;
-    record.slot = record.site.slots.named(record.slot.name.as_str())?.clone();
+    let record = Record::from_stdin()?.overruled(&args.settings)?;
+    // Before anything is touched: what is wrong with a record is said first.
+    launched(&record)?;
     if !record.get::<Value>("health")?.is_some_and(|verdict| verdict.is_object()) {
         let slot = &record.slot.name;
         return Err(Exit::NoRecord.because(format!(
@@ -44,7 +44,7 @@ pub(crate) fn ensure_fit(record: &Record) -> Result<()> {
         return Err(Exit::NotMoved
             .because(format!("nothing listens on port {} of {}: nginx stays where it is", slot.port, slot.name)));
     }
-    let Some(launch) = record.get::<Process>("launch")? else { return Ok(()) };
+    let Some(launch) = launched(record)? else { return Ok(()) };
     let holds = Launched::of(&record.site.dir, &slot.name)?.is_some_and(|launched| launched.process() == launch);
     if holds && launch.is_alive() {
         return Ok(());
@@ -53,4 +53,9 @@ pub(crate) fn ensure_fit(record: &Record) -> Result<()> {
         "{} no longer runs pid {}, which was found healthy: nginx stays where it is. Deploy again",
         slot.name, launch.pid
     )))
+}
+
+/// The process that was launched and found healthy, where the record tells of one.
+fn launched(record: &Record) -> Result<Option<Process>> {
+    record.get("launch")
 }

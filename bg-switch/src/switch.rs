@@ -15,11 +15,11 @@ use bg_probe::lock::Lock;
 use bg_probe::probe::FRONT_WITHIN;
 use bg_probe::record::print;
 use bg_probe::settings::Site;
+use bg_probe::signals::heeded;
 use bg_probe::slot::{Name, Slot};
 use bg_probe::unfinished::{self, Unfinished};
 use bg_probe::upstream::{self, Upstream, reload_form};
 use serde::Serialize;
-use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
@@ -92,8 +92,8 @@ fn settle(args: &Args, reload: &Reload) -> Result<bool> {
 /// end.
 fn surroundings(args: &Args, site: &Site) -> Result<(Nginx, Option<Front>, Arc<AtomicBool>)> {
     let interrupted = Arc::new(AtomicBool::new(false));
-    for signal in [SIGINT, SIGTERM, SIGHUP] {
-        signal_hook::flag::register(signal, Arc::clone(&interrupted)).context("listen for signals")?;
+    for signal in heeded() {
+        signal_hook::flag::register(signal as i32, Arc::clone(&interrupted)).context("listen for signals")?;
     }
     Ok((Nginx::new(&args.nginx, args.pid_file.clone())?, Front::of(site)?, interrupted))
 }
