@@ -28,3 +28,5 @@ mod link;
 /// The nginx configuration that `bg-switch` prints for a new application.
 mod site;
 
+/// Killed anywhere, whole everywhere: every program struck at every call that changes something.
+mod sweep;

@@ -37,6 +37,21 @@ impl Nginx {
         nginx
     }
 
+    /// Another nginx with the same site and the same upstream file, at a front of its own; not started.
+    #[track_caller]
+    #[must_use]
+    pub fn twin(&self, prefix: &Path) -> Self {
+        let twin = Self { program: self.program.clone(), prefix: prefix.to_owned(), front: Port::free() };
+        fs::create_dir_all(prefix).expect("a writable temporary folder");
+        let ours = |name| self.prefix.join(name).display().to_string();
+        let theirs = |name| prefix.join(name).display().to_string();
+        let listen = |nginx: &Self| format!("listen 127.0.0.1:{};", nginx.front.number());
+        let conf = self.main_conf().replace(&listen(self), &listen(&twin));
+        let conf = ["nginx.pid", "error.log"].iter().fold(conf, |conf, name| conf.replace(&ours(name), &theirs(name)));
+        fs::write(twin.conf(), conf).expect("a writable temporary folder");
+        twin
+    }
+
     /// Starts it, and waits until it answers.
     #[track_caller]
     pub fn start(&self) {

@@ -52,17 +52,16 @@ pub(crate) fn end_recorded(state: &Path) {
 /// Kills the processes whose environment has the variable with that value: a daemon inherits it
 /// even if its launcher was killed before it wrote anything down.
 pub(crate) fn end_marked(variable: &str, value: &str) {
-    let mark = format!("{variable}={value}").into_bytes();
     // Once more after each kill, since what was killed may have started another just before.
     let all_gone = within(TIME_TO_END, || {
-        let pids = marked(&mark);
+        let pids = marked(variable, value);
         for pid in &pids {
             signal(*pid, Signal::SIGKILL);
         }
         pids.is_empty()
     });
     if !all_gone {
-        eprintln!("left over: {:?}", marked(&mark));
+        eprintln!("left over: {:?}", marked(variable, value));
     }
 }
 
@@ -73,7 +72,9 @@ pub(crate) fn gone(pid: u32) {
     }
 }
 
-fn marked(mark: &[u8]) -> Vec<u32> {
+/// The processes whose environment has the variable with that value.
+pub(crate) fn marked(variable: &str, value: &str) -> Vec<u32> {
+    let mark = format!("{variable}={value}").into_bytes();
     let has_mark = |pid: &u32| {
         let environment = fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
         environment.split(|byte| *byte == 0).any(|entry| entry == mark)

@@ -222,6 +222,12 @@ impl World {
         self.nginx.reload();
     }
 
+    /// The processes that were started in this world and still run, but for its nginx.
+    #[must_use]
+    pub fn processes(&self) -> Vec<u32> {
+        process::marked(MARK, &self.folder().display().to_string())
+    }
+
     /// The folder of everything in this world.
     #[must_use]
     pub fn folder(&self) -> &Path {

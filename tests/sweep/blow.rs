@@ -1,0 +1,74 @@
+//! One blow at a program: at which call of which process it is killed, or refused with which error.
+
+use std::fmt;
+use std::io;
+use std::path::PathBuf;
+use std::process::Output;
+
+use bg_tests::Strace;
+use bg_tests::strace::Call;
+use nix::errno::Errno;
+
+/// Where and how a program is struck.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Blow {
+    /// The program, one of those that take part.
+    pub(crate) target: &'static str,
+    /// The name of the call.
+    pub(crate) call: String,
+    /// Counted from 1.
+    pub(crate) n: usize,
+    /// The error it gets; `None` where it is killed.
+    pub(crate) error: Option<Errno>,
+}
+
+impl Blow {
+    /// The trace in which it is struck. Of the files a program opens, only those count that it `writes`.
+    pub(crate) fn strace(&self, log: &std::path::Path, writes: &[PathBuf]) -> Strace {
+        let strace = Strace::of(&[self.call.as_str()], log);
+        let strace = if self.call.starts_with("open") { strace.only_on(writes) } else { strace };
+        match self.error {
+            Some(errno) => strace.fail_at(&self.call, self.n, errno),
+            None => strace.kill_at(&self.call, self.n),
+        }
+    }
+
+    /// What is wrong with how the program ended after it was refused at `call`.
+    pub(crate) fn faults_of(&self, output: &Output, call: &Call) -> Vec<String> {
+        let Some(errno) = self.error else { return Vec::new() };
+        let said = String::from_utf8_lossy(&output.stderr);
+        let mut faults = Vec::new();
+        let code = output.status.code();
+        if said.contains("panicked") || !matches!(code, Some(0 | 1 | 5)) {
+            faults.push(format!("it ended with {}", output.status));
+        }
+        if code != Some(0) && !says(&said, errno, call) {
+            faults.push(format!("it did not say what failed: {errno} at {}", call.arguments()));
+        }
+        if !faults.is_empty() {
+            faults.push(format!("it said: {said}"));
+        }
+        faults
+    }
+}
+
+/// Whether one line has the error in words, and the file it came from if it came from one.
+fn says(said: &str, errno: Errno, call: &Call) -> bool {
+    let words = io::Error::from(errno).to_string();
+    let words = words.split(" (os error").next().unwrap_or_default().to_owned();
+    let paths = call.paths();
+    said.lines().any(|line| {
+        let names = paths.is_empty() || paths.iter().any(|path| line.contains(&path.display().to_string()));
+        line.contains(&words) && names
+    })
+}
+
+impl fmt::Display for Blow {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { target, call, n, error } = self;
+        match error {
+            Some(errno) => write!(out, "{target}: {errno:?} from {call} {n}"),
+            None => write!(out, "{target}: killed at {call} {n}"),
+        }
+    }
+}

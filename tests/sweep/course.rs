@@ -1,0 +1,142 @@
+//! A course of blows at one scene: which there are, one after another, and what they have broken.
+
+use std::collections::BTreeMap;
+use std::env;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use bg_tests::Strace;
+use nix::errno::Errno;
+
+use super::blow::Blow;
+use super::call::{CALLS, errors};
+use super::scene::{Act, Form, Scene};
+use super::whole;
+
+/// How long a sample of a course may take.
+const SAMPLE: Duration = Duration::from_secs(8);
+
+pub(crate) struct Course {
+    act: Act,
+    form: Form,
+    scene: Scene,
+    killed: usize,
+    refused: usize,
+    violations: Vec<String>,
+}
+
+impl Course {
+    /// Strikes `act` at every point, or, without `BG_TEST_FULL`, at as many as fit into a few seconds; fails the test if
+    /// anything was not whole.
+    #[track_caller]
+    pub(crate) fn run(act: Act, form: Form) {
+        let began = Instant::now();
+        let scene = Scene::new(act, form);
+        let mut course = Self { act, form, scene, killed: 0, refused: 0, violations: Vec::new() };
+        let how = if env::var_os("BG_TEST_FULL").is_some() { course.full() } else { course.sample() };
+        println!(
+            "{act:?} in the {form:?} form, {how}: killed at {} points, refused at {}, {} violations, {:.0} s",
+            course.killed,
+            course.refused,
+            course.violations.len(),
+            began.elapsed().as_secs_f64()
+        );
+        assert!(course.violations.is_empty(), "{}", course.violations.join("\n"));
+    }
+
+    /// Every call of every target, the first, the second, and so on until the program runs through.
+    fn full(&mut self) -> String {
+        for (target, call) in self.calls().into_keys() {
+            for error in ways(&call) {
+                let mut n = 1;
+                while self.strike(&Blow { target, call: call.clone(), n, error }) {
+                    n += 1;
+                }
+            }
+        }
+        "all points".to_owned()
+    }
+
+    /// Some of the points, chosen by a seed.
+    fn sample(&mut self) -> String {
+        let seed = env::var("BG_TEST_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or(1);
+        let mut blows = Vec::new();
+        for ((target, call), count) in self.calls() {
+            for error in ways(&call) {
+                blows.extend((1..=count).map(|n| Blow { target, call: call.clone(), n, error }));
+            }
+        }
+        shuffle(&mut blows, seed);
+        let deadline = Instant::now() + SAMPLE;
+        for blow in blows.iter().take_while(|_| Instant::now() < deadline) {
+            self.strike(blow);
+        }
+        format!("a sample of {} points by BG_TEST_SEED={seed}", blows.len())
+    }
+
+    /// The calls of each target in a run that nothing disturbs, and how many there are of each.
+    fn calls(&mut self) -> BTreeMap<(&'static str, String), usize> {
+        self.scene.begin();
+        let may_open = self.scene.may_open();
+        let traces: Vec<_> =
+            self.scene.targets().into_iter().map(|target| (target, Strace::of(CALLS, &self.log(target)))).collect();
+        let output = self.scene.run_under(&traces);
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{:?} fails undisturbed: {said}", self.act);
+        let mut counts = BTreeMap::new();
+        for (target, strace) in traces {
+            for call in strace.calls().into_iter().filter(|call| !call.opens() || call.opens_to_write()) {
+                let known = !call.opens() || call.paths().iter().all(|path| may_open.contains(path));
+                assert!(known, "{target} opens a file that is not on the list: {}", call.arguments());
+                *counts.entry((target, call.name)).or_default() += 1;
+            }
+        }
+        counts
+    }
+
+    /// Strikes once, and looks at everything; false where the program never came to that point.
+    fn strike(&mut self, blow: &Blow) -> bool {
+        self.scene.begin();
+        let strace = blow.strace(&self.log(blow.target), &self.scene.may_open());
+        let output = self.scene.run_under(&[(blow.target, strace.clone())]);
+        let Some(call) = strace.struck() else { return false };
+        *(if blow.error.is_none() { &mut self.killed } else { &mut self.refused }) += 1;
+        let mut faults = blow.faults_of(&output, &call);
+        let ended_well = blow.error.is_some() && output.status.success();
+        faults.extend(if ended_well { whole::done(&self.scene) } else { whole::half_done(&self.scene) });
+        if blow.n % 2 == 0 {
+            self.scene.restart_nginx();
+        }
+        let again = self.scene.run();
+        if !again.status.success() {
+            faults.push(format!("again, it ended with {}: {}", again.status, String::from_utf8_lossy(&again.stderr)));
+        }
+        faults.extend(whole::done(&self.scene).into_iter().map(|fault| format!("after a second run: {fault}")));
+        if !faults.is_empty() {
+            self.violations.push(format!("{blow} ({}): {}", call.arguments(), faults.join("\n    ")));
+            eprintln!("{}", self.violations.last().map_or("", String::as_str));
+            // What is broken once is not the ground for the next blow.
+            self.scene = Scene::new(self.act, self.form);
+        }
+        true
+    }
+
+    fn log(&self, target: &str) -> PathBuf {
+        self.scene.world.folder().join(format!("{target}.strace"))
+    }
+}
+
+/// How a program can be struck at a call: death, and each error.
+fn ways(call: &str) -> impl Iterator<Item = Option<Errno>> {
+    [None].into_iter().chain(errors(call).iter().copied().map(Some))
+}
+
+/// Fisher and Yates, with a linear congruential generator.
+fn shuffle<T>(items: &mut [T], seed: u64) {
+    let mut state = seed;
+    for left in (1..items.len()).rev() {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        let chosen = usize::try_from(state >> 33).unwrap_or_default() % (left + 1);
+        items.swap(left, chosen);
+    }
+}

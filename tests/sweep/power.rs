@@ -1,0 +1,109 @@
+//! Power loss: what is on disk at every moment of a run, less what was not synced, is whole, and what a run has done
+//! is there for good when it has ended.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use bg_tests::disk::{CALLS, Disk, Thing, Tree};
+use bg_tests::{Strace, World, programs};
+use serde_json::Value;
+
+use super::whole::is_temporary;
+
+/// Everything that a launch or a switch changes.
+pub(crate) fn all(world: &World) -> Vec<PathBuf> {
+    let upstream = world.nginx.upstream_file();
+    vec![world.dir(), upstream.with_file_name(".service-url.inc.bg-new"), upstream]
+}
+
+/// Runs a program, takes the power away at every moment of it, and looks at what is left of `parts`.
+#[track_caller]
+pub(crate) fn fails_during(world: &World, program: &str, args: &[String], parts: &[PathBuf]) {
+    let mut disk = Disk::now(world.folder(), parts);
+    let old = disk.seen();
+    let strace = Strace::of(CALLS, &world.folder().join("power.strace"));
+    let words = strace.words();
+    let mut command = world.command(Path::new(&words[0]));
+    command.args(&words[1..]).arg(programs::ours(program)).args(args);
+    assert_cmd::Command::from_std(command).assert().success();
+
+    let calls = strace.calls();
+    let mut states = BTreeSet::new();
+    let mut faults = BTreeSet::new();
+    let end = Disk::now(world.folder(), parts).seen();
+    for call in &calls {
+        disk.apply(call);
+        for tree in disk.after_power_loss() {
+            let found = broken(&tree, &old, &end);
+            faults.extend(found.into_iter().map(|fault| format!("{fault}, after {} {}", call.name, call.arguments())));
+            states.insert(tree);
+        }
+    }
+    assert_eq!(telling(&disk.seen()), telling(&end), "the model and the disk disagree");
+    for tree in disk.after_power_loss() {
+        let lost = telling(&end).into_iter().filter(|(path, thing)| tree.get(path) != Some(thing));
+        faults.extend(lost.map(|(path, _)| format!("{} is lost although the run has ended", path.display())));
+    }
+    println!(
+        "{program}: power lost after each of {} calls, {} states, {} violations",
+        calls.len(),
+        states.len(),
+        faults.len()
+    );
+    assert!(faults.is_empty(), "{}", faults.into_iter().collect::<Vec<_>>().join("\n"));
+}
+
+/// What must be the same in the model and on the disk, and be there for good after a run: all but what the application
+/// itself writes, and the name of who holds the lock.
+fn telling(tree: &Tree) -> Tree {
+    let ours = |path: &Path| !path.extension().is_some_and(|end| end == "log") && !path.ends_with("lock");
+    tree.iter().filter(|(path, _)| ours(path)).map(|(path, thing)| (path.clone(), thing.clone())).collect()
+}
+
+/// What is not whole in a tree; `old` and `new` are those before and after the run.
+fn broken(tree: &Tree, old: &Tree, new: &Tree) -> Vec<String> {
+    let old_or_new = |path: &Path| [old, new].iter().any(|whole| whole.get(path) == tree.get(path));
+    let mut faults = Vec::new();
+    let all = tree.keys().chain(old.keys().filter(|path| !tree.contains_key(*path)));
+    for path in all.filter(|path| !is_temporary(path)) {
+        let matters = ["process.json", "service-url.inc", "live", "current", "app.log", ".command.json", "app.bin"];
+        if matters.iter().any(|name| path.ends_with(name)) && !old_or_new(path) {
+            faults.push(format!("{} is neither old nor new: {:?}", path.display(), tree.get(path)));
+        }
+    }
+    for (path, thing) in tree.iter().filter(|(path, _)| !is_temporary(path)) {
+        match thing {
+            Thing::Link(target) if !tree.contains_key(&resolved(path, target)) => {
+                faults.push(format!("{} leads to nothing", path.display()));
+            }
+            Thing::File(bytes) if path.ends_with("deploys.jsonl") => {
+                let whole = bytes.iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end + 1);
+                let mut lines = bytes[..whole].split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
+                if !lines.all(|line| serde_json::from_slice::<Value>(line).is_ok()) {
+                    faults.push(format!("{} has a line that is no record", path.display()));
+                }
+            }
+            Thing::File(bytes) if path.extension().is_some_and(|end| end == "json") => {
+                if serde_json::from_slice::<Value>(bytes).is_err() {
+                    faults.push(format!("{} does not parse", path.display()));
+                }
+            }
+            Thing::Folder if path.parent().is_some_and(|up| up.ends_with("releases")) => {
+                let whole = [".command.json", "app.bin"].iter().all(|name| tree.contains_key(&path.join(name)));
+                if !whole {
+                    faults.push(format!("{} is half a release", path.display()));
+                }
+            }
+            _ => {}
+        }
+    }
+    faults
+}
+
+/// Where a link leads, without looking at the disk.
+fn resolved(link: &Path, target: &Path) -> PathBuf {
+    let from = link.parent().unwrap_or(link);
+    target.iter().fold(from.to_owned(), |path, part| {
+        if part == ".." { path.parent().unwrap_or(&path).to_owned() } else { path.join(part) }
+    })
+}

@@ -1,0 +1,299 @@
+//! A server on which one program is run again and again, each time from the same beginning: both slots run, one is
+//! live, and nothing is half done.
+
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+use std::time::{Duration, SystemTime};
+
+use bg_tests::{Nginx, Strace, World, http, process, programs, until};
+use serde_json::Value;
+use sha2::{Digest, Sha256};
+use tempfile::TempDir;
+
+/// How long one run may take, whatever happens in it.
+const LONGEST: Duration = Duration::from_secs(60);
+const STAGES: [&str; 4] = ["bg-probe", "bg-launch", "bg-health", "bg-switch"];
+
+/// The two forms of the upstream file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Form {
+    Reload,
+    Link,
+}
+
+/// What is run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Act {
+    /// `bg-launch` of a new release into the idle slot, which runs an old one.
+    Launch,
+    /// `bg-switch` to the idle slot.
+    Switch,
+    /// `bg-switch --convert` to the other form.
+    Convert,
+    /// `bg-deploy` of a new release.
+    Deploy,
+}
+
+/// What there was before a run.
+#[derive(Clone, Debug)]
+pub(crate) struct Before {
+    /// The slot that served.
+    pub(crate) live: String,
+    /// What it answered at `/version`.
+    pub(crate) version: String,
+    /// The other slot.
+    pub(crate) idle: String,
+}
+
+pub(crate) struct Scene {
+    pub(crate) world: World,
+    pub(crate) act: Act,
+    pub(crate) before: Before,
+    /// A second nginx with the same site: what the first would serve after its own restart.
+    pub(crate) twin: Nginx,
+    form: Form,
+    round: u32,
+    /// bg-deploy once more, with scripts beside it by which its stages can be traced.
+    scripts: TempDir,
+}
+
+impl Scene {
+    /// A server whose upstream file has `form`, on which `act` is going to be done.
+    #[track_caller]
+    pub(crate) fn new(act: Act, form: Form) -> Self {
+        let world = World::new()
+            .env("BG_HEALTH_SUCCESSES", "1")
+            .env("BG_HEALTH_TIMEOUT", "10s")
+            .env("BG_LAUNCH_DRAIN", "1s")
+            .env("BG_LAUNCH_STOP_TIMEOUT", "5s")
+            .env("BG_LAUNCH_KEEP", "3")
+            .env("BG_SWITCH_VERIFY_TIMEOUT", "5s")
+            .env("BG_WAIT", "20s");
+        let world = if form == Form::Link { world.link_form() } else { world };
+        let twin = world.nginx.twin(&world.folder().join("twin"));
+        let before = Before { live: String::new(), version: String::new(), idle: String::new() };
+        let mut scene = Self { world, act, before, twin, form, round: 0, scripts: scripts() };
+        for _ in 0..2 {
+            scene.renew_artifact();
+            scene.world.cmd("bg-deploy").args(scene.release()).assert().success();
+        }
+        scene
+    }
+
+    /// The program that is run.
+    pub(crate) fn program(&self) -> &'static str {
+        match self.act {
+            Act::Launch => "bg-launch",
+            Act::Switch | Act::Convert => "bg-switch",
+            Act::Deploy => "bg-deploy",
+        }
+    }
+
+    /// The programs of ours that take part, and so can be killed.
+    pub(crate) fn targets(&self) -> Vec<&'static str> {
+        match (self.act, self.form) {
+            // The stages that do the same in both forms are struck in one of them.
+            (Act::Deploy, Form::Link) => vec!["bg-deploy", "bg-switch"],
+            (Act::Deploy, Form::Reload) => ["bg-deploy"].into_iter().chain(STAGES).collect(),
+            _ => vec![self.program()],
+        }
+    }
+
+    /// Sees to it that the next run has something to do.
+    #[track_caller]
+    pub(crate) fn begin(&mut self) {
+        if self.act == Act::Convert && self.now() != self.form {
+            let form = name(self.form);
+            self.world.cmd("bg-switch").args(["--convert", form]).assert().success();
+        }
+        self.renew_artifact();
+        let live = self.world.live().expect("a slot that is live");
+        let idle = if live == "set1" { "set2" } else { "set1" }.to_owned();
+        self.before = Before { version: self.world.get("/version").body, live, idle };
+    }
+
+    /// Runs it as it is.
+    #[track_caller]
+    pub(crate) fn run(&self) -> Output {
+        let program = programs::ours(self.program());
+        output(self.command(&[], &program))
+    }
+
+    /// Runs it with some of its targets under strace.
+    #[track_caller]
+    pub(crate) fn run_under(&self, traces: &[(&str, Strace)]) -> Output {
+        let trace =
+            |target: &str| traces.iter().find(|(traced, _)| *traced == target).map(|(_, strace)| strace.words());
+        for stage in STAGES {
+            let words =
+                trace(stage).unwrap_or_default().into_iter().chain([programs::ours(stage).display().to_string()]);
+            let words: Vec<String> = words.map(|word| format!("'{word}'")).collect();
+            // Read by the script, which itself is never written while somebody may start it (ETXTBSY).
+            fs::write(self.scripts.path().join(format!("{stage}.words")), format!("exec {} \"$@\"\n", words.join(" ")))
+                .expect("a writable target folder");
+        }
+        let program = match self.act {
+            Act::Deploy => self.scripts.path().join("bg-deploy"),
+            _ => programs::ours(self.program()),
+        };
+        output(self.command(&trace(self.program()).unwrap_or_default(), &program))
+    }
+
+    /// The slot that serves when the run has done its work.
+    pub(crate) fn goal(&self) -> Option<&str> {
+        match self.act {
+            Act::Launch | Act::Convert => Some(&self.before.live),
+            Act::Switch => Some(&self.before.idle),
+            // A deploy that is cut short after the switch has done its work: the next one goes on from there.
+            Act::Deploy => None,
+        }
+    }
+
+    /// The slots that may serve at any moment of the run.
+    pub(crate) fn may_serve(&self) -> Vec<&str> {
+        let both = matches!(self.act, Act::Switch | Act::Deploy);
+        let idle = both.then_some(self.before.idle.as_str());
+        [self.before.live.as_str()].into_iter().chain(idle).collect()
+    }
+
+    /// The form the upstream file is to have in the end.
+    pub(crate) fn form_at_the_end(&self) -> Form {
+        match (self.act, self.form) {
+            (Act::Convert, Form::Reload) => Form::Link,
+            (Act::Convert, Form::Link) => Form::Reload,
+            (_, form) => form,
+        }
+    }
+
+    /// The form the upstream file has now.
+    pub(crate) fn now(&self) -> Form {
+        if self.world.nginx.read_upstream().contains("-f ") { Form::Link } else { Form::Reload }
+    }
+
+    /// What a slot's `process.json` says; `None` where nothing was launched there.
+    pub(crate) fn launched(&self, slot: &str) -> Option<Value> {
+        let file = self.world.dir().join("slots").join(slot).join("process.json");
+        serde_json::from_slice(&fs::read(file).ok()?).ok()
+    }
+
+    /// Every folder that the programs write in.
+    pub(crate) fn folders(&self) -> [PathBuf; 2] {
+        let upstream = self.world.nginx.upstream_file();
+        [self.world.dir(), upstream.parent().expect("a file in a folder").to_owned()]
+    }
+
+    /// Every file that the programs may open to write, at this moment.
+    pub(crate) fn may_open(&self) -> Vec<PathBuf> {
+        let state = self.world.dir();
+        let incoming = state.join("releases/.incoming");
+        let upstream = self.world.nginx.upstream_file().with_file_name(".service-url.inc.bg-new");
+        let mut files =
+            vec!["/dev/null".into(), upstream, incoming.join("app.bin"), incoming.join("..command.json.bg-new")];
+        files.extend(["lock", "deploys.jsonl", ".switching.json.bg-new"].map(|name| state.join(name)));
+        for slot in ["set1", "set2"] {
+            let folder = state.join("slots").join(slot);
+            files.push(folder.join(".process.json.bg-new"));
+            files.push(state.join("routes").join(slot).join(format!(".{slot}.bg-new")));
+            files.extend(self.release_names().map(|name| folder.join("logs").join(name + ".log")));
+        }
+        files
+    }
+
+    /// The names that the next release may get, by the second in which it gets it.
+    fn release_names(&self) -> impl Iterator<Item = String> {
+        let bytes = fs::read(self.artifact()).expect("a file of ours");
+        let digits = Sha256::digest(bytes).iter().take(4).fold(String::new(), |text, byte| format!("{text}{byte:02x}"));
+        let now = SystemTime::now();
+        (0..20).map(move |seconds| {
+            let time = humantime::format_rfc3339_seconds(now + Duration::from_secs(seconds)).to_string();
+            format!("{}-{digits}", time.replace(['-', ':'], ""))
+        })
+    }
+
+    /// The file that is deployed.
+    pub(crate) fn artifact(&self) -> PathBuf {
+        self.world.folder().join("app.bin")
+    }
+
+    /// What an nginx answers at a path.
+    pub(crate) fn ask(nginx: &Nginx, path: &str) -> Result<String, String> {
+        match http::get(&nginx.front_url(path)) {
+            Ok(answer) if answer.status == 200 => Ok(answer.body),
+            Ok(answer) => Err(format!("{path} is answered {}", answer.status)),
+            Err(error) => Err(format!("{path} is not answered: {error}")),
+        }
+    }
+
+    /// The processes of this world that no `process.json` and no nginx accounts for.
+    pub(crate) fn strays(&self) -> Vec<u32> {
+        let known: Vec<u64> =
+            ["set1", "set2"].iter().filter_map(|slot| self.launched(slot)?.get("pid")?.as_u64()).collect();
+        let session = |pid: &u32| process::family(*pid).map(|(_, _, session)| u64::from(session));
+        let stray = |pid: &u32| session(pid).is_some_and(|session| !known.contains(&session));
+        self.world.processes().into_iter().filter(stray).collect()
+    }
+
+    /// Stops and starts the nginx.
+    #[track_caller]
+    pub(crate) fn restart_nginx(&self) {
+        self.world.nginx.stop();
+        until(LONGEST, "nginx has ended", || self.world.nginx.master().is_none());
+        self.world.nginx.start();
+    }
+
+    fn command(&self, words: &[String], program: &Path) -> Command {
+        let mut command = match words.split_first() {
+            None => self.world.command(program),
+            Some((first, rest)) => {
+                let mut command = self.world.command(Path::new(first));
+                command.args(rest).arg(program);
+                command
+            }
+        };
+        match self.act {
+            Act::Launch => command.args(["--slot", "idle"]).args(self.release()),
+            Act::Switch => command.args(["--to", &self.before.idle]),
+            Act::Convert => command.args(["--convert", name(self.form_at_the_end())]),
+            Act::Deploy => command.args(self.release()),
+        };
+        command
+    }
+
+    fn release(&self) -> Vec<String> {
+        let artifact = self.artifact().display().to_string();
+        [vec![artifact, "--".to_owned()], self.world.fake_app(&[])].concat()
+    }
+
+    /// Another content is another release, so that each run makes one and removes an old one.
+    fn renew_artifact(&mut self) {
+        self.round += 1;
+        fs::write(self.artifact(), format!("round {}\n", self.round)).expect("a folder of ours");
+    }
+}
+
+fn output(command: Command) -> Output {
+    let mut command = assert_cmd::Command::from_std(command);
+    command.timeout(LONGEST).output().expect("a program that was found before")
+}
+
+fn name(form: Form) -> &'static str {
+    match form {
+        Form::Reload => "reload",
+        Form::Link => "link",
+    }
+}
+
+/// The programs as bg-deploy looks for them, beside itself, with scripts in place of the stages.
+#[track_caller]
+fn scripts() -> TempDir {
+    let folder = tempfile::tempdir_in(programs::folder()).expect("a writable target folder");
+    for stage in STAGES {
+        let script = folder.path().join(stage);
+        fs::write(&script, "#!/bin/sh\n. \"$0.words\"\n").expect("a writable target folder");
+        fs::set_permissions(&script, Permissions::from_mode(0o755)).expect("a file of ours");
+    }
+    fs::hard_link(programs::ours("bg-deploy"), folder.path().join("bg-deploy")).expect("a writable target folder");
+    folder
+}

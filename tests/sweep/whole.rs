@@ -1,0 +1,186 @@
+//! What must be true at every moment, whatever was killed: the checks, each of which says what it found wrong.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use bg_tests::{Nginx, process};
+use nix::sys::signal::Signal;
+use serde_json::Value;
+
+use super::scene::{Act, Scene};
+
+/// How long what a killed program has started may take to end.
+const ENDS_WITHIN: Duration = Duration::from_secs(15);
+
+/// Everything that is wrong while a run may be half done.
+pub(crate) fn half_done(scene: &Scene) -> Vec<String> {
+    let mut faults = strays(scene);
+    faults.extend(serves(scene, &scene.world.nginx, "nginx"));
+    faults.extend(nginx_test(scene));
+    scene.twin.start();
+    faults.extend(serves(scene, &scene.twin, "a restarted nginx"));
+    scene.twin.stop();
+    faults.extend(files(scene));
+    faults
+}
+
+/// Everything that is wrong when a run has ended well.
+pub(crate) fn done(scene: &Scene) -> Vec<String> {
+    let mut faults = half_done(scene);
+    faults.extend(serves_the_goal(scene));
+    faults.extend(leftovers(scene));
+    if scene.act == Act::Launch {
+        faults.extend(runs(scene, &scene.before.idle));
+    }
+    if scene.now() != scene.form_at_the_end() {
+        faults.push(format!("the upstream file is {:?}", scene.world.nginx.read_upstream()));
+    }
+    faults
+}
+
+/// Processes nobody knows of: they would hold the slot's port for ever.
+fn strays(scene: &Scene) -> Vec<String> {
+    let deadline = Instant::now() + ENDS_WITHIN;
+    loop {
+        let strays = scene.strays();
+        if strays.is_empty() {
+            return Vec::new();
+        }
+        if Instant::now() > deadline {
+            strays.iter().for_each(|pid| process::signal(*pid, Signal::SIGKILL));
+            return vec![format!("left running: {strays:?}")];
+        }
+        thread::sleep(Duration::from_millis(2));
+    }
+}
+
+/// nginx sends to the slot it sent to, as it was, or to the new one that is healthy.
+fn serves(scene: &Scene, nginx: &Nginx, who: &str) -> Option<String> {
+    let (slot, version) = match (Scene::ask(nginx, "/profile"), Scene::ask(nginx, "/version")) {
+        (Ok(slot), Ok(version)) => (slot, version),
+        (Err(why), _) | (_, Err(why)) => return Some(format!("{who}: {why}")),
+    };
+    if !scene.may_serve().contains(&slot.as_str()) {
+        return Some(format!("{who} serves {slot}"));
+    }
+    let expected = if slot == scene.before.live {
+        Some(scene.before.version.clone())
+    } else {
+        scene.launched(&slot).and_then(|launched| Some(launched.get("release")?.as_str()?.to_owned()))
+    };
+    (expected.as_deref() != Some(version.as_str()))
+        .then(|| format!("{who} serves {version} in {slot}, expected {expected:?}"))
+}
+
+fn nginx_test(scene: &Scene) -> Option<String> {
+    let line = scene.world.nginx.command_line();
+    let mut words = line.split(' ');
+    let output = Command::new(words.next()?).args(words).arg("-t").output().expect("nginx, which was found before");
+    (!output.status.success()).then(|| format!("nginx -t: {}", String::from_utf8_lossy(&output.stderr)))
+}
+
+/// Every file of ours parses and every link leads to something.
+fn files(scene: &Scene) -> Vec<String> {
+    let mut faults: Vec<String> = walk(&scene.world.dir()).iter().filter_map(|path| file(path)).collect();
+    let upstream = scene.world.nginx.read_upstream();
+    if !(upstream.starts_with("set $service_url http://") && upstream.ends_with('\n')) {
+        faults.push(format!("the upstream file is {upstream:?}"));
+    }
+    faults
+}
+
+fn file(path: &Path) -> Option<String> {
+    if path.is_symlink() {
+        return (!path.exists()).then(|| format!("{} leads to nothing", path.display()));
+    }
+    if is_temporary(path) || path.is_dir() {
+        return None;
+    }
+    let text = String::from_utf8_lossy(&fs::read(path).ok()?).into_owned();
+    let broken = |what: &str| format!("{} {what}: {text:?}", path.display());
+    match path.file_name()?.to_str()? {
+        "deploys.jsonl" => {
+            let whole = text.rfind('\n').map_or("", |end| &text[..end]);
+            let parses = whole.lines().all(|line| serde_json::from_str::<Value>(line).is_ok());
+            (!parses).then(|| broken("has a line that is no record"))
+        }
+        "app.bin" => (!text.ends_with('\n')).then(|| broken("is not whole")),
+        "process.json" => {
+            let process: Value = serde_json::from_str(&text).unwrap_or_default();
+            let known = ["pid", "start_ticks", "boot_id", "port", "release"].iter().all(|key| !process[key].is_null());
+            (!known).then(|| broken("does not say whose process it is"))
+        }
+        name if Path::new(name).extension().is_some_and(|end| end == "json") => {
+            serde_json::from_str::<Value>(&text).is_err().then(|| broken("does not parse"))
+        }
+        _ => None,
+    }
+}
+
+fn serves_the_goal(scene: &Scene) -> Vec<String> {
+    let live = scene.world.live();
+    let Some(live) = live else { return vec!["no slot is live in the end".to_owned()] };
+    match scene.goal() {
+        Some(goal) if goal == live => Vec::new(),
+        Some(goal) => vec![format!("{live} is live in the end, and not {goal}")],
+        None => runs(scene, &live),
+    }
+}
+
+/// What the slot runs is the release that was just deployed.
+fn runs(scene: &Scene, slot: &str) -> Vec<String> {
+    let deployed = fs::read_to_string(scene.artifact()).expect("a file of ours");
+    let Some(launched) = scene.launched(slot) else { return vec![format!("nothing was launched in {slot}")] };
+    let release = launched["release"].as_str().unwrap_or_default();
+    let mut faults = Vec::new();
+    let artifact = fs::read_to_string(scene.world.dir().join("slots").join(slot).join("current/app.bin"));
+    if artifact.ok().as_ref() != Some(&deployed) {
+        faults.push(format!("{slot} does not hold what was deployed"));
+    }
+    let deadline = Instant::now() + ENDS_WITHIN;
+    // A launch ends when the application begins.
+    while Instant::now() < deadline && !scene.world.listens(slot) {
+        thread::sleep(Duration::from_millis(2));
+    }
+    match scene.world.get_slot(slot, "/version") {
+        Ok(answer) if answer.body == release => {}
+        Ok(answer) => faults.push(format!("{slot} runs {}, but {release} was launched", answer.body)),
+        Err(error) => faults.push(format!("{slot} does not answer: {error}")),
+    }
+    faults
+}
+
+/// What a run that ends well must not leave, nor leave lying from one that was killed.
+fn leftovers(scene: &Scene) -> Vec<String> {
+    let all: Vec<PathBuf> = scene.folders().iter().flat_map(|folder| walk(folder)).collect();
+    let left = all.iter().filter(|path| is_temporary(path) || path.ends_with("switching.json"));
+    let mut faults: Vec<String> = left.map(|path| format!("{} is left over", path.display())).collect();
+    let releases = walk(&scene.world.dir().join("releases")).iter().filter(|path| path.ends_with("app.bin")).count();
+    if releases > 5 {
+        faults.push(format!("{releases} releases are kept, 3 were to be"));
+    }
+    faults
+}
+
+/// Whether a path is, or is in, something that has not got its name yet or has lost it.
+fn is_temporary(path: &Path) -> bool {
+    let parts: Vec<&str> = path.iter().filter_map(|part| part.to_str()).collect();
+    let hidden_release = |pair: &[&str]| pair[0] == "releases" && pair[1].starts_with('.');
+    parts.iter().any(|part| part.ends_with(".bg-new")) || parts.windows(2).any(hidden_release)
+}
+
+/// Everything below a folder, links not followed.
+fn walk(folder: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    let mut paths = Vec::new();
+    for path in entries.map(|entry| entry.path()) {
+        if path.is_dir() && !path.is_symlink() {
+            paths.extend(walk(&path));
+        }
+        paths.push(path);
+    }
+    paths
+}
