@@ -6,11 +6,10 @@
 
 use crate::dir::Dir;
 use crate::exit::Exit;
-use anyhow::{Context, Result, anyhow};
-use nix::errno::Errno;
-use nix::fcntl::{FcntlArg, FdFlag, Flock, FlockArg, fcntl};
-use std::fs::{File, OpenOptions};
-use std::io::{Read, Seek, Write};
+use anyhow::{Context, Result};
+use nix::fcntl::{FcntlArg, FdFlag, fcntl};
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io::{ErrorKind, Read, Seek, Write};
 use std::os::fd::{AsFd, AsRawFd, RawFd};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::time::{Duration, Instant, SystemTime};
@@ -31,8 +30,9 @@ pub struct Wait {
 /// The lock, held until this is dropped.
 #[derive(Debug)]
 pub struct Lock {
-    /// `None` where the driver holds it for this process.
-    held: Option<Flock<File>>,
+    /// `None` where the driver holds it for this process. Never unlocked by hand: the kernel does so when the last
+    /// copy is closed, which can't fail, and not before a stage that has one is gone.
+    held: Option<File>,
 }
 
 impl Lock {
@@ -61,23 +61,22 @@ impl Lock {
         let deadline = Instant::now().checked_add(*wait.within);
         let is_late = || deadline.is_some_and(|deadline| Instant::now() >= deadline);
         loop {
-            match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
-                Ok(mut held) => {
-                    sign(&mut held, tool);
-                    return Ok(Lock { held: Some(held) });
+            match file.try_lock() {
+                Ok(()) => {
+                    sign(&mut file, tool);
+                    return Ok(Lock { held: Some(file) });
                 }
-                Err((mut busy, Errno::EWOULDBLOCK)) if is_late() => {
+                Err(TryLockError::WouldBlock) if is_late() => {
                     return Err(Exit::Locked.because(format!(
                         "another deploy holds {}: {}; nothing was touched. Try again later, or wait with --wait 60s",
                         path.display(),
-                        holder(&mut busy)
+                        holder(&mut file)
                     )));
                 }
-                Err((busy, Errno::EWOULDBLOCK | Errno::EINTR)) => {
-                    file = busy;
-                    std::thread::sleep(POLL);
+                Err(TryLockError::Error(e)) if e.kind() != ErrorKind::Interrupted => {
+                    return Err(e).with_context(|| format!("flock {}", path.display()));
                 }
-                Err((_, errno)) => return Err(anyhow!(errno)).with_context(|| format!("flock {}", path.display())),
+                Err(_) => std::thread::sleep(POLL),
             }
         }
     }
