@@ -24,7 +24,7 @@ impl Interrupt {
     /// Begins to listen.
     ///
     /// # Errors
-    /// When the handlers can't be installed.
+    /// When the handlers can't be installed, or no thread can be started to wait for them.
     pub(crate) fn listen() -> Result<Interrupt> {
         let heeded: Vec<i32> = heeded().into_iter().map(|signal| signal as i32).collect();
         let interrupt = Interrupt::default();
@@ -34,7 +34,8 @@ impl Interrupt {
         }
         let mut signals = Signals::new(heeded).context("listen for signals")?;
         let heard = interrupt.clone();
-        std::thread::spawn(move || signals.forever().for_each(|_| heard.hand_on()));
+        let hand_on = move || signals.forever().for_each(|_| heard.hand_on());
+        std::thread::Builder::new().spawn(hand_on).context("start a thread that listens for signals")?;
         Ok(interrupt)
     }
 
