@@ -54,12 +54,14 @@ impl Blow {
 
 /// Whether one line has the error in words, and the file it came from if it came from one.
 fn says(said: &str, errno: Errno, call: &Call) -> bool {
-    let words = io::Error::from(errno).to_string();
-    let words = words.split(" (os error").next().unwrap_or_default().to_owned();
-    let paths = call.paths();
+    // In the words of the C library or in those of nix.
+    let words = [io::Error::from(errno).to_string(), errno.desc().to_owned()];
+    let words = words.each_ref().map(|words| words.split(" (os error").next().unwrap_or_default());
+    // What these fail for is not the file.
+    let paths = if !matches!(call.name.as_str(), "fcntl" | "connect") { call.paths() } else { Vec::new() };
     said.lines().any(|line| {
         let names = paths.is_empty() || paths.iter().any(|path| line.contains(&path.display().to_string()));
-        line.contains(&words) && names
+        names && words.iter().any(|words| line.contains(words))
     })
 }
 

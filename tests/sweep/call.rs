@@ -58,9 +58,7 @@ pub(crate) const CALLS: &[&str] = &[
 
 /// The errors that make sense for a call: full and broken disks, missing rights, exhausted tables, signals.
 pub(crate) fn errors(call: &str) -> &'static [Errno] {
-    use Errno::{
-        EACCES, EAGAIN, ECONNREFUSED, ECONNRESET, EINTR, EIO, EMFILE, ENOBUFS, ENOLCK, ENOMEM, ENOSPC, EPERM, EROFS,
-    };
+    use Errno::{EACCES, EAGAIN, ECONNREFUSED, ECONNRESET, EINTR, EIO, EMFILE, ENOBUFS, ENOLCK, ENOSPC, EPERM, EROFS};
     match call {
         "open" | "openat" | "creat" => &[EACCES, EMFILE, ENOSPC, EROFS, EIO, EINTR],
         "write" | "writev" | "pwrite64" | "ftruncate" | "fallocate" | "sendfile" | "copy_file_range" => {
@@ -71,7 +69,7 @@ pub(crate) fn errors(call: &str) -> &'static [Errno] {
         "connect" => &[ECONNREFUSED, EINTR],
         "flock" => &[ENOLCK, EINTR],
         "kill" | "tkill" | "tgkill" => &[EPERM],
-        "clone" | "clone3" | "fork" | "vfork" => &[EAGAIN, ENOMEM],
+        "clone" | "clone3" | "fork" | "vfork" => &[EAGAIN],
         "fcntl" | "socket" | "socketpair" | "pipe2" | "dup" | "dup2" | "dup3" => &[EMFILE],
         "chmod" | "fchmod" | "fchmodat" | "chown" | "fchown" | "lchown" | "fchownat" => &[EPERM, EROFS, EIO],
         _ => &[EACCES, ENOSPC, EROFS, EIO],

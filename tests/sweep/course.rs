@@ -107,6 +107,7 @@ impl Course {
         if blow.n % 2 == 0 {
             self.scene.restart_nginx();
         }
+        self.scene.begin_again();
         let again = self.scene.run();
         if !again.status.success() {
             faults.push(format!("again, it ended with {}: {}", again.status, String::from_utf8_lossy(&again.stderr)));

@@ -109,6 +109,20 @@ impl Scene {
             self.world.cmd("bg-switch").args(["--convert", form]).assert().success();
         }
         self.renew_artifact();
+        self.look();
+    }
+
+    /// Gets ready to run the same command a second time.
+    #[track_caller]
+    pub(crate) fn begin_again(&mut self) {
+        // A switch goes where it was to go; a deploy goes on from where it is.
+        if self.act == Act::Deploy {
+            self.look();
+        }
+    }
+
+    #[track_caller]
+    fn look(&mut self) {
         let live = self.world.live().expect("a slot that is live");
         let idle = if live == "set1" { "set2" } else { "set1" }.to_owned();
         self.before = Before { version: self.world.get("/version").body, live, idle };
@@ -189,8 +203,7 @@ impl Scene {
         let state = self.world.dir();
         let incoming = state.join("releases/.incoming");
         let upstream = self.world.nginx.upstream_file().with_file_name(".service-url.inc.bg-new");
-        let mut files =
-            vec!["/dev/null".into(), upstream, incoming.join("app.bin"), incoming.join("..command.json.bg-new")];
+        let mut files = vec![upstream, incoming.join("app.bin"), incoming.join("..command.json.bg-new")];
         files.extend(["lock", "deploys.jsonl", ".switching.json.bg-new"].map(|name| state.join(name)));
         for slot in ["set1", "set2"] {
             let folder = state.join("slots").join(slot);
