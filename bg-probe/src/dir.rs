@@ -13,6 +13,7 @@
 //!   lock
 //! ```
 
+use crate::replace::sync_folder_of;
 use crate::slot::Name;
 use anyhow::{Context, Result, ensure};
 use std::ffi::OsString;
@@ -147,7 +148,7 @@ impl Dir {
     }
 }
 
-/// Makes a folder and those above it, mode 0755 whatever the umask takes away from others; one that is
+/// Makes a folder and those above it for good, mode 0755 whatever the umask takes away from others; one that is
 /// there is left as it is.
 ///
 /// # Errors
@@ -158,8 +159,12 @@ pub fn make(path: &Path) -> Result<()> {
     for folder in path.ancestors().collect::<Vec<_>>().into_iter().rev() {
         match made(folder) {
             // The umask may have taken the others' bits, and then nginx can't look inside.
-            Ok(()) => std::fs::set_permissions(folder, std::fs::Permissions::from_mode(0o755))
-                .with_context(|| format!("chmod {}", folder.display()))?,
+            Ok(()) => {
+                std::fs::set_permissions(folder, std::fs::Permissions::from_mode(0o755))
+                    .with_context(|| format!("chmod {}", folder.display()))?;
+                // Else all that is synced inside it may be gone with its name after a power loss.
+                sync_folder_of(folder)?;
+            }
             Err(e) if e.kind() == ErrorKind::AlreadyExists => {}
             // A folder on the way that may not be written need not be, as long as the next one is there.
             Err(_) if folder.is_dir() => {}
