@@ -3,6 +3,7 @@
 use crate::ending::End;
 use anyhow::{Context, Result};
 use bg_probe::record::MOST_RECORD;
+use bg_probe::replace::sync_folder_of;
 use bg_probe::settings::Site;
 use serde_json::{Map, Value, json};
 use std::fs::{File, OpenOptions};
@@ -41,7 +42,7 @@ impl Audit {
     }
 }
 
-/// Appends a line to the audit of `site`, whole or not at all.
+/// Appends a line to the audit of `site` for good, whole or not at all.
 ///
 /// # Errors
 /// When it can't be written.
@@ -55,7 +56,8 @@ pub(crate) fn append(site: &Site, line: &str) -> Result<()> {
         // A full disk may have taken half of it.
         written.or_else(|why| file.set_len(end).and(Err(why)))
     });
-    written.with_context(|| format!("write {}", path.display()))
+    written.with_context(|| format!("write {}", path.display()))?;
+    sync_folder_of(&path)
 }
 
 /// Cuts off a line that has no end: the power failed while it was written. The length of what is left.
