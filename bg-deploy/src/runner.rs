@@ -8,7 +8,7 @@ use bg_probe::lock::{INHERITED, Lock};
 use bg_probe::say;
 use nix::sys::wait::{Id, WaitPidFlag, waitid};
 use nix::unistd::Pid;
-use std::io::{Read, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::os::fd::RawFd;
 use std::process::{Child, Command, ExitStatus, Stdio};
 
@@ -91,12 +91,15 @@ fn or_refused(stage: &Stage, ended: Result<(String, ExitStatus)>) -> Ended {
 
 /// Hands the record over and takes what is printed. A stage may end without reading: then its code says why.
 fn converse(child: &mut Child, record: &str) -> Result<String> {
-    if let Some(mut stdin) = child.stdin.take() {
-        let _ = stdin.write_all(record.as_bytes());
-    }
+    let handed = child.stdin.take().map_or(Ok(()), |mut stdin| stdin.write_all(record.as_bytes()));
     let mut output = Vec::new();
     if let Some(mut stdout) = child.stdout.take() {
         stdout.read_to_end(&mut output).context("read what it printed")?;
+    }
+    if let Err(why) = handed
+        && why.kind() != ErrorKind::BrokenPipe
+    {
+        return Err(why).context("hand it the record");
     }
     Ok(String::from_utf8_lossy(&output).into_owned())
 }
