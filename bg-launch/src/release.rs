@@ -114,11 +114,12 @@ pub(crate) fn prune(dir: &Dir, keep: usize) -> Result<()> {
     old.try_for_each(|name| gone(&releases, name))
 }
 
-/// Hidden first, then removed: a release that is half gone must not look like one.
+/// Hidden first, and for good, then removed: a release that is half gone must not look like one.
 fn gone(releases: &Path, name: &str) -> Result<()> {
     let hidden = releases.join(format!(".{name}"));
     std::fs::rename(releases.join(name), &hidden)
         .with_context(|| format!("rename {name} in {}", releases.display()))?;
+    sync_folder_of(&hidden)?;
     remove(&hidden)
 }
 
