@@ -7,9 +7,13 @@
 mod blow;
 mod call;
 mod course;
+mod power;
 mod scene;
 mod whole;
 
+use std::fs;
+
+use bg_tests::World;
 use course::Course;
 use scene::{Act, Form};
 
@@ -46,4 +50,55 @@ fn a_deploy_in_the_reload_form_is_whole() {
 #[test]
 fn a_deploy_in_the_link_form_is_whole() {
     Course::run(Act::Deploy, Form::Link);
+}
+
+#[test]
+fn power_may_fail_during_a_launch() {
+    let world = World::new();
+    let launch = |words: &[&str]| release(&world, words);
+    power::fails_during(&world, "bg-launch", &launch(&["--slot", "set1"]), &power::all(&world));
+    world.cmd("bg-launch").args(launch(&["--slot", "set2"])).assert().success();
+    power::fails_during(&world, "bg-launch", &launch(&["--slot", "set2", "--keep", "2"]), &power::all(&world));
+}
+
+#[test]
+fn power_may_fail_during_a_switch_in_the_reload_form() {
+    power_may_fail_during_switches(&World::new(), [["--to", "set2"], ["--to", "set1"]]);
+}
+
+#[test]
+fn power_may_fail_during_a_switch_in_the_link_form() {
+    power_may_fail_during_switches(&World::new().link_form(), [["--to", "set2"], ["--to", "set1"]]);
+}
+
+#[test]
+fn power_may_fail_during_a_conversion() {
+    power_may_fail_during_switches(&World::new(), [["--convert", "link"], ["--convert", "reload"]]);
+}
+
+/// What bg-deploy writes itself; the writes of its stages are theirs.
+#[test]
+fn power_may_fail_as_a_deploy_ends() {
+    let world = World::new();
+    for _ in 0..2 {
+        power::fails_during(&world, "bg-deploy", &release(&world, &[]), &[world.dir().join("deploys.jsonl")]);
+    }
+}
+
+fn power_may_fail_during_switches(world: &World, switches: [[&str; 2]; 2]) {
+    world.start_fake("set1", &[]);
+    world.start_fake("set2", &[]);
+    for words in switches {
+        power::fails_during(world, "bg-switch", &words.map(str::to_owned), &power::all(world));
+    }
+}
+
+/// The words that launch a release which is not the one before.
+fn release(world: &World, flags: &[&str]) -> Vec<String> {
+    let artifact = world.folder().join("app.bin");
+    let so_far = fs::read_to_string(&artifact).unwrap_or_default();
+    fs::write(&artifact, so_far + "one more\n").expect("a folder of ours");
+    let flags = flags.iter().map(|&flag| flag.to_owned());
+    let command = [artifact.display().to_string(), "--".to_owned()];
+    flags.chain(command).chain(world.fake_app(&[])).collect()
 }

@@ -87,15 +87,15 @@ impl Disk {
         disk
     }
 
-    /// Does what the program did.
+    /// Does what the program did; false where that changed nothing here.
     #[track_caller]
-    pub fn apply(&mut self, call: &Call) {
+    pub fn apply(&mut self, call: &Call) -> bool {
         let paths = call.paths();
         let is_symlink = call.name.starts_with("symlink");
         let path = if is_symlink { paths.last() } else { paths.first() };
-        let Some(path) = path.filter(|path| self.knows(path)) else { return };
-        if !call.succeeded() {
-            return;
+        let Some(path) = path.filter(|path| self.knows(path)) else { return false };
+        if !call.succeeded() || (call.opens() && !call.opens_to_write()) {
+            return false;
         }
         match call.name.as_str() {
             "open" | "openat" | "creat" => self.open(call, path),
@@ -103,12 +103,15 @@ impl Disk {
             "write" => self.written(path).extend(call.texts.last().into_iter().flatten()),
             "ftruncate" => self.written(path).clear(),
             "fsync" | "fdatasync" => self.sync(path),
-            "symlink" | "symlinkat" => self.add(path, Node::Link(text(call, 0))),
+            "symlink" | "symlinkat" => self.add(path, Node::Link(path_of(&call.texts[0]))),
             "rename" | "renameat" | "renameat2" => self.rename(path, &paths[1]),
             "unlink" | "rmdir" => self.change(path, None),
-            "unlinkat" => self.change(&path.join(text(call, 1)), None),
+            "unlinkat" => {
+                self.change(&call.texts[1..].iter().fold(path.clone(), |path, name| path.join(path_of(name))), None)
+            }
             other => panic!("{other} is not in the model"),
         }
+        true
     }
 
     /// Everything that may be found if the power fails now.
@@ -178,9 +181,6 @@ impl Disk {
     }
 
     fn open(&mut self, call: &Call, path: &Path) {
-        if !call.opens_to_write() {
-            return;
-        }
         if self.find(path).is_none() {
             self.add(path, Node::File { synced: Vec::new(), written: Vec::new() });
         } else if call.arguments().contains("O_TRUNC") {
@@ -263,6 +263,6 @@ fn unsynced((number, node): (usize, &Node)) -> Option<(usize, usize)> {
     }
 }
 
-fn text(call: &Call, at: usize) -> PathBuf {
-    OsString::from_vec(call.texts[at].clone()).into()
+fn path_of(bytes: &[u8]) -> PathBuf {
+    OsString::from_vec(bytes.to_owned()).into()
 }

@@ -10,6 +10,7 @@
 #![forbid(unsafe_code)]
 #![expect(clippy::missing_panics_doc, reason = "a panic is how a harness fails a test, so every function may")]
 
+pub mod disk;
 pub mod http;
 pub mod jar;
 mod keepalive;

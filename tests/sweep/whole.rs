@@ -166,7 +166,7 @@ fn leftovers(scene: &Scene) -> Vec<String> {
 }
 
 /// Whether a path is, or is in, something that has not got its name yet or has lost it.
-fn is_temporary(path: &Path) -> bool {
+pub(crate) fn is_temporary(path: &Path) -> bool {
     let parts: Vec<&str> = path.iter().filter_map(|part| part.to_str()).collect();
     let hidden_release = |pair: &[&str]| pair[0] == "releases" && pair[1].starts_with('.');
     parts.iter().any(|part| part.ends_with(".bg-new")) || parts.windows(2).any(hidden_release)
