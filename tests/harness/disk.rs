@@ -13,27 +13,9 @@ use std::path::{Path, PathBuf};
 use crate::strace::Call;
 
 /// The calls that the model knows.
-pub const CALLS: &[&str] = &[
-    "open",
-    "openat",
-    "creat",
-    "mkdir",
-    "mkdirat",
-    "write",
-    "ftruncate",
-    "fsync",
-    "fdatasync",
-    "rename",
-    "renameat",
-    "renameat2",
-    "link",
-    "linkat",
-    "symlink",
-    "symlinkat",
-    "unlink",
-    "unlinkat",
-    "rmdir",
-];
+pub const CALLS: &str = "
+    open openat creat mkdir mkdirat write ftruncate fsync fdatasync
+    rename renameat renameat2 link linkat symlink symlinkat unlink unlinkat rmdir";
 
 /// At most so many states are looked at between two calls.
 const MOST_STATES: usize = 20_000;

@@ -18,8 +18,8 @@ impl Strace {
     /// Writes these calls, as far as this machine's kernel has them, into a log: with the paths of their
     /// descriptors (`-y`) and every string in full and in hex (`-xx`).
     #[must_use]
-    pub fn of(calls: &[&str], log: &Path) -> Self {
-        let calls: Vec<String> = calls.iter().map(|call| format!("?{call}")).collect();
+    pub fn of(calls: &str, log: &Path) -> Self {
+        let calls: Vec<String> = calls.split_whitespace().map(|call| format!("?{call}")).collect();
         let options = ["-o", &log.display().to_string(), "-y", "-xx", "-s", "1000000"].map(str::to_owned);
         Self { log: log.to_owned(), options: options.into() }.and(&["-e", &format!("trace={}", calls.join(","))])
     }

@@ -9,11 +9,15 @@ use bg_tests::Strace;
 use bg_tests::strace::Call;
 use nix::errno::Errno;
 
+use super::call::errors;
+
 /// Where and how a program is struck.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Blow {
     /// The program, one of those that take part.
     pub(crate) target: &'static str,
+    /// Whether it is struck in the process it has started, before that becomes the application.
+    pub(crate) in_child: bool,
     /// The name of the call.
     pub(crate) call: String,
     /// Counted from 1.
@@ -23,10 +27,26 @@ pub(crate) struct Blow {
 }
 
 impl Blow {
+    /// Every blow at the `n`th such call.
+    pub(crate) fn all(target: &'static str, call: &str, n: usize) -> impl Iterator<Item = Self> {
+        let blow = Self { target, in_child: false, call: call.to_owned(), n, error: None };
+        let refused = errors(call).iter().map(|errno| Self { error: Some(*errno), ..blow.clone() });
+        [blow.clone()].into_iter().chain(refused.collect::<Vec<_>>())
+    }
+
+    /// Every blow at the process that bg-launch starts, until it is the application. Its calls are known: those of one
+    /// that is traced to its end can't be counted, for that end is the application's.
+    pub(crate) fn all_in_child() -> Vec<Self> {
+        let points = [("setsid", 1), ("dup2", 1), ("dup2", 2), ("dup2", 3), ("dup2", 4), ("execve", 2)];
+        let blows = points.iter().flat_map(|(call, n)| Self::all("bg-launch", call, *n));
+        blows.map(|blow| Self { in_child: true, ..blow }).collect()
+    }
+
     /// The trace in which it is struck. Of the files a program opens, only those count that it `writes`.
     pub(crate) fn strace(&self, log: &std::path::Path, writes: &[PathBuf]) -> Strace {
-        let strace = Strace::of(&[self.call.as_str()], log);
+        let strace = Strace::of(&self.call, log);
         let strace = if self.call.starts_with("open") { strace.only_on(writes) } else { strace };
+        let strace = if self.in_child { strace.with_children() } else { strace };
         match self.error {
             Some(errno) => strace.fail_at(&self.call, self.n, errno),
             None => strace.kill_at(&self.call, self.n),
@@ -57,8 +77,8 @@ fn says(said: &str, errno: Errno, call: &Call) -> bool {
     // In the words of the C library or in those of nix.
     let words = [io::Error::from(errno).to_string(), errno.desc().to_owned()];
     let words = words.each_ref().map(|words| words.split(" (os error").next().unwrap_or_default());
-    // What these fail for is not the file.
-    let paths = if !matches!(call.name.as_str(), "fcntl" | "connect") { call.paths() } else { Vec::new() };
+    let is_about_a_file = !matches!(call.name.as_str(), "fcntl" | "connect" | "dup2" | "dup3");
+    let paths = if is_about_a_file { call.paths() } else { Vec::new() };
     said.lines().any(|line| {
         let names = paths.is_empty() || paths.iter().any(|path| line.contains(&path.display().to_string()));
         names && words.iter().any(|words| line.contains(words))
@@ -67,10 +87,11 @@ fn says(said: &str, errno: Errno, call: &Call) -> bool {
 
 impl fmt::Display for Blow {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { target, call, n, error } = self;
+        let Self { target, in_child, call, n, error } = self;
+        let whose = if *in_child { "'s child" } else { "" };
         match error {
-            Some(errno) => write!(out, "{target}: {errno:?} from {call} {n}"),
-            None => write!(out, "{target}: killed at {call} {n}"),
+            Some(errno) => write!(out, "{target}{whose}: {errno:?} from {call} {n}"),
+            None => write!(out, "{target}{whose}: killed at {call} {n}"),
         }
     }
 }

@@ -4,61 +4,20 @@ use nix::errno::Errno;
 
 /// Everything a program of ours may change the world with, under all its names. strace passes over those that this
 /// kernel or machine does not have.
-pub(crate) const CALLS: &[&str] = &[
-    "open",
-    "openat",
-    "creat",
-    "mkdir",
-    "mkdirat",
-    "write",
-    "writev",
-    "pwrite64",
-    "sendto",
-    "sendmsg",
-    "sendfile",
-    "copy_file_range",
-    "ftruncate",
-    "fallocate",
-    "fsync",
-    "fdatasync",
-    "rename",
-    "renameat",
-    "renameat2",
-    "link",
-    "linkat",
-    "symlink",
-    "symlinkat",
-    "unlink",
-    "unlinkat",
-    "rmdir",
-    "chmod",
-    "fchmod",
-    "fchmodat",
-    "chown",
-    "fchown",
-    "lchown",
-    "fchownat",
-    "kill",
-    "tkill",
-    "tgkill",
-    "clone",
-    "clone3",
-    "fork",
-    "vfork",
-    "flock",
-    "fcntl",
-    "socket",
-    "socketpair",
-    "connect",
-    "pipe2",
-    "dup",
-    "dup2",
-    "dup3",
-];
+pub(crate) const CALLS: &str = "
+    open openat creat mkdir mkdirat
+    write writev pwrite64 sendto sendmsg sendfile copy_file_range ftruncate fallocate fsync fdatasync
+    rename renameat renameat2 link linkat symlink symlinkat unlink unlinkat rmdir
+    chmod fchmod fchmodat chown fchown lchown fchownat
+    kill tkill tgkill clone clone3 fork vfork
+    flock fcntl socket socketpair connect pipe2 dup dup2 dup3";
 
 /// The errors that make sense for a call: full and broken disks, missing rights, exhausted tables, signals.
 pub(crate) fn errors(call: &str) -> &'static [Errno] {
-    use Errno::{EACCES, EAGAIN, ECONNREFUSED, ECONNRESET, EINTR, EIO, EMFILE, ENOBUFS, ENOLCK, ENOSPC, EPERM, EROFS};
+    use Errno::{
+        EACCES, EAGAIN, ECONNREFUSED, ECONNRESET, EINTR, EIO, EMFILE, ENOBUFS, ENOLCK, ENOMEM, ENOSPC, EPERM, EROFS,
+        ETXTBSY,
+    };
     match call {
         "open" | "openat" | "creat" => &[EACCES, EMFILE, ENOSPC, EROFS, EIO, EINTR],
         "write" | "writev" | "pwrite64" | "ftruncate" | "fallocate" | "sendfile" | "copy_file_range" => {
@@ -69,6 +28,9 @@ pub(crate) fn errors(call: &str) -> &'static [Errno] {
         "connect" => &[ECONNREFUSED, EINTR],
         "flock" => &[ENOLCK, EINTR],
         "kill" | "tkill" | "tgkill" => &[EPERM],
+        "execve" => &[EACCES, ENOMEM, ETXTBSY],
+        // Fails for nobody who was just started.
+        "setsid" => &[],
         "clone" | "clone3" | "fork" | "vfork" => &[EAGAIN],
         "fcntl" | "socket" | "socketpair" | "pipe2" | "dup" | "dup2" | "dup3" => &[EMFILE],
         "chmod" | "fchmod" | "fchmodat" | "chown" | "fchown" | "lchown" | "fchownat" => &[EPERM, EROFS, EIO],

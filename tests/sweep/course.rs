@@ -6,10 +6,9 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use bg_tests::Strace;
-use nix::errno::Errno;
 
 use super::blow::Blow;
-use super::call::{CALLS, errors};
+use super::call::CALLS;
 use super::scene::{Act, Form, Scene};
 use super::whole;
 
@@ -47,31 +46,37 @@ impl Course {
     /// Every call of every target, the first, the second, and so on until the program runs through.
     fn full(&mut self) -> String {
         for (target, call) in self.calls().into_keys() {
-            for error in ways(&call) {
-                let mut n = 1;
-                while self.strike(&Blow { target, call: call.clone(), n, error }) {
-                    n += 1;
-                }
+            for way in 0..Blow::all(target, &call, 1).count() {
+                let mut blows = (1..).filter_map(|n| Blow::all(target, &call, n).nth(way));
+                while blows.next().is_some_and(|blow| self.strike(&blow)) {}
             }
+        }
+        for blow in self.in_child() {
+            assert!(self.strike(&blow), "{blow}: never came to that");
         }
         "all points".to_owned()
     }
 
-    /// Some of the points, chosen by a seed.
+    /// Some of the points, chosen by a seed; or those whose name contains `BG_TEST_POINT`, to look at one again.
     fn sample(&mut self) -> String {
         let seed = env::var("BG_TEST_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or(1);
-        let mut blows = Vec::new();
+        let mut blows = self.in_child();
         for ((target, call), count) in self.calls() {
-            for error in ways(&call) {
-                blows.extend((1..=count).map(|n| Blow { target, call: call.clone(), n, error }));
-            }
+            blows.extend((1..=count).flat_map(|n| Blow::all(target, &call, n)));
         }
+        let count = blows.len();
         shuffle(&mut blows, seed);
+        let only = env::var("BG_TEST_POINT").ok();
+        blows.retain(|blow| only.as_ref().is_none_or(|only| blow.to_string().contains(only)));
         let deadline = Instant::now() + SAMPLE;
-        for blow in blows.iter().take_while(|_| Instant::now() < deadline) {
+        for blow in blows.iter().take_while(|_| only.is_some() || Instant::now() < deadline) {
             self.strike(blow);
         }
-        format!("a sample of {} points by BG_TEST_SEED={seed}", blows.len())
+        format!("a sample of {count} points by BG_TEST_SEED={seed}")
+    }
+
+    fn in_child(&self) -> Vec<Blow> {
+        if self.act == Act::Launch { Blow::all_in_child() } else { Vec::new() }
     }
 
     /// The calls of each target in a run that nothing disturbs, and how many there are of each.
@@ -125,11 +130,6 @@ impl Course {
     fn log(&self, target: &str) -> PathBuf {
         self.scene.world.folder().join(format!("{target}.strace"))
     }
-}
-
-/// How a program can be struck at a call: death, and each error.
-fn ways(call: &str) -> impl Iterator<Item = Option<Errno>> {
-    [None].into_iter().chain(errors(call).iter().copied().map(Some))
 }
 
 /// Fisher and Yates, with a linear congruential generator.
