@@ -30,3 +30,6 @@ mod site;
 
 /// Killed anywhere, whole everywhere: every program struck at every call that changes something.
 mod sweep;
+
+/// `bg-health`: what it takes for healthy, how it waits, whom it believes, and what it says when it gives up.
+mod health;

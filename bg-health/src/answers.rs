@@ -13,6 +13,10 @@ pub(crate) struct Answers {
     /// How many answers were none of those.
     others: u32,
     last: Option<Answer>,
+    /// Whether it was ever healthy.
+    was_healthy: bool,
+    /// The last answer that was not, after one that was.
+    relapse: Option<Answer>,
     /// How many answers there were.
     pub(crate) checks: u32,
 }
@@ -29,6 +33,11 @@ impl Answers {
     pub(crate) fn add(&mut self, answer: &Answer, at: Duration) -> bool {
         self.checks += 1;
         self.last = Some(answer.clone());
+        if answer.kind == Kind::Healthy {
+            self.was_healthy = true;
+        } else if self.was_healthy {
+            self.relapse = Some(answer.clone());
+        }
         if let Some(seen) = self.seen.iter_mut().find(|seen| is_same(&seen.answer, answer)) {
             seen.count += 1;
             seen.last = at;
@@ -46,6 +55,11 @@ impl Answers {
     /// The last one.
     pub(crate) fn last(&self) -> Option<&Answer> {
         self.last.as_ref()
+    }
+
+    /// The last answer that was not healthy after one that was.
+    pub(crate) fn relapse(&self) -> Option<&Answer> {
+        self.relapse.as_ref()
     }
 
     /// Whether ever anything answered.

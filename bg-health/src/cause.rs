@@ -28,6 +28,8 @@ pub(crate) struct Case<'a> {
     log: &'a str,
     /// Whether a launch is known at all.
     launched: bool,
+    /// Whether something listens now that did not at the last check.
+    came_late: bool,
     /// The ports on which the application listens.
     ports: Vec<u16>,
     /// Who holds the slot's port after the application has died.
@@ -46,10 +48,9 @@ impl<'a> Case<'a> {
         died: bool,
         log: &'a str,
     ) -> Case<'a> {
-        let process = launch.map(|launch| (launch.process(), launch.release.as_str()));
-        let ports = process.as_ref().and_then(|(leader, release)| session::listens_on(leader, release).ok());
-        let members = process.as_ref().and_then(|(leader, release)| session::members(leader, release).ok());
-        let holders = || port::holders(&port::listeners(port).ok()?).ok();
+        let members = launch.and_then(|launch| session::members(&launch.process(), &launch.release).ok());
+        let members = members.unwrap_or_default();
+        let was_silent = answers.last().is_some_and(|last| last.kind == Kind::Silent);
         Case {
             args,
             port,
@@ -57,15 +58,20 @@ impl<'a> Case<'a> {
             died,
             log,
             launched: launch.is_some(),
-            ports: ports.unwrap_or_default(),
-            holder: if died { holders().unwrap_or_default().first().copied() } else { None },
-            survivor: if died { members.unwrap_or_default().first().copied() } else { None },
+            came_late: !died && was_silent && port::listens(port),
+            ports: if was_silent && !died { ports_of(&members) } else { Vec::new() },
+            holder: if died { holder_of(port) } else { None },
+            survivor: members.first().copied().filter(|_| died),
         }
     }
 
     /// The likely cause.
     pub(crate) fn likely(&self) -> String {
-        let Some(last) = self.answers.last() else { return "it was never asked".into() };
+        let Some(mut last) = self.answers.last() else { return "it was never asked".into() };
+        // Of an application that is healthy now and then, the other times are to be explained.
+        if let (Kind::Healthy, Some(relapse)) = (&last.kind, self.answers.relapse()) {
+            last = relapse;
+        }
         match &last.kind {
             _ if self.died => self.of_death(),
             Kind::Silent | Kind::Slow | Kind::Broken | Kind::Fails | Kind::Cold => {
@@ -95,7 +101,7 @@ impl<'a> Case<'a> {
             return self.held_by(&format!("pid {pid} ({})", command_line(pid)));
         }
         self.in_the_log().unwrap_or_else(|| {
-            "it ended by itself, and its log says why; if not, the kernel may have killed it for its memory \
+            "it ended or was killed; where its log does not say why, the kernel may have killed it for its memory \
              (journalctl -k)"
                 .into()
         })
@@ -143,6 +149,9 @@ impl<'a> Case<'a> {
 
     fn of_silence(&self) -> String {
         let port = self.port;
+        if self.came_late {
+            return "it began to listen when the time was up: a longer --timeout".into();
+        }
         if self.answers.any_reply() {
             return "the application answered for a while and then stopped listening: see its log".into();
         }
@@ -166,6 +175,17 @@ impl<'a> Case<'a> {
     }
 }
 
+/// The ports on which these processes listen, as far as this user may see.
+fn ports_of(members: &[i32]) -> Vec<u16> {
+    port::ports_of(members).map(Vec::from_iter).unwrap_or_default()
+}
+
+/// A process that holds the port, as far as this user may see.
+fn holder_of(port: u16) -> Option<i32> {
+    let sockets = port::listeners(port).ok().filter(|sockets| !sockets.is_empty())?;
+    port::holders(&sockets).ok()?.first().copied()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -187,6 +207,7 @@ mod tests {
             died: false,
             log: "",
             launched: true,
+            came_late: false,
             ports: Vec::new(),
             holder: None,
             survivor: None,
@@ -203,6 +224,13 @@ mod tests {
     }
 
     #[test]
+    fn of_an_application_that_comes_and_goes_the_going_is_told() {
+        let down = Kind::Says("DOWN".into());
+        assert!(likely(&[Kind::Healthy, down.clone(), Kind::Healthy], |_| {}).contains("says DOWN"));
+        assert!(likely(&[down, Kind::Healthy], |_| {}).contains("it said UP at last"));
+    }
+
+    #[test]
     fn where_the_silent_application_listens() {
         let on = |ports: &[u16]| likely(&[Kind::Silent], |case| case.ports = ports.to_vec());
         assert_eq!(on(&[8080]), "the application listens on 8080, not 8082: the profile's properties did not load?");
@@ -210,6 +238,7 @@ mod tests {
         assert!(on(&[8082]).contains("not on 127.0.0.1"));
         assert!(on(&[]).contains("listens on no port"));
         assert!(likely(&[Kind::Slow, Kind::Silent], |_| {}).contains("stopped listening"));
+        assert!(likely(&[Kind::Silent], |case| case.came_late = true).contains("when the time was up"));
     }
 
     #[test]
@@ -233,6 +262,12 @@ mod tests {
             case.survivor = Some(4711);
         });
         assert!(background.contains("pid 4711 goes on"), "{background}");
+        let holder = likely(&[Kind::Silent], |case| {
+            case.died = true;
+            case.holder = Some(4711);
+            case.log = "Address already in use";
+        });
+        assert!(holder.starts_with("port 8082 is held by pid 4711 ("), "{holder}");
         let stranger = likely(&[Kind::Stranger("pid 1 (x)".into()), Kind::Silent], |case| case.died = true);
         assert_eq!(stranger, "port 8082 is held by pid 1 (x): stop it, or let bg-launch take it over with --adopt");
     }

@@ -25,9 +25,6 @@ const LATER: Duration = Duration::from_millis(100);
 /// How often to look whether the application still runs, however seldom it is asked.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 
-/// A clock can't add just any duration that can be typed; nobody waits longer than this for one answer.
-const LONGEST_CHECK: Duration = Duration::from_secs(24 * 60 * 60);
-
 /// What `bg-health` adds to the record.
 #[derive(Debug, Serialize)]
 struct Facts {
@@ -65,7 +62,9 @@ pub(crate) fn run(args: &Args) -> Result<()> {
             record.set("health", &facts)?;
             record.print()
         }
-        End::Late if args.once => Err(Exit::Unhealthy.because(report::in_a_line(&record, &answers))),
+        End::Late if args.once => {
+            Err(Exit::Unhealthy.because(report::in_a_line(args, &record, launch.as_ref(), &answers)))
+        }
         End::Late => Err(Exit::Unhealthy.because(failed(None))),
         End::Died => Err(Exit::Died.because(failed(Some(took)))),
     }
@@ -191,7 +190,7 @@ impl<'a> Wait<'a> {
 
     /// How long one answer may take by now.
     fn patience(&self) -> Duration {
-        let one = (*self.args.check_timeout).min(LONGEST_CHECK);
+        let one = *self.args.check_timeout;
         if self.args.once { one } else { one.min(self.args.timeout.saturating_sub(self.began.elapsed())) }
     }
 

@@ -21,12 +21,11 @@ use std::time::Duration;
 const WIDTH: usize = 120;
 
 /// The reason in one line, for `--once`.
-pub(crate) fn in_a_line(record: &Record, answers: &Answers) -> String {
-    let slot = &record.slot.name;
-    match answers.last() {
-        Some(answer) => format!("{slot} is not healthy: {} at {}", answer.text, answer.url),
-        None => format!("{slot} is not healthy"),
-    }
+pub(crate) fn in_a_line(args: &Args, record: &Record, launch: Option<&Launch>, answers: &Answers) -> String {
+    let slot = &record.slot;
+    let said = answers.last().map_or("no answer", |answer| answer.text.as_str());
+    let likely = Case::new(args, slot.port, launch, answers, false, "").likely();
+    format!("{} is not healthy: {said}; {likely}", slot.name)
 }
 
 /// The whole report; with `died`, on a process that ended after that time.
@@ -73,7 +72,7 @@ fn serving_slot(record: &Record, live: &Name) -> String {
         None => live.to_string(),
     };
     let listens = site.slots.named(live.as_str()).is_ok_and(|slot| port::listens(slot.port));
-    if listens { format!("{what}, untouched") } else { format!("{what} is live, but nothing listens on its port") }
+    if listens { format!("{what}, untouched") } else { format!("nothing: {what} is live, but does not listen") }
 }
 
 struct Report {

@@ -1,0 +1,16 @@
+//! `bg-health`: what it takes for healthy, how it waits, whom it believes, and what it says when it gives up.
+
+mod launched;
+mod server;
+
+/// What is healthy and what is not: bodies, codes, pages, redirects, `--path` and `--expect`.
+mod verdicts;
+
+/// The wait: its pace, its end, the successes in a row, the warm-up, and `--once`.
+mod waiting;
+
+/// Whose answers count: not those of a process that was there before, and none after a death.
+mod whose;
+
+/// The report of a failure: answers, log, likely cause, what serves.
+mod report;

@@ -1,0 +1,144 @@
+//! The report of a failure: answers, log, likely cause, what serves.
+
+use std::fs;
+use std::time::Duration;
+
+use bg_tests::{World, until};
+
+use super::launched::{App, SLOT, health, record, said};
+
+/// Every number of the text as `N`.
+fn without_numbers(text: &str) -> String {
+    let mut out = String::new();
+    for c in text.chars() {
+        let goes_on = c == '.' && out.ends_with('N');
+        if c.is_ascii_digit() && !out.ends_with('N') {
+            out.push('N');
+        } else if !c.is_ascii_digit() && !goes_on {
+            out.push(c);
+        }
+    }
+    out
+}
+
+/// Puts a release into the live slot, as far as a report looks at it.
+fn release_in_set1(world: &World) {
+    let current = world.dir().join("slots/set1/current");
+    fs::create_dir_all(&current).expect("a folder of ours");
+    fs::write(current.join("app-1.1.jar"), "").expect("a folder of ours");
+}
+
+#[test]
+fn a_failure_reads_like_this() {
+    let world = World::new();
+    world.start_fake("set1", &[]);
+    release_in_set1(&world);
+    let app = App::launch(&world, &["--boot-ms", "500", "--boot-503-ms", "60000"]);
+    let said = said(&app.health(&world, &["--timeout", "1500ms"]).code(4).stdout(""));
+    let expected = format!(
+        r#"bg-health: set2 was not healthy within 1.5s
+  answers   24 x connection refused (0.0 to 0.5 s), 10 x 503 {{"status":"DOWN"}} (0.5 to 1.4 s)
+  log       {}
+            | Started fake-app on port 8082
+  likely    the application runs and says DOWN; its own reasons: http://127.0.0.1:8082/actuator/health
+  serving   app-1.1.jar in set1, untouched
+"#,
+        app.log.display()
+    );
+    assert_eq!(without_numbers(&said), without_numbers(&expected));
+}
+
+#[test]
+fn the_last_twenty_lines_of_the_log_are_shown_and_harmless() {
+    let world = World::new();
+    // Long enough that it is not read from its beginning.
+    let line = r"seq -f 'line %.0f of the log' 20000; printf '\033[2J\033]0;title\007\n';
+        exec fake-app --boot-ms 60000";
+    let app = App::launch_line(&world, line);
+    let whole = || fs::read_to_string(&app.log).is_ok_and(|log| log.ends_with("\u{7}\n"));
+    until(Duration::from_secs(10), "the log is written", whole);
+    let said = said(&app.health(&world, &["--timeout", "1s"]).code(4));
+    let shown: Vec<&str> = said.lines().filter_map(|line| line.strip_prefix("            | ")).collect();
+    assert_eq!(shown.len(), 20, "{said}");
+    assert_eq!((shown[0], shown[18]), ("line 19982 of the log", "line 20000 of the log"));
+    assert_eq!(shown[19], r"\u{1b}[2J\u{1b}]0;title\u{7}");
+    assert!(!said.contains(['\u{1b}', '\u{7}']), "{said:?}");
+}
+
+#[test]
+fn control_characters_in_an_answer_are_harmless() {
+    let world = World::new();
+    let app = App::launch(&world, &["--status-json", "\u{1b}[2Jhello"]);
+    let said = said(&app.health(&world, &["--timeout", "1s"]).code(4));
+    assert!(said.contains(r"200 \u{1b}[2Jhello") && !said.contains('\u{1b}'), "{said:?}");
+}
+
+#[test]
+fn the_wrong_port_is_told() {
+    let world = World::new();
+    let other = world.free_port();
+    let app = App::launch(&world, &["--listen-port", &other.to_string()]);
+    let said = said(&app.health(&world, &["--timeout", "1s"]).code(4));
+    let cause = format!(
+        "likely    the application listens on {other}, not {}: the profile's properties did not load?",
+        world.port(SLOT)
+    );
+    assert!(said.contains(&cause), "{said}");
+}
+
+#[test]
+fn an_application_out_of_memory_is_told_so() {
+    let world = World::new();
+    let line = "echo 'java.lang.OutOfMemoryError: Java heap space' >&2; exec fake-app --hang";
+    let app = App::launch_line(&world, line);
+    let said = said(&app.health(&world, &["--timeout", "1s", "--check-timeout", "300ms"]).code(4));
+    assert!(said.contains("likely    it ran out of memory"), "{said}");
+}
+
+#[test]
+fn a_log_that_is_not_there_is_no_reason_to_say_nothing() {
+    let world = World::new();
+    let app = App::launch(&world, &["--down"]);
+    fs::remove_file(&app.log).expect("a file of ours");
+    let said = said(&app.health(&world, &["--timeout", "1s"]).code(4));
+    assert!(said.contains("app.log (can't be read: No such file"), "{said}");
+    assert!(said.contains("likely    the application runs and says DOWN"), "{said}");
+}
+
+#[test]
+fn a_pipe_in_the_place_of_the_log_is_not_waited_for() {
+    let world = World::new();
+    let app = App::launch(&world, &["--down"]);
+    let line = app.record(&world).replace(&app.log.display().to_string(), "/dev/zero");
+    let assert = world.cmd("bg-health").args(["--timeout", "1s"]).write_stdin(line).assert().code(4);
+    assert!(said(&assert).contains("/dev/zero (can't be read: not a file)"), "{}", said(&assert));
+}
+
+#[test]
+fn without_a_launch_the_newest_log_of_the_slot_is_shown() {
+    let world = World::new();
+    let logs = world.dir().join("slots/set2/logs");
+    fs::create_dir_all(&logs).expect("a folder of ours");
+    fs::write(logs.join("app.log"), "its last words\n").expect("a folder of ours");
+    let said = said(&health(&world, &["--timeout", "100ms"]).code(4));
+    assert!(said.contains("| its last words"), "{said}");
+}
+
+#[test]
+fn what_serves_is_told_as_it_is() {
+    let world = World::new();
+    release_in_set1(&world);
+    let serving = |line: String| {
+        let assert = world.cmd("bg-health").args(["--timeout", "50ms"]).write_stdin(line).assert().code(4);
+        let said = said(&assert);
+        said.lines().find_map(|line| line.strip_prefix("  serving   ")).map(str::to_owned)
+    };
+    let down = "nothing: app-1.1.jar in set1 is live, but does not listen";
+    assert_eq!(serving(record(&world)).as_deref(), Some(down));
+    let none = record(&world).replace("\"live\":\"set1\"", "\"live\":null");
+    assert_eq!(serving(none.clone()).as_deref(), Some("nothing: no slot was live"));
+    let this = record(&world).replace("\"live\":\"set1\"", "\"live\":\"set2\"");
+    assert_eq!(serving(this).as_deref(), Some("set2, which is this very slot"));
+    // Where nobody asked, nobody knows.
+    assert_eq!(serving(none.replace("\"probe\"", "\"other\"")), None);
+}
