@@ -41,7 +41,7 @@ backend slots
 "
         );
         fs::write(&configuration, text).expect("a writable temporary folder");
-        let mut command = Command::new(program);
+        let mut command = place.world.command(&program);
         command.arg("-db").arg("-f").arg(&configuration);
         Some(Self::start("HAProxy", listen, &mut command, place.world.folder()))
     }
@@ -65,7 +65,7 @@ http://127.0.0.1:{listen} {{
 "
         );
         fs::write(&configuration, text).expect("a writable temporary folder");
-        let mut command = Command::new(program);
+        let mut command = place.world.command(&program);
         command.args(["run", "--adapter", "caddyfile", "--config"]).arg(&configuration);
         Some(Self::start("Caddy", listen, &mut command, place.world.folder()))
     }
