@@ -61,7 +61,7 @@ fn traffic_counts_what_fails() {
 #[test]
 fn fake_app_finishes_its_requests_when_it_is_told_to_end() {
     let world = World::new();
-    let pid = world.start_fake("set1", &["--hold-ms", "300"]);
+    let pid = world.start_fake("set1", &["--hold-ms", "2000"]);
     let url = world.nginx.front_url("/profile");
     let visitor = std::thread::spawn(move || http::get(&url).map(|response| response.status));
     until(SOON, "the request is held", || established(world.port("set1")));

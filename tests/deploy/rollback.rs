@@ -40,7 +40,7 @@ fn right_after_hand_made_scripts_the_slot_they_left_is_taken_as_it_is() {
     let world = World::new();
     world.start_fake("set1", &["--version-text", "by hand"]);
     world.deploy_fake(&["--version-text", "1.0"]).success();
-    world.cmd("bg-deploy").arg("--rollback").assert().success().stderr(contains("not started by bg-launch"));
+    world.cmd("bg-deploy").arg("--rollback").assert().success().stderr(contains("not as bg-launch started it"));
     assert_eq!(world.get("/version").body, "by hand");
 }
 
