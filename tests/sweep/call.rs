@@ -15,7 +15,7 @@ pub(crate) const CALLS: &str = "
 /// The errors that make sense for a call: full and broken disks, missing rights, exhausted tables, signals.
 pub(crate) fn errors(call: &str) -> &'static [Errno] {
     use Errno::{
-        EACCES, EAGAIN, ECONNREFUSED, ECONNRESET, EINTR, EIO, EMFILE, ENOBUFS, ENOLCK, ENOMEM, ENOSPC, EPERM, EROFS,
+        EACCES, EADDRNOTAVAIL, EAGAIN, ECONNRESET, EINTR, EIO, EMFILE, ENOBUFS, ENOLCK, ENOMEM, ENOSPC, EPERM, EROFS,
         ETXTBSY,
     };
     match call {
@@ -25,7 +25,7 @@ pub(crate) fn errors(call: &str) -> &'static [Errno] {
         }
         "fsync" | "fdatasync" => &[EIO, ENOSPC, EINTR],
         "sendto" | "sendmsg" => &[ECONNRESET, ENOBUFS, EINTR],
-        "connect" => &[ECONNREFUSED, EINTR],
+        "connect" => &[EADDRNOTAVAIL, EINTR],
         "flock" => &[ENOLCK, EINTR],
         "kill" | "tkill" | "tgkill" => &[EPERM],
         "execve" => &[EACCES, ENOMEM, ETXTBSY],

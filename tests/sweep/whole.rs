@@ -63,9 +63,9 @@ fn strays(scene: &Scene) -> Vec<String> {
 
 /// nginx sends to the slot it sent to, as it was, or to the new one that is healthy.
 fn serves(scene: &Scene, nginx: &Nginx, who: &str) -> Option<String> {
-    let (slot, version) = match (Scene::ask(nginx, "/profile"), Scene::ask(nginx, "/version")) {
-        (Ok(slot), Ok(version)) => (slot, version),
-        (Err(why), _) | (_, Err(why)) => return Some(format!("{who}: {why}")),
+    let (slot, version) = match slot_and_version(nginx) {
+        Ok(both) => both,
+        Err(why) => return Some(format!("{who}: {why}")),
     };
     if !scene.may_serve().contains(&slot.as_str()) {
         return Some(format!("{who} serves {slot}"));
@@ -77,6 +77,19 @@ fn serves(scene: &Scene, nginx: &Nginx, who: &str) -> Option<String> {
     };
     (expected.as_deref() != Some(version.as_str()))
         .then(|| format!("{who} serves {version} in {slot}, expected {expected:?}"))
+}
+
+/// Two answers of the same slot: while nginx reloads, both generations of its workers answer.
+fn slot_and_version(nginx: &Nginx) -> Result<(String, String), String> {
+    let mut slot = Scene::ask(nginx, "/profile")?;
+    loop {
+        let version = Scene::ask(nginx, "/version")?;
+        let still = Scene::ask(nginx, "/profile")?;
+        if slot == still {
+            return Ok((slot, version));
+        }
+        slot = still;
+    }
 }
 
 fn nginx_test(scene: &Scene) -> Option<String> {
