@@ -9,7 +9,9 @@ mod call;
 mod course;
 mod power;
 mod scene;
+mod scripts;
 mod whole;
+mod written;
 
 use std::fs;
 

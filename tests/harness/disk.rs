@@ -89,7 +89,8 @@ impl Disk {
             "rename" | "renameat" | "renameat2" => self.rename(path, &paths[1]),
             "unlink" | "rmdir" => self.change(path, None),
             "unlinkat" => {
-                self.change(&call.texts[1..].iter().fold(path.clone(), |path, name| path.join(path_of(name))), None)
+                let path = call.texts[1..].iter().fold(path.clone(), |path, name| path.join(path_of(name)));
+                self.change(&path, None);
             }
             other => panic!("{other} is not in the model"),
         }

@@ -10,6 +10,10 @@ use serde_json::Value;
 
 use super::whole::is_temporary;
 
+/// What is at every moment as it was before or as it will be after.
+const SWAPPED: [&str; 7] =
+    ["process.json", "service-url.inc", "live", "current", "app.log", ".command.json", "app.bin"];
+
 /// Everything that a launch or a switch changes.
 pub(crate) fn all(world: &World) -> Vec<PathBuf> {
     let upstream = world.nginx.upstream_file();
@@ -66,48 +70,44 @@ pub(crate) fn fails_during(world: &World, program: &str, args: &[String], parts:
 /// What must be the same in the model and on the disk, and be there for good after a run: all but what the application
 /// itself writes, and the name of who holds the lock.
 fn telling(tree: &Tree) -> Tree {
-    let ours = |path: &Path| !path.extension().is_some_and(|end| end == "log") && !path.ends_with("lock");
+    let ours = |path: &Path| path.extension().is_none_or(|end| end != "log") && !path.ends_with("lock");
     tree.iter().filter(|(path, _)| ours(path)).map(|(path, thing)| (path.clone(), thing.clone())).collect()
 }
 
 /// What is not whole in a tree; `old` and `new` are those before and after the run.
 fn broken(tree: &Tree, old: &Tree, new: &Tree) -> Vec<String> {
-    let old_or_new = |path: &Path| [old, new].iter().any(|whole| whole.get(path) == tree.get(path));
-    let mut faults = Vec::new();
-    let all = tree.keys().chain(old.keys().filter(|path| !tree.contains_key(*path)));
-    for path in all.filter(|path| !is_temporary(path)) {
-        let matters = ["process.json", "service-url.inc", "live", "current", "app.log", ".command.json", "app.bin"];
-        if matters.iter().any(|name| path.ends_with(name)) && !old_or_new(path) {
-            faults.push(format!("{} is neither old nor new: {:?}", path.display(), tree.get(path)));
-        }
-    }
-    for (path, thing) in tree.iter().filter(|(path, _)| !is_temporary(path)) {
-        match thing {
-            Thing::Link(target) if !tree.contains_key(&resolved(path, target)) => {
-                faults.push(format!("{} leads to nothing", path.display()));
-            }
-            Thing::File(bytes) if path.ends_with("deploys.jsonl") => {
-                let whole = bytes.iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end + 1);
-                let mut lines = bytes[..whole].split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
-                if !lines.all(|line| serde_json::from_slice::<Value>(line).is_ok()) {
-                    faults.push(format!("{} has a line that is no record", path.display()));
-                }
-            }
-            Thing::File(bytes) if path.extension().is_some_and(|end| end == "json") => {
-                if serde_json::from_slice::<Value>(bytes).is_err() {
-                    faults.push(format!("{} does not parse", path.display()));
-                }
-            }
-            Thing::Folder if path.parent().is_some_and(|up| up.ends_with("releases")) => {
-                let whole = [".command.json", "app.bin"].iter().all(|name| tree.contains_key(&path.join(name)));
-                if !whole {
-                    faults.push(format!("{} is half a release", path.display()));
-                }
-            }
-            _ => {}
-        }
-    }
+    let lost = old.keys().filter(|path| !tree.contains_key(*path));
+    let torn = tree.keys().chain(lost).filter(|path| {
+        let whole = [old, new].iter().any(|whole| whole.get(*path) == tree.get(*path));
+        SWAPPED.iter().any(|name| path.ends_with(name)) && !is_temporary(path) && !whole
+    });
+    let mut faults: Vec<String> = torn.map(|path| format!("{} is neither old nor new", path.display())).collect();
+    faults.extend(tree.iter().filter(|(path, _)| !is_temporary(path)).filter_map(|(path, thing)| {
+        let fault = match thing {
+            Thing::Link(target) => (!tree.contains_key(&resolved(path, target))).then_some("leads to nothing"),
+            Thing::File(bytes) => unreadable(path, bytes).then_some("does not parse"),
+            Thing::Folder => half_a_release(tree, path).then_some("is half a release"),
+        };
+        Some(format!("{} {}", path.display(), fault?))
+    }));
     faults
+}
+
+/// Whether a file of ours can't be understood; the last line of the audit may have been cut.
+fn unreadable(path: &Path, bytes: &[u8]) -> bool {
+    let is_json = |text: &[u8]| serde_json::from_slice::<Value>(text).is_ok();
+    match path.extension().and_then(|end| end.to_str()) {
+        Some("jsonl") => {
+            bytes.split_inclusive(|byte| *byte == b'\n').any(|line| line.ends_with(b"\n") && !is_json(line))
+        }
+        Some("json") => !is_json(bytes),
+        _ => false,
+    }
+}
+
+fn half_a_release(tree: &Tree, path: &Path) -> bool {
+    let has = |name: &&str| tree.contains_key(&path.join(name));
+    path.parent().is_some_and(|up| up.ends_with("releases")) && ![".command.json", "app.bin"].iter().all(has)
 }
 
 /// Where a link leads, without looking at the disk.

@@ -1,20 +1,18 @@
 //! A server on which one program is run again and again, each time from the same beginning: both slots run, one is
 //! live, and nothing is half done.
 
-use std::fs::{self, Permissions};
-use std::os::unix::fs::PermissionsExt;
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use bg_tests::{Nginx, Strace, World, http, process, programs, until};
 use serde_json::Value;
-use sha2::{Digest, Sha256};
-use tempfile::TempDir;
+
+use super::scripts::{STAGES, Scripts};
 
 /// How long one run may take, whatever happens in it.
 const LONGEST: Duration = Duration::from_secs(60);
-const STAGES: [&str; 4] = ["bg-probe", "bg-launch", "bg-health", "bg-switch"];
 
 /// The two forms of the upstream file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,7 +54,7 @@ pub(crate) struct Scene {
     form: Form,
     round: u32,
     /// bg-deploy once more, with scripts beside it by which its stages can be traced.
-    scripts: TempDir,
+    scripts: Scripts,
 }
 
 impl Scene {
@@ -74,7 +72,7 @@ impl Scene {
         let world = if form == Form::Link { world.link_form() } else { world };
         let twin = world.nginx.twin(&world.folder().join("twin"));
         let before = Before { live: String::new(), version: String::new(), idle: String::new() };
-        let mut scene = Self { world, act, before, twin, form, round: 0, scripts: scripts() };
+        let mut scene = Self { world, act, before, twin, form, round: 0, scripts: Scripts::new() };
         for _ in 0..2 {
             scene.renew_artifact();
             scene.world.cmd("bg-deploy").args(scene.release()).assert().success();
@@ -138,21 +136,15 @@ impl Scene {
     /// Runs it with some of its targets under strace.
     #[track_caller]
     pub(crate) fn run_under(&self, traces: &[(&str, Strace)]) -> Output {
-        let trace =
-            |target: &str| traces.iter().find(|(traced, _)| *traced == target).map(|(_, strace)| strace.words());
-        for stage in STAGES {
-            let words =
-                trace(stage).unwrap_or_default().into_iter().chain([programs::ours(stage).display().to_string()]);
-            let words: Vec<String> = words.map(|word| format!("'{word}'")).collect();
-            // Read by the script, which itself is never written while somebody may start it (ETXTBSY).
-            fs::write(self.scripts.path().join(format!("{stage}.words")), format!("exec {} \"$@\"\n", words.join(" ")))
-                .expect("a writable target folder");
-        }
+        let words = |target: &str| {
+            let trace = traces.iter().find(|(traced, _)| *traced == target);
+            trace.map(|(_, strace)| strace.words()).unwrap_or_default()
+        };
         let program = match self.act {
-            Act::Deploy => self.scripts.path().join("bg-deploy"),
+            Act::Deploy => self.scripts.deploy_with(words),
             _ => programs::ours(self.program()),
         };
-        output(self.command(&trace(self.program()).unwrap_or_default(), &program))
+        output(self.command(&words(self.program()), &program))
     }
 
     /// The slot that serves when the run has done its work.
@@ -196,33 +188,6 @@ impl Scene {
     pub(crate) fn folders(&self) -> [PathBuf; 2] {
         let upstream = self.world.nginx.upstream_file();
         [self.world.dir(), upstream.parent().expect("a file in a folder").to_owned()]
-    }
-
-    /// Every file that the programs may open to write, at this moment.
-    pub(crate) fn may_open(&self) -> Vec<PathBuf> {
-        let state = self.world.dir();
-        let incoming = state.join("releases/.incoming");
-        let upstream = self.world.nginx.upstream_file().with_file_name(".service-url.inc.bg-new");
-        let mut files = vec![upstream, incoming.join("app.bin"), incoming.join("..command.json.bg-new")];
-        files.extend(["lock", "deploys.jsonl", ".switching.json.bg-new"].map(|name| state.join(name)));
-        for slot in ["set1", "set2"] {
-            let folder = state.join("slots").join(slot);
-            files.push(folder.join(".process.json.bg-new"));
-            files.push(state.join("routes").join(slot).join(format!(".{slot}.bg-new")));
-            files.extend(self.release_names().map(|name| folder.join("logs").join(name + ".log")));
-        }
-        files
-    }
-
-    /// The names that the next release may get, by the second in which it gets it.
-    fn release_names(&self) -> impl Iterator<Item = String> {
-        let bytes = fs::read(self.artifact()).expect("a file of ours");
-        let digits = Sha256::digest(bytes).iter().take(4).fold(String::new(), |text, byte| format!("{text}{byte:02x}"));
-        let now = SystemTime::now();
-        (0..20).map(move |seconds| {
-            let time = humantime::format_rfc3339_seconds(now + Duration::from_secs(seconds)).to_string();
-            format!("{}-{digits}", time.replace(['-', ':'], ""))
-        })
     }
 
     /// The file that is deployed.
@@ -296,17 +261,4 @@ fn name(form: Form) -> &'static str {
         Form::Reload => "reload",
         Form::Link => "link",
     }
-}
-
-/// The programs as bg-deploy looks for them, beside itself, with scripts in place of the stages.
-#[track_caller]
-fn scripts() -> TempDir {
-    let folder = tempfile::tempdir_in(programs::folder()).expect("a writable target folder");
-    for stage in STAGES {
-        let script = folder.path().join(stage);
-        fs::write(&script, "#!/bin/sh\n. \"$0.words\"\n").expect("a writable target folder");
-        fs::set_permissions(&script, Permissions::from_mode(0o755)).expect("a file of ours");
-    }
-    fs::hard_link(programs::ours("bg-deploy"), folder.path().join("bg-deploy")).expect("a writable target folder");
-    folder
 }

@@ -20,22 +20,25 @@ pub(crate) fn half_done(scene: &Scene) -> Vec<String> {
     let mut faults = strays(scene);
     faults.extend(serves(scene, &scene.world.nginx, "nginx"));
     faults.extend(files(scene));
-    match nginx_test(scene) {
-        Some(why) => faults.push(why),
-        None => {
-            scene.twin.start();
-            faults.extend(serves(scene, &scene.twin, "a restarted nginx"));
-            scene.twin.stop();
-        }
+    if let Some(why) = nginx_test(scene) {
+        faults.push(why);
+        return faults;
     }
+    scene.twin.start();
+    faults.extend(serves(scene, &scene.twin, "a restarted nginx"));
+    scene.twin.stop();
     faults
 }
 
 /// Everything that is wrong when a run has ended well.
 pub(crate) fn done(scene: &Scene) -> Vec<String> {
+    [reached(scene), leftovers(scene)].concat()
+}
+
+/// Everything that is wrong when a run has ended well, but for what it could not tidy up and has warned of.
+pub(crate) fn reached(scene: &Scene) -> Vec<String> {
     let mut faults = half_done(scene);
     faults.extend(serves_the_goal(scene));
-    faults.extend(leftovers(scene));
     if scene.act == Act::Launch {
         faults.extend(runs(scene, &scene.before.idle));
     }
@@ -54,7 +57,9 @@ fn strays(scene: &Scene) -> Vec<String> {
             return Vec::new();
         }
         if Instant::now() > deadline {
-            strays.iter().for_each(|pid| process::signal(*pid, Signal::SIGKILL));
+            for pid in &strays {
+                process::signal(*pid, Signal::SIGKILL);
+            }
             return vec![format!("left running: {strays:?}")];
         }
         thread::sleep(Duration::from_millis(2));

@@ -1,0 +1,40 @@
+//! The files that the programs open to write. strace(1) can't tell such an opening from one that only reads, of which
+//! there are hundreds in `/proc`, so the places to strike at are these by name.
+
+use std::fs;
+use std::path::PathBuf;
+use std::time::{Duration, SystemTime};
+
+use sha2::{Digest, Sha256};
+
+use super::scene::Scene;
+
+/// How long after this moment a run may get to the file that is named after the time.
+const SECONDS: u64 = 20;
+
+/// Every file that a program may open to write in a run that begins now.
+pub(crate) fn files(scene: &Scene) -> Vec<PathBuf> {
+    let state = scene.world.dir();
+    let incoming = state.join("releases/.incoming");
+    let upstream = scene.world.nginx.upstream_file().with_file_name(".service-url.inc.bg-new");
+    let mut files = vec![upstream, incoming.join("app.bin"), incoming.join("..command.json.bg-new")];
+    files.extend(["lock", "deploys.jsonl", ".switching.json.bg-new"].map(|name| state.join(name)));
+    for slot in ["set1", "set2"] {
+        let folder = state.join("slots").join(slot);
+        files.push(folder.join(".process.json.bg-new"));
+        files.push(state.join("routes").join(slot).join(format!(".{slot}.bg-new")));
+        files.extend(releases(scene).map(|name| folder.join("logs").join(name + ".log")));
+    }
+    files
+}
+
+/// The names that the next release may get: by the second in which it gets it, and by what is in it.
+fn releases(scene: &Scene) -> impl Iterator<Item = String> {
+    let bytes = fs::read(scene.artifact()).expect("a file of ours");
+    let digits = Sha256::digest(bytes).iter().take(4).fold(String::new(), |text, byte| format!("{text}{byte:02x}"));
+    let now = SystemTime::now();
+    (0..SECONDS).map(move |seconds| {
+        let time = humantime::format_rfc3339_seconds(now + Duration::from_secs(seconds)).to_string();
+        format!("{}-{digits}", time.replace(['-', ':'], ""))
+    })
+}
