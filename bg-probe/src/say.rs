@@ -51,8 +51,11 @@ pub fn error(tool: &str, message: &str) {
 
 /// One write for the whole text: lines of programs that run at the same time do not mix. A closed stderr
 /// leaves nobody to tell and must not end a deploy.
+///
+/// A message may quote anything, down to a file name in an error of the system's, so all of it is cleaned here.
 fn print(text: &str) {
-    let _ = std::io::stderr().lock().write_all(format!("{text}\n").as_bytes());
+    let lines: Vec<String> = text.split('\n').map(clean).collect();
+    let _ = std::io::stderr().lock().write_all((lines.join("\n") + "\n").as_bytes());
 }
 
 fn line(stage: &str, text: &str, took: Option<Duration>) -> String {

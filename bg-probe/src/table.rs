@@ -3,6 +3,7 @@
 use bg_probe::port;
 use bg_probe::probe::{Verdict, release_in};
 use bg_probe::process::{Launched, Process};
+use bg_probe::say::clean;
 use bg_probe::settings::Site;
 use bg_probe::slot::Slot;
 use std::fmt::Write as _;
@@ -27,7 +28,7 @@ pub(crate) fn table(site: &Site, verdict: Option<&Verdict>) -> String {
         let held =
             [site.dir.release(&slot.name), site.dir.artifact(&slot.name).map(|_| release_in(&site.dir, &slot.name))];
         let held: Vec<String> = held.into_iter().flatten().collect();
-        let release = if held.is_empty() { "-".into() } else { held.join(" ") };
+        let release = if held.is_empty() { "-".into() } else { clean(&held.join(" ")) };
         // Writing to a String can't fail.
         let _ = writeln!(
             table,
