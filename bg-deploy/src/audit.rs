@@ -2,6 +2,7 @@
 
 use crate::ending::End;
 use anyhow::{Context, Result};
+use bg_probe::owner::hand_over;
 use bg_probe::record::MOST_RECORD;
 use bg_probe::replace::sync_folder_of;
 use bg_probe::settings::Site;
@@ -51,6 +52,7 @@ pub(crate) fn append(site: &Site, line: &str) -> Result<()> {
     let mut options = OpenOptions::new();
     let options = options.read(true).append(true).create(true).mode(0o640).custom_flags(nix::libc::O_NOFOLLOW);
     let mut file = options.open(&path).with_context(|| format!("open {}", path.display()))?;
+    hand_over(&file, &path)?;
     let written = whole_lines(&mut file).and_then(|end| {
         let written = file.write_all(line.as_bytes()).and_then(|()| file.sync_all());
         // A full disk may have taken half of it.

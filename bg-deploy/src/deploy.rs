@@ -27,6 +27,7 @@ pub(crate) fn run(args: &Args) -> Result<u8> {
         return Ok(0);
     }
     let site = args.settings.site()?;
+    site.dir.ensure_own()?;
     // Signals are heeded only after this: who ends the wait for the lock has nothing to tidy up.
     let lock = Lock::take(&site.dir, args.wait, "bg-deploy")?;
     let runner = Runner::new(&lock)?;

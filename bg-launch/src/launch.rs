@@ -20,6 +20,7 @@ use std::time::Instant;
 /// Runs the program.
 pub(crate) fn run(args: &Args) -> Result<()> {
     let mut record = subject(&args.settings, args.slot.as_ref())?;
+    record.site.dir.ensure_own()?;
     let lock = Lock::take(&record.site.dir, args.wait, "bg-launch")?;
     if let Some(words) = unfinished::settle(&record.site)? {
         args.voice.warn("bg-launch", &words);

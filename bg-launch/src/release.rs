@@ -4,6 +4,7 @@ use crate::artifact;
 use crate::template::Template;
 use anyhow::{Context, Result, bail, ensure};
 use bg_probe::dir::{Dir, make};
+use bg_probe::owner::hand_over;
 use bg_probe::replace::{self, sync_folder_of};
 use bg_probe::slot::Name;
 use sha2::{Digest, Sha256};
@@ -182,6 +183,7 @@ fn copy(from: &Path, folder: &Path, template: &Template, digest: &mut Sha256) ->
         digest.update(&chunk[..count]);
         target.write_all(&chunk[..count]).with_context(|| format!("write {}", to.display()))?;
     }
+    hand_over(&target, &to)?;
     // A program stays one; whoever the application runs as must be able to read it.
     let mode = 0o644 | meta.permissions().mode() & 0o111;
     target.set_permissions(Permissions::from_mode(mode)).with_context(|| format!("chmod {}", to.display()))?;

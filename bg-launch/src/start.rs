@@ -5,6 +5,7 @@ use crate::release::Release;
 use crate::template::Blanks;
 use anyhow::{Context, Result, bail, ensure};
 use bg_probe::dir::make;
+use bg_probe::owner::hand_over;
 use bg_probe::process::{Launched, Process};
 use bg_probe::replace;
 use bg_probe::settings::Site;
@@ -115,6 +116,7 @@ fn new_log(folder: &Path, release: &str) -> Result<(PathBuf, File)> {
         let path = folder.join(&name);
         match OpenOptions::new().append(true).create_new(true).mode(0o640).open(&path) {
             Ok(file) => {
+                hand_over(&file, &path)?;
                 replace::link(&folder.join("app.log"), Path::new(&name))?;
                 return Ok((path, file));
             }

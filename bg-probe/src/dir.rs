@@ -13,11 +13,12 @@
 //!   lock
 //! ```
 
+use crate::owner::{ensure_no_foreign_link, hand_over};
 use crate::replace::sync_folder_of;
 use crate::slot::Name;
 use anyhow::{Context, Result, ensure};
 use std::ffi::OsString;
-use std::fs::{DirBuilder, Metadata};
+use std::fs::{DirBuilder, File, Metadata};
 use std::io::ErrorKind;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
@@ -140,8 +141,27 @@ impl Dir {
             self.0.display()
         );
         ensure!(
-            !writable_by_others(&meta) || std::env::var_os("BG_SHARED_DIR").is_some_and(|value| value == "1"),
+            !writable_by_others(&meta) || is_shared(),
             "{} is writable by others, who could then choose what runs: chmod go-w it, or set BG_SHARED_DIR=1 if that is the wish",
+            self.0.display()
+        );
+        Ok(())
+    }
+
+    /// Refuses to start or stop processes as root by what is in a folder of somebody else, who could then choose what
+    /// root executes.
+    ///
+    /// # Errors
+    /// When this is root and the folder, or the one it would be made in, is not root's.
+    pub fn ensure_own(&self) -> Result<()> {
+        let user = nix::unistd::geteuid();
+        let Some(owner) = self.0.ancestors().find_map(|folder| Some(std::fs::metadata(folder).ok()?.uid())) else {
+            return Ok(());
+        };
+        ensure!(
+            !user.is_root() || owner == 0 || is_shared(),
+            "{} belongs to another user (uid {owner}), who could choose what root executes: deploy as that user, \
+             or set BG_SHARED_DIR=1 if that is the wish",
             self.0.display()
         );
         Ok(())
@@ -149,23 +169,20 @@ impl Dir {
 }
 
 /// Makes a folder and those above it for good, mode 0755 whatever the umask takes away from others; one that is
-/// there is left as it is.
+/// there is left as it is. What root makes in a user's folder becomes that user's.
 ///
 /// # Errors
-/// When it can't be made, or something else has that name.
+/// When it can't be made, something else has that name, or another user's link is on the way.
 pub fn make(path: &Path) -> Result<()> {
-    use std::os::unix::fs::PermissionsExt;
     let made = |path: &Path| DirBuilder::new().mode(0o755).create(path);
     for folder in path.ancestors().collect::<Vec<_>>().into_iter().rev() {
         match made(folder) {
-            // The umask may have taken the others' bits, and then nginx can't look inside.
             Ok(()) => {
-                std::fs::set_permissions(folder, std::fs::Permissions::from_mode(0o755))
-                    .with_context(|| format!("chmod {}", folder.display()))?;
+                open_up(folder)?;
                 // Else all that is synced inside it may be gone with its name after a power loss.
                 sync_folder_of(folder)?;
             }
-            Err(e) if e.kind() == ErrorKind::AlreadyExists => {}
+            Err(e) if e.kind() == ErrorKind::AlreadyExists => ensure_no_foreign_link(folder)?,
             // A folder on the way that may not be written need not be, as long as the next one is there.
             Err(_) if folder.is_dir() => {}
             Err(e) => return Err(e).with_context(|| format!("make the folder {}", folder.display())),
@@ -173,6 +190,20 @@ pub fn make(path: &Path) -> Result<()> {
     }
     ensure!(path.is_dir(), "{} is not a folder", path.display());
     Ok(())
+}
+
+/// Lets everybody look inside, for the umask may have taken that from nginx.
+fn open_up(folder: &Path) -> Result<()> {
+    use std::os::unix::fs::PermissionsExt;
+    let mode = std::fs::Permissions::from_mode(0o755);
+    std::fs::set_permissions(folder, mode).with_context(|| format!("chmod {}", folder.display()))?;
+    let opened = File::open(folder).with_context(|| format!("open {}", folder.display()))?;
+    hand_over(&opened, folder)
+}
+
+/// Whether the operator says that others may have a say in what runs.
+fn is_shared() -> bool {
+    std::env::var_os("BG_SHARED_DIR").is_some_and(|value| value == "1")
 }
 
 fn writable_by_others(meta: &Metadata) -> bool {

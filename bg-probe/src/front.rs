@@ -63,25 +63,28 @@ impl Front {
     /// Asks once, on a fresh connection.
     #[must_use]
     pub fn ask(&self, within: Duration) -> Answer {
-        read(self.get.send(within), &self.slots)
+        Answer::of(self.get.send(within), &self.slots)
     }
 }
 
-/// An answer names a slot only if it is 200 and its whole body, trimmed, is that slot's name: an error page
-/// that happens to contain `set1` says nothing.
-fn read(reply: Result<Reply, NoReply>, slots: &Slots) -> Answer {
-    let reply = match reply {
-        Ok(reply) => reply,
-        Err(why) => return Answer::NoSlot(why.to_string()),
-    };
-    let text = String::from_utf8_lossy(&reply.body);
-    match (reply.status, slots.named(text.trim())) {
-        (200, Ok(slot)) if reply.whole => Answer::Slot(slot.name.clone()),
-        (200, _) => Answer::NoSlot(format!("200 \"{}\"", crate::say::quoted(text.trim()))),
-        (status, _) => match reply.location {
-            Some(to) => Answer::NoSlot(format!("{status} to {}", crate::say::quoted(&to))),
-            None => Answer::NoSlot(status.to_string()),
-        },
+impl Answer {
+    /// An answer names a slot only if it is 200 and its whole body, trimmed, is that slot's name: an error page
+    /// that happens to contain `set1` says nothing.
+    #[must_use]
+    pub fn of(reply: Result<Reply, NoReply>, slots: &Slots) -> Answer {
+        let reply = match reply {
+            Ok(reply) => reply,
+            Err(why) => return Answer::NoSlot(why.to_string()),
+        };
+        let text = String::from_utf8_lossy(&reply.body);
+        match (reply.status, slots.named(text.trim())) {
+            (200, Ok(slot)) if reply.whole => Answer::Slot(slot.name.clone()),
+            (200, _) => Answer::NoSlot(format!("200 \"{}\"", crate::say::quoted(text.trim()))),
+            (status, _) => match reply.location {
+                Some(to) => Answer::NoSlot(format!("{status} to {}", crate::say::quoted(&to))),
+                None => Answer::NoSlot(status.to_string()),
+            },
+        }
     }
 }
 
@@ -91,7 +94,7 @@ mod tests {
 
     fn answer(status: u16, body: &str) -> Answer {
         let slots = "set1=8081,set2=8082".parse().unwrap();
-        read(Ok(Reply { status, body: body.into(), whole: true, location: None }), &slots)
+        Answer::of(Ok(Reply { status, body: body.into(), whole: true, location: None }), &slots)
     }
 
     #[test]

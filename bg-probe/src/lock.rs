@@ -6,6 +6,7 @@
 
 use crate::dir::Dir;
 use crate::exit::Exit;
+use crate::owner::hand_over;
 use anyhow::{Context, Result};
 use nix::fcntl::{FcntlArg, FdFlag, fcntl};
 use std::fs::{File, OpenOptions, TryLockError};
@@ -54,6 +55,7 @@ impl Lock {
             .custom_flags(nix::libc::O_NOFOLLOW)
             .open(&path)
             .with_context(|| format!("open {}", path.display()))?;
+        hand_over(&file, &path)?;
         if inherited(&file) {
             return Ok(Lock { held: None });
         }
@@ -92,14 +94,17 @@ impl Lock {
     }
 }
 
-/// Whether this process was given `file`, open and locked, by the driver that started it.
+/// Whether this process was given `file`, open and locked, by the driver that started it: the kernel lists an open
+/// file's locks (`proc_pid_fdinfo(5)`).
 fn inherited(file: &File) -> bool {
     let Some(fd) = std::env::var(INHERITED).ok().and_then(|fd| fd.parse::<RawFd>().ok()) else { return false };
     let same = |a: &std::fs::Metadata, b: &std::fs::Metadata| (a.dev(), a.ino()) == (b.dev(), b.ino());
-    match (file.metadata(), std::fs::metadata(format!("/proc/self/fd/{fd}"))) {
+    let is_lock = match (file.metadata(), std::fs::metadata(format!("/proc/self/fd/{fd}"))) {
         (Ok(ours), Ok(given)) => same(&ours, &given),
         _ => false,
-    }
+    };
+    let info = std::fs::read_to_string(format!("/proc/self/fdinfo/{fd}")).unwrap_or_default();
+    is_lock && info.lines().any(|line| line.starts_with("lock:") && line.contains("FLOCK"))
 }
 
 /// Writes who holds the lock into it. For people alone: if it fails, the lock holds all the same.

@@ -5,7 +5,7 @@
 
 use crate::dir::Dir;
 use crate::slot::Name;
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, anyhow};
 use serde::{Deserialize, Serialize};
 use std::io::ErrorKind;
 use std::time::{Duration, SystemTime};
@@ -56,7 +56,15 @@ impl Launched {
             Err(e) if e.kind() == ErrorKind::NotFound => return Ok(None),
             Err(e) => return Err(e).with_context(|| format!("read {}", path.display())),
         };
-        serde_json::from_str(&text).map(Some).with_context(|| format!("understand {}", path.display()))
+        Launched::parse(&text).map(Some).with_context(|| format!("understand {}", path.display()))
+    }
+
+    /// Understands the text of a `process.json`.
+    ///
+    /// # Errors
+    /// When it is not one.
+    pub fn parse(text: &str) -> Result<Launched> {
+        serde_json::from_str(text).map_err(|e| anyhow!(crate::say::quoted(&e.to_string())))
     }
 }
 
@@ -112,7 +120,9 @@ impl Stat {
         Stat::parse(&std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?)
     }
 
-    fn parse(text: &str) -> Option<Stat> {
+    /// Of the text of `/proc/PID/stat`; `None` where it is none, or a zombie's.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Stat> {
         // The second field is the program's name in parentheses, and may itself hold any of these.
         let (_, rest) = text.rsplit_once(") ")?;
         let fields: Vec<&str> = rest.split_ascii_whitespace().collect();

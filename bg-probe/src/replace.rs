@@ -4,22 +4,43 @@
 //! whatever is killed, finds the old one or the new one, whole (`rename(2)`). The folder is synced after, so
 //! that the same holds for power loss.
 
+use crate::owner::{ensure_no_foreign_link, hand_over, hand_over_link};
 use anyhow::{Context, Result, ensure};
+use nix::unistd::geteuid;
 use std::ffi::OsString;
-use std::fs::{File, OpenOptions, Permissions};
+use std::fs::{File, Metadata, OpenOptions, Permissions};
 use std::io::{ErrorKind, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt, fchown, symlink};
 use std::path::{Path, PathBuf};
 
 /// Puts `bytes` in place of the file at `path`, or makes it with `mode`. Mode and owner of a file that is there
-/// are kept; where `path` is a symbolic link, the file it leads to is replaced.
+/// are kept; where `path` is a symbolic link, the file it leads to is replaced, unless the link is another user's.
+/// What root makes anew becomes that of the folder's owner.
 ///
 /// # Errors
 /// When anything on the way fails; what was at `path` is then still there, and nothing beside it.
 pub fn file(path: &Path, bytes: &[u8], mode: u32) -> Result<()> {
+    ensure_no_foreign_link(path)?;
     let path = &real(path)?;
+    let there = std::fs::metadata(path).ok();
+    put(path, bytes, |file, beside| match &there {
+        Some(there) => keep(there, file, path),
+        None => hand_over(file, beside).and_then(|()| chmod(file, mode, beside)),
+    })
+}
+
+/// As [`file`], but what is written is this user's own in any case, and a link is replaced itself: whoever reads it
+/// can see whose word it is.
+///
+/// # Errors
+/// Those of [`file`].
+pub fn own_file(path: &Path, bytes: &[u8], mode: u32) -> Result<()> {
+    put(path, bytes, |file, beside| chmod(file, mode, beside))
+}
+
+fn put(path: &Path, bytes: &[u8], dress: impl FnOnce(&File, &Path) -> Result<()>) -> Result<()> {
     let beside = beside(path)?;
-    let written = write_beside(path, &beside, bytes, mode).and_then(|()| {
+    let written = write_beside(&beside, bytes, dress).and_then(|()| {
         std::fs::rename(&beside, path).with_context(|| format!("rename {} to {}", beside.display(), path.display()))
     });
     if written.is_err() {
@@ -40,8 +61,9 @@ pub fn link(path: &Path, target: &Path) -> Result<()> {
     }
     let beside = beside(path)?;
     symlink(target, &beside).with_context(|| format!("make the link {}", beside.display()))?;
-    let renamed =
-        std::fs::rename(&beside, path).with_context(|| format!("rename {} to {}", beside.display(), path.display()));
+    let renamed = hand_over_link(&beside).and_then(|()| {
+        std::fs::rename(&beside, path).with_context(|| format!("rename {} to {}", beside.display(), path.display()))
+    });
     if renamed.is_err() {
         let _ = std::fs::remove_file(&beside);
     }
@@ -82,8 +104,7 @@ fn beside(path: &Path) -> Result<PathBuf> {
     Ok(beside)
 }
 
-fn write_beside(path: &Path, beside: &Path, bytes: &[u8], mode: u32) -> Result<()> {
-    let there = std::fs::metadata(path).ok();
+fn write_beside(beside: &Path, bytes: &[u8], dress: impl FnOnce(&File, &Path) -> Result<()>) -> Result<()> {
     // create_new is O_EXCL: a link that appears in between is not followed.
     let mut file = OpenOptions::new()
         .write(true)
@@ -92,16 +113,27 @@ fn write_beside(path: &Path, beside: &Path, bytes: &[u8], mode: u32) -> Result<(
         .open(beside)
         .with_context(|| format!("make {}", beside.display()))?;
     file.write_all(bytes).with_context(|| format!("write {}", beside.display()))?;
-    if let Some(there) = &there {
-        let fresh = file.metadata().with_context(|| format!("look at {}", beside.display()))?;
-        if (fresh.uid(), fresh.gid()) != (there.uid(), there.gid()) {
-            fchown(&file, Some(there.uid()), Some(there.gid()))
-                .with_context(|| format!("keep the owner of {} ({}:{})", path.display(), there.uid(), there.gid()))?;
+    dress(&file, beside)?;
+    file.sync_all().with_context(|| format!("fsync {}", beside.display()))
+}
+
+/// Gives a new file the owner, group and mode of the one at `path`, whose place it takes. A group that this user is
+/// not in can't be given; the user's own takes its place, where the file was that user's already.
+fn keep(there: &Metadata, file: &File, path: &Path) -> Result<()> {
+    let fresh = file.metadata().with_context(|| format!("look at what replaces {}", path.display()))?;
+    let (uid, gid) = (there.uid(), there.gid());
+    if (fresh.uid(), fresh.gid()) != (uid, gid) {
+        let own_but_for_the_group = uid == geteuid().as_raw();
+        match fchown(file, Some(uid), Some(gid)) {
+            Err(e) if e.kind() == ErrorKind::PermissionDenied && own_but_for_the_group => {}
+            kept => kept.with_context(|| format!("keep the owner of {} ({uid}:{gid})", path.display()))?,
         }
     }
-    let mode = there.map_or(mode, |there| there.mode() & 0o7777);
-    file.set_permissions(Permissions::from_mode(mode)).with_context(|| format!("chmod {}", beside.display()))?;
-    file.sync_all().with_context(|| format!("fsync {}", beside.display()))
+    chmod(file, there.mode() & 0o7777, path)
+}
+
+fn chmod(file: &File, mode: u32, path: &Path) -> Result<()> {
+    file.set_permissions(Permissions::from_mode(mode)).with_context(|| format!("chmod {}", path.display()))
 }
 
 fn real(path: &Path) -> Result<PathBuf> {

@@ -12,25 +12,27 @@ use std::io::{Read, Write};
 
 /// The states that matter here, by the kernel's numbers (`tcp_states.h`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum State {
+pub enum State {
+    /// Connected.
     Established = 1,
+    /// Waiting for connections.
     Listen = 10,
 }
 
 /// One socket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Socket {
+pub struct Socket {
     /// Its own port.
-    pub(crate) port: u16,
+    pub port: u16,
     /// What `/proc/PID/fd` calls it.
-    pub(crate) inode: u64,
+    pub inode: u64,
 }
 
 /// The sockets in that state, IPv4 and IPv6, on that port or on any.
 ///
 /// # Errors
 /// When the kernel gives neither answer.
-pub(crate) fn sockets(state: State, port: Option<u16>) -> Result<Vec<Socket>> {
+pub fn sockets(state: State, port: Option<u16>) -> Result<Vec<Socket>> {
     asked(state, port).or_else(|_| listed(state, port))
 }
 
@@ -82,14 +84,20 @@ fn question(family: u8, state: State, port: Option<u16>) -> Vec<u8> {
     bytes
 }
 
-/// Takes the sockets out of one datagram; whether it was the last.
-fn take(mut bytes: &[u8], found: &mut Vec<Socket>) -> Result<bool> {
+/// Takes the sockets out of one datagram of `sock_diag(7)`; whether it was the last.
+///
+/// # Errors
+/// When it is not whole, or says that there was one.
+pub fn take(mut bytes: &[u8], found: &mut Vec<Socket>) -> Result<bool> {
     while let Some((length, kind)) = header(bytes) {
         ensure!(length >= HEADER && length <= bytes.len(), "half an answer from sock_diag");
         let body = &bytes[HEADER..length];
         match kind {
             DONE => return Ok(true),
-            ERROR => return Err(Errno::from_raw(-number(body, 0).map_or(0, u32::cast_signed))).context("sock_diag"),
+            ERROR => {
+                return Err(Errno::from_raw(number(body, 0).map_or(0, u32::cast_signed).wrapping_neg()))
+                    .context("sock_diag");
+            }
             SOCK_DIAG_BY_FAMILY if body.len() >= ANSWER => found.extend(socket_in(body)),
             _ => {}
         }
@@ -121,7 +129,9 @@ fn listed(state: State, port: Option<u16>) -> Result<Vec<Socket>> {
     Ok(text.lines().filter_map(|line| row(line, state)).filter(wanted).collect())
 }
 
-fn row(line: &str, state: State) -> Option<Socket> {
+/// The socket of a line of `/proc/net/tcp`, if it is one in that state.
+#[must_use]
+pub fn row(line: &str, state: State) -> Option<Socket> {
     let fields: Vec<&str> = line.split_ascii_whitespace().collect();
     let (_, port) = fields.get(1)?.rsplit_once(':')?;
     let is = u8::from_str_radix(fields.get(3)?, 16).ok()?;

@@ -7,14 +7,16 @@
 
 use crate::dir::Dir;
 use crate::front::{Answer, Front};
+use crate::owner::is_trusted;
 use crate::probe::FRONT_WITHIN;
 use crate::replace;
 use crate::settings::Site;
 use crate::slot::Name;
 use crate::upstream::Upstream;
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, anyhow, ensure};
 use serde::{Deserialize, Serialize};
-use std::io::ErrorKind;
+use std::fs::File;
+use std::io::{ErrorKind, Read};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
@@ -42,15 +44,34 @@ impl Unfinished {
     /// The switch that was begun in this folder and not ended; `None` where none was.
     ///
     /// # Errors
-    /// When the note is there but can't be read or understood.
+    /// When the note is there but can't be read or understood, or is neither root's nor this user's: what it says
+    /// would become nginx's configuration.
     pub fn of(dir: &Dir) -> Result<Option<Unfinished>> {
         let path = note(dir);
-        let text = match std::fs::read_to_string(&path) {
-            Ok(text) => text,
+        let mut file = match File::open(&path) {
+            Ok(file) => file,
             Err(e) if e.kind() == ErrorKind::NotFound => return Ok(None),
-            Err(e) => return Err(e).with_context(|| format!("read {}", path.display())),
+            Err(e) => return Err(e).with_context(|| format!("open {}", path.display())),
         };
-        serde_json::from_str(&text).map(Some).with_context(|| format!("understand {}", path.display()))
+        let read = || format!("read {}", path.display());
+        let meta = file.metadata().with_context(read)?;
+        ensure!(
+            is_trusted(&meta),
+            "{} is another user's (uid {}): a switch of theirs was cut short, and bg-switch run as that user ends it",
+            path.display(),
+            std::os::unix::fs::MetadataExt::uid(&meta)
+        );
+        let mut text = String::new();
+        file.read_to_string(&mut text).with_context(read)?;
+        Unfinished::parse(&text).map(Some).with_context(|| format!("understand {}", path.display()))
+    }
+
+    /// Understands the text of a note.
+    ///
+    /// # Errors
+    /// When it is not one.
+    pub fn parse(text: &str) -> Result<Unfinished> {
+        serde_json::from_str(text).map_err(|e| anyhow!(crate::say::quoted(&e.to_string())))
     }
 
     /// Whether it changed the form of the file and not the slot.
@@ -64,7 +85,8 @@ impl Unfinished {
     /// # Errors
     /// When that can't be written; nothing must be switched then.
     pub fn begin(&self, dir: &Dir) -> Result<()> {
-        replace::file(&note(dir), serde_json::to_string(self)?.as_bytes(), 0o640)
+        // Others may read it: where root was cut short, a user's next stage has to know.
+        replace::own_file(&note(dir), serde_json::to_string(self)?.as_bytes(), 0o644)
     }
 
     /// Forgets it: file and nginx agree again.

@@ -1,0 +1,64 @@
+//! Whose things are, where root and a user work in one folder.
+//!
+//! `sudo bg-switch --convert link` works in the folder of the user who deploys. What root makes there becomes that
+//! user's, or the next deploy could not write it; and what that user has put there leads root nowhere else.
+
+use anyhow::{Context, Result, ensure};
+use nix::unistd::geteuid;
+use std::fs::{File, Metadata};
+use std::os::unix::fs::{MetadataExt, fchown, lchown};
+use std::path::Path;
+
+/// Gives an open file or folder that root has made to the owner of the folder it is in.
+///
+/// # Errors
+/// When the owner can't be looked up or changed.
+pub fn hand_over(file: &File, path: &Path) -> Result<()> {
+    let Some((uid, gid)) = heir(path)? else { return Ok(()) };
+    let meta = file.metadata().with_context(|| format!("look at {}", path.display()))?;
+    // Another name for it may be anywhere, put there by that user.
+    if meta.uid() == uid || !(meta.is_dir() || meta.nlink() == 1) {
+        return Ok(());
+    }
+    fchown(file, Some(uid), Some(gid)).with_context(|| format!("chown {}", path.display()))
+}
+
+/// The same for a symbolic link.
+///
+/// # Errors
+/// Those of [`hand_over`].
+pub fn hand_over_link(path: &Path) -> Result<()> {
+    let Some((uid, gid)) = heir(path)? else { return Ok(()) };
+    lchown(path, Some(uid), Some(gid)).with_context(|| format!("chown {}", path.display()))
+}
+
+/// Refuses a symbolic link that another user has made: it may lead anywhere. Root's are everybody's.
+///
+/// # Errors
+/// When there is such a link at `path`.
+pub fn ensure_no_foreign_link(path: &Path) -> Result<()> {
+    let Ok(meta) = std::fs::symlink_metadata(path) else { return Ok(()) };
+    ensure!(
+        !meta.is_symlink() || is_trusted(&meta),
+        "{} is a link that another user (uid {}) has made: it is not followed",
+        path.display(),
+        meta.uid()
+    );
+    Ok(())
+}
+
+/// Whether a thing is this user's own or root's, and so nobody else's word.
+#[must_use]
+pub fn is_trusted(meta: &Metadata) -> bool {
+    meta.uid() == 0 || meta.uid() == geteuid().as_raw()
+}
+
+/// Who gets what root makes at `path`; `None` where that stays with whoever makes it.
+fn heir(path: &Path) -> Result<Option<(u32, u32)>> {
+    if !geteuid().is_root() {
+        return Ok(None);
+    }
+    let folder = path.parent().unwrap_or(Path::new("/"));
+    let meta = std::fs::metadata(folder).with_context(|| format!("look at {}", folder.display()))?;
+    Ok((meta.uid() != 0).then(|| (meta.uid(), meta.gid())))
+}
