@@ -3,7 +3,7 @@
 use crate::answers::Answers;
 use crate::args::Args;
 use crate::check::{Answer, Kind};
-use bg_launch::{Launch, session};
+use bg_launch::Launch;
 use bg_probe::port;
 use bg_probe::process::command_line;
 use bg_probe::say::seconds;
@@ -48,8 +48,9 @@ impl<'a> Case<'a> {
         died: bool,
         log: &'a str,
     ) -> Case<'a> {
-        let members = launch.and_then(|launch| session::members(&launch.process(), &launch.release).ok());
-        let members = members.unwrap_or_default();
+        let members = launch.and_then(|launch| launch.members().ok()).unwrap_or_default();
+        // What a unit has after its first process is what systemd has started in its place.
+        let is_unit = launch.is_some_and(|launch| launch.unit.is_some());
         let was_silent = answers.last().is_some_and(|last| last.kind == Kind::Silent);
         Case {
             args,
@@ -61,7 +62,7 @@ impl<'a> Case<'a> {
             came_late: !died && was_silent && port::listens(port),
             ports: if was_silent && !died { ports_of(&members) } else { Vec::new() },
             holder: if died { holder_of(port) } else { None },
-            survivor: members.first().copied().filter(|_| died),
+            survivor: members.first().copied().filter(|_| died && !is_unit),
         }
     }
 

@@ -4,7 +4,7 @@
 //! A process that began before the launch can't belong to it, so its answers don't count.
 
 use anyhow::Result;
-use bg_launch::{Launch, session};
+use bg_launch::Launch;
 use bg_probe::port;
 use bg_probe::process::{Stat, command_line};
 use std::collections::BTreeSet;
@@ -42,7 +42,7 @@ impl Listeners {
 }
 
 fn stranger(launch: &Launch, sockets: &BTreeSet<u64>) -> Result<Option<String>> {
-    let members = session::members(&launch.process(), &launch.release)?;
+    let members = launch.members()?;
     let ours: BTreeSet<u64> = members.into_iter().flat_map(port::sockets_of).collect();
     let others: BTreeSet<u64> = sockets.difference(&ours).copied().collect();
     if others.is_empty() {
@@ -68,7 +68,9 @@ mod tests {
             boot_id: this.boot_id,
             release: "r".into(),
             artifact: None,
-            log: "/nowhere".into(),
+            log: None,
+            unit: None,
+            invocation: None,
             was_running: false,
         };
         (launch, TcpListener::bind("127.0.0.1:0").unwrap())

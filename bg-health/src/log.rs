@@ -1,10 +1,13 @@
 //! The end of the application's log, for the report.
 
-use anyhow::{Result, ensure};
-use bg_probe::say::clean;
+use anyhow::{Context, Result, ensure};
+use bg_probe::say::{clean, quoted};
+use bg_probe::unit::Unit;
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
 
 /// How many lines are shown.
 const LINES: usize = 20;
@@ -15,9 +18,15 @@ const WIDTH: usize = 200;
 /// How much of the file is read, in bytes: it may have grown for months.
 const TAIL: u64 = 64 * 1024;
 
+/// How long the journal may take to have what an application wrote before it ended.
+const WRITTEN_WITHIN: Duration = Duration::from_millis(500);
+
+/// How often to look whether it has.
+const LOOK_EVERY: Duration = Duration::from_millis(50);
+
 /// The end of a log.
 pub(crate) struct Log {
-    /// Where it is.
+    /// Where it is: a file, or the command that shows it.
     pub(crate) path: PathBuf,
     /// Its end, as it stands there; or why that can't be read.
     pub(crate) tail: Result<String, String>,
@@ -28,6 +37,12 @@ impl Log {
     pub(crate) fn read(path: PathBuf) -> Log {
         let tail = tail(&path).map_err(|why| format!("{why:#}"));
         Log { path, tail }
+    }
+
+    /// Reads the end of what a unit wrote in one of its runs.
+    pub(crate) fn of_unit(unit: &Unit, invocation: &str) -> Log {
+        let tail = journal(invocation).map_err(|why| format!("{why:#}"));
+        Log { path: unit.journal().into(), tail }
     }
 
     /// The last lines, made harmless and cut to a width.
@@ -50,6 +65,27 @@ fn tail(path: &Path) -> Result<String> {
     let text = String::from_utf8_lossy(&bytes).into_owned();
     // What was cut in two is not shown as if it were a line.
     Ok(if start > 0 { text.split_once('\n').map_or(text.clone(), |(_, rest)| rest.to_owned()) } else { text })
+}
+
+/// By the run and not by the unit, whose journal has those before as well, and systemd's own remarks.
+fn journal(invocation: &str) -> Result<String> {
+    let (run, lines) = (format!("_SYSTEMD_INVOCATION_ID={invocation}"), format!("--lines={LINES}"));
+    // What was written just now may not be there yet. Only root can have it hurried up.
+    let _ = journalctl(&["--sync"]);
+    let read = || journalctl(&["--quiet", "--no-pager", "--output=cat", &lines, &run]);
+    let began = Instant::now();
+    let mut tail = read()?;
+    while tail.is_empty() && began.elapsed() < WRITTEN_WITHIN {
+        std::thread::sleep(LOOK_EVERY);
+        tail = read()?;
+    }
+    Ok(tail)
+}
+
+fn journalctl(args: &[&str]) -> Result<String> {
+    let ran = Command::new("journalctl").args(args).stdin(Stdio::null()).output().context("run journalctl")?;
+    ensure!(ran.status.success(), "{}", quoted(String::from_utf8_lossy(&ran.stderr).trim()));
+    Ok(String::from_utf8_lossy(&ran.stdout).into_owned())
 }
 
 fn shown(line: &str) -> String {

@@ -14,7 +14,6 @@ use bg_probe::say::{clean, seconds};
 use bg_probe::slot::Name;
 use serde_json::Value;
 use std::fmt::{self, Display};
-use std::path::PathBuf;
 use std::time::Duration;
 
 /// Up to here the answers stand in one line, in characters.
@@ -43,16 +42,20 @@ pub(crate) fn of(
         }
         None => format!("{} was not healthy within {}", slot.name, seconds(*args.timeout)),
     };
-    let log = log_of(record, launch).map(Log::read);
+    let log = log_of(record, launch);
     let tail = log.as_ref().and_then(|log| log.tail.as_deref().ok()).unwrap_or_default();
     let likely = Case::new(args, slot.port, launch, answers, died.is_some(), tail).likely();
     Report { head, answers: answers.lines(), log, likely, serving: serving(record) }.to_string()
 }
 
 /// The log of the launch; where that is not known, the newest of the slot, if there is one.
-fn log_of(record: &Record, launch: Option<&Launch>) -> Option<PathBuf> {
-    let newest = || Some(record.site.dir.logs(&record.slot.name).join("app.log")).filter(|path| path.exists());
-    launch.map_or_else(newest, |launch| Some(PathBuf::from(&launch.log)))
+fn log_of(record: &Record, launch: Option<&Launch>) -> Option<Log> {
+    let Some(launch) = launch else {
+        let newest = record.site.dir.logs(&record.slot.name).join("app.log");
+        return newest.exists().then(|| Log::read(newest));
+    };
+    let journal = || Log::of_unit(launch.unit.as_ref()?, launch.invocation.as_deref()?).into();
+    launch.log.as_ref().map(|path| Log::read(path.into())).or_else(journal)
 }
 
 /// What serves now; `None` where nobody asked.

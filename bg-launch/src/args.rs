@@ -1,5 +1,6 @@
 //! The command line of `bg-launch`.
 
+use crate::way::Via;
 use bg_probe::lock::Wait;
 use bg_probe::say::Voice;
 use bg_probe::settings::Settings;
@@ -11,6 +12,7 @@ use std::path::PathBuf;
 
 /// Put a release into a slot and start it
 #[derive(Debug, Parser)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own, and clap keeps them apart")]
 #[command(name = "bg-launch", version, after_help = AFTER)]
 pub(crate) struct Args {
     /// The file to deploy; of several, -plain, -sources and -javadoc jars are passed over
@@ -22,6 +24,9 @@ pub(crate) struct Args {
     /// The slot to launch into (idle, live or its name); no record is read then
     #[arg(long, env = "BG_LAUNCH_SLOT", value_name = "SLOT")]
     pub(crate) slot: Option<Choice>,
+    /// Start the release of the slot that nginx serves, unless it is running; for cron, which no line disturbs
+    #[arg(long, conflicts_with_all = ["slot", "current", "stop", "artifact", "command"])]
+    pub(crate) live: bool,
     /// Start the release that the slot holds already, unless it is running
     #[arg(long, conflicts_with_all = ["stop", "artifact", "command"])]
     pub(crate) current: bool,
@@ -34,15 +39,25 @@ pub(crate) struct Args {
     /// How long to wait until the slot's last connection is closed
     #[arg(long, env = "BG_LAUNCH_DRAIN", default_value = "10s", value_name = "DURATION")]
     pub(crate) drain: Duration,
+    /// Who looks after the application: nobody, or systemd, as the unit bg-APP-SLOT.service
+    /// [default: session; with --current and --live as it was started last]
+    #[arg(long, env = "BG_LAUNCH_VIA", value_enum)]
+    pub(crate) via: Option<Via>,
+    /// The user the application runs as, where root launches it
+    #[arg(long, env = "BG_LAUNCH_USER", value_name = "NAME")]
+    pub(crate) user: Option<String>,
     /// How long the old process may take to stop before it is killed
     #[arg(long, env = "BG_LAUNCH_STOP_TIMEOUT", default_value = "30s", value_name = "DURATION")]
     pub(crate) stop_timeout: Duration,
     /// How many releases, and how many logs a slot, to keep
     #[arg(long, env = "BG_LAUNCH_KEEP", default_value_t = 5, value_name = "N")]
     pub(crate) keep: usize,
-    /// The folder the application runs in [default: the slot's own, DIR/slots/SLOT]
+    /// The folder the application runs in [default: DIR/slots/SLOT/work]
     #[arg(long, env = "BG_LAUNCH_WORKDIR", value_name = "DIR")]
     pub(crate) workdir: Option<PathBuf>,
+    /// Print a unit of systemd that starts the live slot again after a reboot, with these settings
+    #[arg(long, conflicts_with_all = ["live", "slot", "current", "stop", "artifact", "command"])]
+    pub(crate) print_unit: bool,
     #[command(flatten)]
     pub(crate) wait: Wait,
     #[command(flatten)]
@@ -63,11 +78,21 @@ Examples:
   bg-launch --slot idle server -- {artifact} --port {port}
   bg-launch --slot set1 --current
   bg-launch --slot idle --stop
+  bg-launch --print-unit | sudo tee /etc/systemd/system/bg-web.service
+  * * * * *  bg-launch --live        (a line of a crontab, also for @reboot)
 
 The application gets BG_APP, BG_SLOT, BG_RELEASE, PORT and SERVER_PORT, and
 the rest of the environment but for other BG_* and the marks of CI runners.
 BG_LAUNCH_COMMAND stands in for COMMAND. It must stay in the foreground, and
 runs in a session of its own; its output goes to DIR/slots/SLOT/logs/app.log.
+
+--via systemd starts it again when it crashes, and its output goes to the
+journal. Its environment, limits and hardening are then those of drop-ins, as
+/etc/systemd/system/bg-APP-.service.d/*.conf for both slots. Who is not root
+has it in a systemd of their own (systemctl --user).
+
+--live says nothing and exits 0 where the release runs, and where another
+deploy holds the lock.
 
 Exit codes:
   0  done: it runs (whether it is healthy is for bg-health to say)

@@ -4,6 +4,7 @@
 //! runs that nobody knows. So bg-launch starts itself first, as a holder. The holder has the application's pid
 //! and all of its surroundings, but does nothing until it is told to; if bg-launch dies before, it ends.
 
+use crate::user;
 use anyhow::{Context, Result};
 use nix::libc::{SIG_DFL, SIGRTMAX, signal};
 use nix::sys::signal::SigSet;
@@ -17,24 +18,31 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::net::UnixStream;
 use std::process::ExitCode;
 
-/// The first argument that makes bg-launch a holder. What follows is the command.
+/// The first argument that makes bg-launch a holder. What follows is the user to become, which may be empty, and
+/// the command.
 pub(crate) const HOLD: &str = "--hold-and-exec";
 
 /// What the holder waits for on its stdin.
 pub(crate) const GO: &[u8] = b"go";
 
-/// The command to hold, where this process was started as a holder.
-pub(crate) fn command() -> Option<Vec<OsString>> {
+/// What a holder holds.
+pub(crate) struct Held {
+    user: OsString,
+    command: Vec<OsString>,
+}
+
+/// What to hold, where this process was started as a holder.
+pub(crate) fn held() -> Option<Held> {
     let mut args = std::env::args_os().skip(1);
-    (args.next()? == HOLD).then(|| args.collect())
+    (args.next()? == HOLD).then(|| Held { user: args.next().unwrap_or_default(), command: args.collect() })
 }
 
 /// Waits for [`GO`] on stdin, a socket, and becomes the command. If that can't be done, says why on the socket.
-pub(crate) fn run(command: &[OsString]) -> ExitCode {
+pub(crate) fn run(held: &Held) -> ExitCode {
     match wait() {
         Ok(mut socket) => {
             // Returns only with an error.
-            let Err(error) = become_it(command, &socket);
+            let Err(error) = become_it(held, &socket);
             // Nobody may be listening any more; the exit status says it too.
             let _ = write!(socket, "{error:#}");
             ExitCode::from(127)
@@ -54,10 +62,15 @@ fn wait() -> Result<UnixStream> {
 
 /// Not by `execvp(3)`, as the standard library does it: that has the shell run what the kernel will not, a half
 /// copied program too.
-fn become_it(command: &[OsString], socket: &UnixStream) -> Result<Infallible> {
-    let words: Vec<CString> = command.iter().map(|word| CString::new(word.as_bytes())).collect::<Result<_, _>>()?;
+fn become_it(held: &Held, socket: &UnixStream) -> Result<Infallible> {
+    let words: Vec<CString> =
+        held.command.iter().map(|word| CString::new(word.as_bytes())).collect::<Result<_, _>>()?;
     let program = words.first().context("no command")?;
     detach(socket.as_raw_fd())?;
+    // Last, for who has become somebody else may not even look at its own descriptors any more.
+    if !held.user.is_empty() {
+        user::become_user(&held.user)?;
+    }
     execv(program, &words).with_context(|| format!("execute {}", program.to_string_lossy()))
 }
 

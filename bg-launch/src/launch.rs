@@ -4,21 +4,30 @@
 use crate::args::Args;
 use crate::artifact;
 use crate::release::{self, Release};
-use crate::start;
+use crate::start::{self, Start};
 use crate::template::Template;
 use crate::tenant::Tenant;
+use crate::way::{Via, Way};
+use crate::{boot, detached, live, memory, systemd};
 use anyhow::{Context, Result};
-use bg_launch::{Launch, session};
+use bg_launch::Launch;
 use bg_probe::lock::Lock;
 use bg_probe::port;
 use bg_probe::probe::{ensure_idle, subject};
-use bg_probe::process::Launched;
-use bg_probe::record::Record;
+use bg_probe::process::{Launched, Process};
+use bg_probe::record::{Record, print};
 use bg_probe::unfinished;
+use bg_probe::unit::Unit;
 use std::time::Instant;
 
 /// Runs the program.
 pub(crate) fn run(args: &Args) -> Result<()> {
+    if args.print_unit {
+        return print(&boot::unit(args)?);
+    }
+    if args.live {
+        return live::run(args);
+    }
     let mut record = subject(&args.settings, args.slot.as_ref())?;
     record.site.dir.ensure_own()?;
     let lock = Lock::take(&record.site.dir, args.wait, "bg-launch")?;
@@ -42,50 +51,67 @@ fn new(args: &Args, record: &Record) -> Result<Launch> {
     let (site, slot) = (&record.site, &record.slot);
     let artifact = artifact::choose(&args.artifact)?;
     let template = Template::new(&args.command, artifact)?;
+    let way = Way::of(args, None)?;
     ensure_idle(site, slot)?;
     Tenant::of(site, slot, args.adopt)?;
     let release = Release::make(&site.dir, artifact, &template)?;
-    let ready = make_ready(args, record, &release);
+    let ready = make_ready(args, record, &release, &way);
     if ready.is_err() {
         // It is the failure that counts; what can't be removed is pruned by a later run.
         let _ = release.discard(&site.dir);
     }
     let command = ready?;
     release.put_into(&site.dir, &slot.name)?;
-    begin(args, record, &release, &command)
+    let launch = begin(args, &Start { site, slot, release: &release, command: &command, way: &way }, record)?;
+    // Room is made last: a deploy does not fail for the sake of old files.
+    if let Err(why) = release::prune(&site.dir, args.keep) {
+        args.voice.warn("bg-launch", &format!("old releases stay: {why:#}"));
+    }
+    Ok(launch)
 }
 
 /// The last checks, and room in the slot; the command to start then.
-fn make_ready(args: &Args, record: &Record, release: &Release) -> Result<Vec<String>> {
-    let command = start::command(release, &record.slot)?;
-    start::ensure_folders(&record.site, &record.slot, args.workdir.as_deref())?;
+fn make_ready(args: &Args, record: &Record, release: &Release, way: &Way) -> Result<Vec<String>> {
+    let (site, slot) = (&record.site, &record.slot);
+    let command = start::command(release, slot)?;
+    way.ensure_folders(site, slot)?;
+    if way.via == Via::Systemd {
+        systemd::ensure_possible(site, slot, Launched::of(&site.dir, &slot.name)?.as_ref())?;
+    }
     vacate(args, record)?;
     Ok(command)
 }
 
 /// Starts the release that the slot holds already, unless something is there. `None` where what is there was not
 /// started by bg-launch, as after a move from other scripts: it is left as it is, and bg-health decides.
-fn current(args: &Args, record: &Record) -> Result<Option<Launch>> {
+pub(crate) fn current(args: &Args, record: &Record) -> Result<Option<Launch>> {
     let (site, slot) = (&record.site, &record.slot);
     let held = Release::in_slot(&site.dir, &slot.name)?;
     let last = Launched::of(&site.dir, &slot.name)?;
-    if let Some(running) = last.as_ref().filter(|launched| launched.process().is_alive()) {
-        let words = format!("release {} runs already in {} as pid {}", running.release, slot.name, running.pid);
-        args.voice.done("launch", &words, None);
-        return Ok(Some(facts(running, held.as_ref(), true)));
+    // A watchdog finds that everything is as it should be once a minute.
+    let say = |words: &str| {
+        if args.live { args.voice.detail("bg-launch", words) } else { args.voice.done("launch", words, None) }
+    };
+    if let Some((last, process)) = last.as_ref().and_then(|last| Some((last, last.running()?))) {
+        say(&format!("release {} runs already in {} as pid {}", last.release, slot.name, process.pid));
+        return facts(last, process, held.as_ref(), true).map(Some);
     }
     if port::listens(slot.port) {
-        let words = format!("{} runs already, but not as bg-launch started it; left as it is", slot.name);
-        args.voice.done("launch", &words, None);
+        say(&format!("{} runs already, but not as bg-launch started it; left as it is", slot.name));
         return Ok(None);
     }
     let release = held.with_context(|| format!("{} holds no release: there is nothing to start again", slot.name))?;
     let command = start::command(&release, slot)?;
+    let way = Way::of(args, last.as_ref())?;
+    way.ensure_folders(site, slot)?;
+    if way.via == Via::Systemd {
+        systemd::ensure_possible(site, slot, last.as_ref())?;
+    }
     // Nothing listens, so nothing here can be serving, live or not: to start it again is how a live one comes back.
     if let Some(remains) = last {
-        session::stop(&remains, *args.stop_timeout)?;
+        bg_launch::stop(&remains, *args.stop_timeout)?;
     }
-    begin(args, record, &release, &command).map(Some)
+    begin(args, &Start { site, slot, release: &release, command: &command, way: &way }, record).map(Some)
 }
 
 /// Stops what is in the slot and starts nothing.
@@ -112,32 +138,53 @@ fn vacate(args: &Args, record: &Record) -> Result<bool> {
     Ok(stopped.is_some())
 }
 
-fn begin(args: &Args, record: &Record, release: &Release, command: &[String]) -> Result<Launch> {
-    let (site, slot) = (&record.site, &record.slot);
+fn begin(args: &Args, start: &Start, record: &Record) -> Result<Launch> {
+    warn(args, start, record);
     let began = Instant::now();
-    let launched = start::start(site, slot, release, command, args.workdir.as_deref())?;
+    let launched = start.run()?;
+    let journal = launched.unit.as_ref().map(Unit::journal);
+    let output = launched.log.clone().or(journal).unwrap_or_default();
     // The program alone: what else is in the command may be a secret.
-    args.voice.detail("bg-launch", &format!("running {}, its output is in {}", command[0], launched.log));
-    args.voice.done("launch", &format!("release {} as pid {}", release.name, launched.pid), Some(began.elapsed()));
-    // Room is made last: a deploy does not fail for the sake of old files.
-    let pruned = release::prune(&site.dir, args.keep).and_then(|()| start::prune_logs(site, &slot.name, args.keep));
-    if let Err(why) = pruned {
-        args.voice.warn("bg-launch", &format!("old releases and logs stay: {why:#}"));
+    args.voice.detail("bg-launch", &format!("running {}, its output is in {output}", start.command[0]));
+    let name = launched.unit.as_ref().map_or_else(String::new, |unit| format!("{unit}, "));
+    let words = format!("release {} as {name}pid {}", start.release.name, launched.pid);
+    args.voice.done("launch", &words, Some(began.elapsed()));
+    if let Err(why) = detached::prune_logs(start.site, &start.slot.name, args.keep) {
+        args.voice.warn("bg-launch", &format!("old logs stay: {why:#}"));
     }
-    Ok(facts(&launched, Some(release), false))
+    facts(&launched, launched.process(), Some(start.release), false)
 }
 
-fn facts(launched: &Launched, release: Option<&Release>, was_running: bool) -> Launch {
-    let process = launched.process();
+/// Says what may surprise somebody later, while it can still be prevented.
+fn warn(args: &Args, start: &Start, record: &Record) {
+    let (site, slot) = (start.site, start.slot);
+    if start.way.is_root_by_default() {
+        args.voice.warn("bg-launch", "the application runs as root; with --user NAME it runs as another user");
+    }
+    if start.way.via == Via::Systemd {
+        systemd::warn_of_logout(args.voice, site, slot);
+    }
+    let live = record.live.as_ref().filter(|live| **live != slot.name);
+    let live = live.and_then(|live| site.slots.named(live.as_str()).ok());
+    if let Some(words) = live.and_then(|live| memory::warning(site, live)) {
+        args.voice.warn("bg-launch", &words);
+    }
+}
+
+/// What the record says of a launch, of which `process` runs now.
+fn facts(launched: &Launched, process: Process, release: Option<&Release>, was_running: bool) -> Result<Launch> {
     let release = release.filter(|release| release.name == launched.release);
     let artifact = release.and_then(|release| Some(release.artifact.as_ref()?.to_str()?.to_owned()));
-    Launch {
+    let state = launched.unit.as_ref().map(Unit::state).transpose()?;
+    Ok(Launch {
         pid: process.pid,
         start_ticks: process.start_ticks,
         boot_id: process.boot_id,
         release: launched.release.clone(),
         artifact,
         log: launched.log.clone(),
+        unit: launched.unit.clone(),
+        invocation: state.map(|state| state.invocation),
         was_running,
-    }
+    })
 }

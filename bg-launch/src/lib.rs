@@ -3,14 +3,19 @@
 #![forbid(unsafe_code)]
 
 pub mod session;
+pub mod unit;
 
-use bg_probe::process::Process;
+use anyhow::Result;
+use bg_probe::process::{Launched, Process};
+use bg_probe::unit::Unit;
 use serde::{Deserialize, Serialize};
+use session::Stopped;
+use std::time::Duration;
 
 /// What `bg-launch` adds to the record.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Launch {
-    /// The process id of the application; also that of its group and its session.
+    /// The process id of the application; also that of its group and its session, but for a unit.
     pub pid: i32,
     /// When it started, in clock ticks since boot.
     pub start_ticks: u64,
@@ -21,8 +26,15 @@ pub struct Launch {
     /// The release's own copy of the artifact, if it has one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub artifact: Option<String>,
-    /// The file its output goes to.
-    pub log: String,
+    /// The file its output goes to; a unit's goes to the journal.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub log: Option<String>,
+    /// The unit of systemd it runs as, if it does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unit: Option<Unit>,
+    /// What names this run of the unit in the journal.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub invocation: Option<String>,
     /// Whether it was running already, so that this run started nothing.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub was_running: bool,
@@ -33,5 +45,51 @@ impl Launch {
     #[must_use]
     pub fn process(&self) -> Process {
         Process { pid: self.pid, start_ticks: self.start_ticks, boot_id: self.boot_id.clone() }
+    }
+
+    /// Its processes: the one that was started and all it has started since. None once they are all gone.
+    ///
+    /// # Errors
+    /// When `/proc` can't be read, or systemd not be asked.
+    pub fn members(&self) -> Result<Vec<i32>> {
+        members_of(self.unit.as_ref(), &self.process(), &self.release)
+    }
+}
+
+/// The processes of what was launched last in a slot.
+///
+/// # Errors
+/// Those of [`Launch::members`].
+pub fn members(launched: &Launched) -> Result<Vec<i32>> {
+    members_of(launched.unit.as_ref(), &launched.process(), &launched.release)
+}
+
+/// Whether anything of it is left: a process, or a unit that systemd is about to start again.
+///
+/// # Errors
+/// Those of [`Launch::members`].
+pub fn is_there(launched: &Launched) -> Result<bool> {
+    match &launched.unit {
+        Some(unit) => Ok(unit.state()?.is_up_with(&launched.release)),
+        None => Ok(!members(launched)?.is_empty()),
+    }
+}
+
+/// Stops what was launched: SIGTERM, then SIGKILL after `within`; done when its processes are gone, and
+/// with them every socket they held.
+///
+/// # Errors
+/// When this user may not do that, or it outlives SIGKILL.
+pub fn stop(launched: &Launched, within: Duration) -> Result<Stopped> {
+    match &launched.unit {
+        Some(unit) => unit::stop(unit, &launched.release, within),
+        None => session::stop(launched, within),
+    }
+}
+
+fn members_of(unit: Option<&Unit>, leader: &Process, release: &str) -> Result<Vec<i32>> {
+    match unit {
+        Some(unit) => unit::members(unit, release),
+        None => session::members(leader, release),
     }
 }

@@ -4,20 +4,29 @@
 
 mod args;
 mod artifact;
+mod boot;
+mod detached;
+mod exec;
 mod hold;
 mod launch;
+mod live;
+mod memory;
 mod release;
 mod start;
+mod systemd;
 mod template;
 mod tenant;
+mod user;
+mod way;
 
 use bg_probe::exit::report;
 use bg_probe::settings;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    match hold::command() {
-        Some(command) => hold::run(&command),
-        None => report("bg-launch", settings::parse().and_then(|args| launch::run(&args))),
+    match (hold::held(), exec::command()) {
+        (Some(held), _) => hold::run(&held),
+        (None, Some(spelled)) => exec::run(&spelled),
+        (None, None) => report("bg-launch", settings::parse().and_then(|args| launch::run(&args))),
     }
 }

@@ -5,7 +5,7 @@
 
 use anyhow::{Context, Result, ensure};
 use bg_probe::process::{Launched, Process, Stat, command_line, pids};
-use bg_probe::{port, say};
+use bg_probe::say;
 use nix::errno::Errno;
 use nix::sys::signal::{Signal, kill, killpg};
 use nix::unistd::Pid;
@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 const LOOK_EVERY: Duration = Duration::from_millis(5);
 
 /// How long the kernel may take to end what it was told to kill.
-const KILL_WITHIN: Duration = Duration::from_secs(5);
+pub(crate) const KILL_WITHIN: Duration = Duration::from_secs(5);
 
 /// The processes of the session that `leader` began; none once they are all gone.
 ///
@@ -137,12 +137,4 @@ pub fn wait(within: Duration, done: impl Fn() -> Result<bool>) -> Result<bool> {
         std::thread::sleep(LOOK_EVERY);
     }
     Ok(true)
-}
-
-/// The ports that the processes of a session listen on: where the application really is.
-///
-/// # Errors
-/// When `/proc` can't be read.
-pub fn listens_on(leader: &Process, release: &str) -> Result<Vec<u16>> {
-    Ok(port::ports_of(&members(leader, release)?)?.into_iter().collect())
 }

@@ -1,7 +1,8 @@
 //! Who is in a slot: what bg-launch started there, and whoever else holds its port.
 
 use anyhow::Result;
-use bg_launch::session::{self, Stopped, members, wait};
+use bg_launch::session::{Stopped, stop_each, wait};
+use bg_launch::{is_there, members};
 use bg_probe::exit::Exit;
 use bg_probe::port;
 use bg_probe::process::{Launched, Process, Stat, command_line};
@@ -28,21 +29,20 @@ impl<'a> Tenant<'a> {
     /// [`Exit::Unsure`] when somebody holds the port who may not be stopped.
     pub(crate) fn of(site: &Site, slot: &'a Slot, adopt: bool) -> Result<Tenant<'a>> {
         let launched = Launched::of(&site.dir, &slot.name)?;
-        let session = match &launched {
-            Some(launched) => members(&launched.process(), &launched.release)?,
-            None => Vec::new(),
-        };
-        let ours = launched.filter(|_| !session.is_empty());
+        let family = launched.as_ref().map(members).transpose()?.unwrap_or_default();
+        let is_ours = launched.as_ref().map(is_there).transpose()?.unwrap_or(false);
+        let ours = launched.filter(|_| is_ours);
         let sockets = port::listeners(slot.port)?;
         let holders = if sockets.is_empty() { Vec::new() } else { port::holders(&sockets)? };
         // What began after our launch came with it (a container's proxy): it should go with it too, and is
         // looked for again when it has.
+        let since = ours.as_ref().and_then(began);
         let came_with = |pid: &i32| {
             let started = Stat::of(*pid).map(|stat| stat.start_ticks);
-            ours.as_ref().is_some_and(|ours| started >= Some(ours.start_ticks))
+            since.is_some_and(|since| started >= Some(since))
         };
         let strangers: Vec<i32> =
-            holders.iter().copied().filter(|pid| !session.contains(pid) && !came_with(pid)).collect();
+            holders.iter().copied().filter(|pid| !family.contains(pid) && !came_with(pid)).collect();
         let unseen = !sockets.is_empty() && holders.is_empty() && ours.is_none();
         if unseen || !strangers.is_empty() {
             ensure_adoptable(site, slot, &strangers, adopt)?;
@@ -76,12 +76,13 @@ impl<'a> Tenant<'a> {
         let cut = port::established(self.slot.port)?;
         let mut stopped = Vec::new();
         if let Some(ours) = &self.ours {
-            stopped.push(in_words(&format!("pid {}", ours.pid), session::stop(ours, within)?, within));
+            let who = ours.unit.as_ref().map_or_else(|| format!("pid {}", ours.pid), ToString::to_string);
+            stopped.push(in_words(&who, bg_launch::stop(ours, within)?, within));
         }
         if !self.strangers.is_empty() {
             let pids: Vec<String> = self.strangers.iter().map(|process| process.pid.to_string()).collect();
             let who = format!("pid {} (adopted)", pids.join(", "));
-            stopped.push(in_words(&who, session::stop_each(&self.strangers, within)?, within));
+            stopped.push(in_words(&who, stop_each(&self.strangers, within)?, within));
         }
         if !wait(FREE_WITHIN, || Ok(port::listeners(self.slot.port)?.is_empty()))? {
             let held = held(self.slot, &port::holders(&port::listeners(self.slot.port)?)?);
@@ -97,6 +98,11 @@ impl<'a> Tenant<'a> {
         };
         Ok(Some(format!("{} in {}{cut}", stopped.join(", "), self.slot.name)))
     }
+}
+
+/// When it began, in clock ticks since boot. Of a unit that is not written down yet, when its process did.
+fn began(ours: &Launched) -> Option<u64> {
+    if ours.start_ticks == 0 { Some(ours.running()?.start_ticks) } else { Some(ours.start_ticks) }
 }
 
 fn in_words(who: &str, how: Stopped, within: Duration) -> String {
@@ -133,11 +139,9 @@ fn ensure_adoptable(site: &Site, slot: &Slot, strangers: &[i32], adopt: bool) ->
 
 /// Whether any of these processes was launched in `slot`, or holds its port as well: a management port, say.
 fn belong_to(site: &Site, slot: &Slot, pids: &[i32]) -> Result<bool> {
-    let session = match Launched::of(&site.dir, &slot.name)? {
-        Some(launched) => members(&launched.process(), &launched.release)?,
-        None => Vec::new(),
-    };
-    Ok(pids.iter().any(|pid| session.contains(pid)) || port::ports_of(pids)?.contains(&slot.port))
+    let launched = Launched::of(&site.dir, &slot.name)?;
+    let family = launched.as_ref().map(members).transpose()?.unwrap_or_default();
+    Ok(pids.iter().any(|pid| family.contains(pid)) || port::ports_of(pids)?.contains(&slot.port))
 }
 
 fn held(slot: &Slot, holders: &[i32]) -> String {

@@ -7,6 +7,7 @@
 //!   slots/set2/current -> ../../releases/RELEASE
 //!   slots/set2/process.json    whose process the slot's is
 //!   slots/set2/logs/           one file a launch; app.log is the newest
+//!   slots/set2/work/           where the application runs, and may write
 //!   releases/RELEASE/
 //!   deploys.jsonl
 //!   switching.json             a switch in the reload form that is under way
@@ -90,6 +91,12 @@ impl Dir {
     #[must_use]
     pub fn logs(&self, slot: &Name) -> PathBuf {
         self.slot(slot).join("logs")
+    }
+
+    /// The folder that a slot's application runs in.
+    #[must_use]
+    pub fn work(&self, slot: &Name) -> PathBuf {
+        self.slot(slot).join("work")
     }
 
     /// The folder of the releases.

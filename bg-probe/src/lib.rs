@@ -24,4 +24,5 @@ pub mod signals;
 pub mod slot;
 pub mod sockets;
 pub mod unfinished;
+pub mod unit;
 pub mod upstream;

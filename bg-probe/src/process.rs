@@ -5,6 +5,7 @@
 
 use crate::dir::Dir;
 use crate::slot::Name;
+use crate::unit::Unit;
 use anyhow::{Context, Result, anyhow};
 use serde::{Deserialize, Serialize};
 use std::io::ErrorKind;
@@ -24,7 +25,8 @@ pub struct Process {
 /// What `process.json` says of a slot: which process is the slot's, and what it runs.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Launched {
-    /// Its process id; also that of its process group and its session.
+    /// Its process id; also that of its process group and its session. Of a unit, the main process of its first
+    /// start, and 0 until systemd has started it.
     pub pid: i32,
     /// When it started, in clock ticks since boot.
     pub start_ticks: u64,
@@ -34,15 +36,31 @@ pub struct Launched {
     pub port: u16,
     /// The release it runs.
     pub release: String,
-    /// The file its output goes to.
-    pub log: String,
+    /// The file its output goes to; a unit's goes to the journal.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub log: Option<String>,
+    /// The unit of systemd it runs as, if it does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unit: Option<Unit>,
+    /// The user it runs as, if that was said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user: Option<String>,
 }
 
 impl Launched {
-    /// The process alone.
+    /// The process that was started, alone.
     #[must_use]
     pub fn process(&self) -> Process {
         Process { pid: self.pid, start_ticks: self.start_ticks, boot_id: self.boot_id.clone() }
+    }
+
+    /// The process that runs now: the one that was started, or the one systemd has started since in its place.
+    #[must_use]
+    pub fn running(&self) -> Option<Process> {
+        Some(self.process()).filter(Process::is_alive).or_else(|| {
+            let state = self.unit.as_ref()?.state().ok()?;
+            Process::with_pid(state.main).filter(|_| state.is_up_with(&self.release))
+        })
     }
 
     /// What was launched last in a slot; `None` where nothing ever was.

@@ -41,8 +41,8 @@ pub(crate) fn table(site: &Site, verdict: Option<&Verdict>) -> String {
 
 /// The slot's process: the one bg-launch started, else whoever listens on the port, as far as this user sees.
 fn process_in(site: &Site, slot: &Slot) -> Option<Process> {
-    let launched = Launched::of(&site.dir, &slot.name).ok().flatten().map(|launched| launched.process());
-    launched.filter(Process::is_alive).or_else(|| {
+    let launched = Launched::of(&site.dir, &slot.name).ok().flatten();
+    launched.and_then(|launched| launched.running()).or_else(|| {
         let pids = port::holders(&port::listeners(slot.port).ok()?).ok()?;
         Process::with_pid(*pids.first()?)
     })

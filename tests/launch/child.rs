@@ -82,10 +82,10 @@ fn the_pipe_closes_although_it_lives() {
 }
 
 #[test]
-fn it_runs_in_the_slots_folder_or_where_it_is_told_to() {
+fn it_runs_in_a_folder_of_its_own_or_where_it_is_told_to() {
     let world = World::new();
     let cwd = |app: u32| fs::read_link(format!("/proc/{app}/cwd")).expect("it runs");
-    assert_eq!(cwd(pid(&launch_fake(&world, &[]))), world.dir().join("slots/set2"));
+    assert_eq!(cwd(pid(&launch_fake(&world, &[]))), world.dir().join("slots/set2/work"));
     let launched = launch(&world, &["--workdir", "/usr", "--", "fake-app"]).success();
     assert_eq!(cwd(pid(&facts(&launched))), Path::new("/usr"));
 }

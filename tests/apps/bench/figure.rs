@@ -67,7 +67,7 @@ mod tests {
     #[test]
     fn the_median_and_nine_of_ten() {
         let figure = Figure::new(Row::Cost, "", "", "", (0..=10).rev().map(f64::from).collect());
-        assert_eq!([figure.low(), figure.median(), figure.high()], [1.0, 5.0, 9.0]);
+        assert_eq!(format!("{} {} {}", figure.low(), figure.median(), figure.high()), "1 5 9");
         let two = Figure { samples: vec![1.0, 2.0], ..figure };
         assert!((two.median() - 1.5).abs() < 1e-9);
     }

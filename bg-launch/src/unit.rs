@@ -1,0 +1,70 @@
+//! The processes of a launch that runs as a unit of systemd: those of the unit's control group.
+
+use crate::session::{KILL_WITHIN, Stopped, wait};
+use anyhow::{Context, Result, ensure};
+use bg_probe::say;
+use bg_probe::unit::Unit;
+use std::time::Duration;
+
+/// How long systemd may take to forget a unit that has ended, or to answer a request to stop one.
+const FORGET_WITHIN: Duration = Duration::from_secs(5);
+
+/// The processes of the unit; none where it does not run this release.
+///
+/// # Errors
+/// When systemd can't be asked or `/proc` not be read.
+pub fn members(unit: &Unit, release: &str) -> Result<Vec<i32>> {
+    let state = unit.state()?;
+    if state.is_up_with(release) { state.members() } else { Ok(Vec::new()) }
+}
+
+/// Stops the unit, if it runs this release: SIGTERM to its processes, then SIGKILL after `within`.
+///
+/// # Errors
+/// When systemd refuses, or they outlive SIGKILL.
+pub fn stop(unit: &Unit, release: &str, within: Duration) -> Result<Stopped> {
+    let state = unit.state()?;
+    if !state.is_up_with(release) {
+        return Ok(Stopped::WasGone);
+    }
+    // Not waited for here: how long it may take is not what systemd was told when it was started.
+    systemctl(unit, &["stop", "--no-block"])?;
+    let gone = || Ok(state.members()?.is_empty());
+    let stopped = if wait(within, gone)? {
+        Stopped::Ended
+    } else {
+        systemctl(unit, &["kill", "--signal=KILL"])?;
+        ensure!(wait(KILL_WITHIN, gone)?, "{unit} still has processes {} after SIGKILL", say::seconds(KILL_WITHIN));
+        Stopped::Killed
+    };
+    ensure!(wait(FORGET_WITHIN, || Ok(!unit.state()?.is_up))?, "systemd does not come to the end of {unit}");
+    forget(unit)?;
+    Ok(stopped)
+}
+
+/// Has systemd forget a unit that has ended, so that its name is free: one that failed is kept until then.
+///
+/// # Errors
+/// When the name stays taken.
+pub fn forget(unit: &Unit) -> Result<()> {
+    // It fails where there is nothing to forget.
+    let _ = unit.tool("systemctl").args(["reset-failed", unit.name()]).output().context("run systemctl")?;
+    ensure!(
+        wait(FORGET_WITHIN, || Ok(!unit.state()?.is_loaded))?,
+        "{unit} is there although bg-launch did not start it: see systemctl status {unit}"
+    );
+    Ok(())
+}
+
+fn systemctl(unit: &Unit, words: &[&str]) -> Result<()> {
+    let told = unit.tool("systemctl").args(words).arg(unit.name()).output().context("run systemctl")?;
+    let why = String::from_utf8_lossy(&told.stderr);
+    // It may just have ended by itself.
+    ensure!(
+        told.status.success() || !unit.state()?.is_up,
+        "systemctl {} {unit}: {}",
+        words.join(" "),
+        say::quoted(why.trim())
+    );
+    Ok(())
+}
