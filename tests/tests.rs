@@ -33,3 +33,7 @@ mod sweep;
 
 /// `bg-health`: what it takes for healthy, how it waits, whom it believes, and what it says when it gives up.
 mod health;
+
+/// `bg-launch --live`, `--user` and the warning of memory: at home on a small server without systemd.
+mod live;
+

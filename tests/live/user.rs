@@ -1,0 +1,139 @@
+//! Launched by root, run as somebody else.
+//!
+//! Only root can start anything as another user. Who runs the tests as somebody else sees what they get.
+
+use super::{SOON, kill, pid};
+use bg_tests::{World, process, programs, until};
+use nix::unistd::{User, chown, geteuid};
+use predicates::prelude::PredicateBooleanExt;
+use predicates::str::contains;
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+
+const WARNING: &str = "the application runs as root; with --user NAME it runs as another user";
+
+#[test]
+fn the_application_is_that_user_in_every_respect() {
+    let Some(world) = world_of_root() else { return };
+    launch(&world, &["--user", "nobody"]).success().stderr(contains(WARNING).not());
+    let (app, nobody) = (pid(&world, "set2"), nobody());
+    let status = fs::read_to_string(format!("/proc/{app}/status")).expect("it runs");
+    let of = |key: &str| status.lines().find_map(|line| line.strip_prefix(key)).expect("proc_pid_status(5)").to_owned();
+    let four = |id: u32| [id; 4].map(|id| format!("\t{id}")).concat();
+    assert_eq!(of("Uid:"), four(nobody.uid.as_raw()));
+    assert_eq!(of("Gid:"), four(nobody.gid.as_raw()));
+    assert_eq!(of("Groups:").trim(), nobody.gid.to_string(), "none of root's groups");
+    assert_eq!(of("CapEff:").trim(), "0".repeat(16));
+    let environ = world.get_slot("set2", "/env").expect("it listens").body;
+    for variable in ["USER=nobody", "LOGNAME=nobody", &format!("HOME={}", nobody.dir.display())] {
+        assert!(environ.lines().any(|line| line == variable), "{variable} in {environ}");
+    }
+}
+
+#[test]
+fn it_owns_what_it_must_write_and_nothing_else() {
+    let Some(world) = world_of_root() else { return };
+    launch(&world, &["--user", "nobody"]).success();
+    let (slot, nobody) = (world.dir().join("slots/set2"), nobody().uid.as_raw());
+    let work = fs::read_link(format!("/proc/{}/cwd", pid(&world, "set2"))).expect("it runs");
+    assert_eq!(work, slot.join("work"));
+    let log = slot.join("logs/app.log").canonicalize().expect("a log");
+    let mut owned = owned_by(&world.dir(), nobody);
+    owned.sort_unstable();
+    assert_eq!(owned, [log.display().to_string(), work.display().to_string()]);
+    let process = fs::metadata(slot.join("process.json")).expect("it is written down");
+    assert_eq!(process.mode() & 0o007, 0, "it may not even read whom we take it for");
+}
+
+#[test]
+fn it_is_stopped_and_started_again_as_that_user() {
+    let Some(world) = world_of_root() else { return };
+    launch(&world, &["--user", "nobody"]).success();
+    kill(&world, "set2");
+    let again = world.cmd("bg-launch").args(["--slot", "set2", "--current"]).assert().success();
+    again.stderr(contains(WARNING).not());
+    let app = pid(&world, "set2");
+    assert_eq!(fs::metadata(format!("/proc/{app}")).expect("it runs").uid(), nobody().uid.as_raw());
+    world.cmd("bg-launch").args(["--slot", "set2", "--stop"]).assert().success();
+    assert!(!process::alive(app));
+}
+
+#[test]
+fn root_is_warned_once_unless_it_has_said_so() {
+    let Some(world) = world_of_root() else { return };
+    let launched = launch(&world, &[]).success();
+    let said = String::from_utf8_lossy(&launched.get_output().stderr).into_owned();
+    assert_eq!(said.matches(WARNING).count(), 1, "{said}");
+    launch(&world, &["--user", "root"]).success().stderr(contains(WARNING).not());
+}
+
+#[test]
+fn a_user_that_is_not_there_is_refused_before_anything_is_stopped() {
+    let world = World::new();
+    let app = world.start_fake("set2", &[]);
+    launch(&world, &["--user", "no-such-user"]).code(2).stdout("").stderr(contains("no user called \"no-such-user\""));
+    assert!(process::alive(app));
+    assert!(!world.dir().join("releases").exists());
+}
+
+#[test]
+fn who_is_not_root_can_start_nothing_as_another_user() {
+    let world = World::new();
+    let (program, dir) = (world.folder().join("bg-launch"), world.folder().join("nobodys"));
+    fs::copy(programs::ours("bg-launch"), &program).expect("a folder of ours");
+    fs::create_dir(&dir).expect("a folder of ours");
+    let mut launch = world.command(&program);
+    launch.args(["--slot", "set2", "--user", "root", "--", "sleep", "600"]).env("BG_DIR", &dir);
+    if geteuid().is_root() {
+        chown(&dir, Some(nobody().uid), Some(nobody().gid)).expect("root may");
+        launch.uid(nobody().uid.as_raw()).gid(nobody().gid.as_raw());
+    }
+    let refused = launch.output().expect("a program");
+    assert_eq!(refused.status.code(), Some(2));
+    let said = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert!(said.contains("only root can start the application as another user"), "{said}");
+    assert!(!dir.join("releases").exists());
+}
+
+/// A world to launch in as root; where the tests run as somebody else there is none, and `--user` is refused.
+fn world_of_root() -> Option<World> {
+    let world = World::new();
+    if geteuid().is_root() {
+        return Some(world);
+    }
+    launch(&world, &["--user", "nobody"]).code(2).stderr(contains("only root"));
+    None
+}
+
+/// `bg-launch --slot set2` and these words. What it starts is a copy in the release, which any user can read.
+#[track_caller]
+fn launch(world: &World, words: &[&str]) -> assert_cmd::assert::Assert {
+    let fake_app = programs::ours("fake-app").display().to_string();
+    let words = [&["--slot", "set2"], words, &[&fake_app, "--", "{artifact}"]].concat();
+    let launched = world.cmd("bg-launch").args(words).assert();
+    if launched.get_output().status.success() {
+        until(SOON, "it listens in set2", || world.listens("set2"));
+    }
+    launched
+}
+
+fn nobody() -> User {
+    User::from_name("nobody").expect("a list of users").expect("nobody")
+}
+
+/// The files and folders below that belong to this user.
+fn owned_by(folder: &Path, uid: u32) -> Vec<String> {
+    let mut owned = Vec::new();
+    for entry in fs::read_dir(folder).expect("a folder of ours").flatten() {
+        let meta = entry.metadata().expect("it is there");
+        if meta.uid() == uid {
+            owned.push(entry.path().display().to_string());
+        }
+        if meta.is_dir() {
+            owned.extend(owned_by(&entry.path(), uid));
+        }
+    }
+    owned
+}
