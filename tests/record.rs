@@ -8,7 +8,8 @@ use std::time::Duration;
 use bg_tests::{World, process, programs, until};
 
 const PROBE: &str = r#"{"bg":1,"app":"web","slot":"set2","port":PORT2,"live":"set1","slots":{"set1":PORT1,"set2":PORT2},"dir":"DIR","front":"FRONT","upstream_file":"FILE","probe":{"by":"front","points_at":"set1"}}"#;
-const LAUNCH: &str = r#","launch":{"pid":_,"start_ticks":_,"boot_id":"_","release":"_","artifact":"_","log":"_"}}"#;
+const LAUNCH: &str =
+    r#","launch":{"pid":_,"start_ticks":_,"boot_id":"_","release":"_","artifact":"_","log":"_","replaced":null}}"#;
 const HEALTH: &str = r#","health":{"url":"http://127.0.0.1:PORT2/actuator/health","checks":_,"ready_ms":_}}"#;
 const SWITCH: &str = r#","switch":{"from":"set1","to":"set2","form":"reload","took_ms":_,"evidence":"front"}}"#;
 

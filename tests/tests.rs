@@ -36,4 +36,3 @@ mod health;
 
 /// `bg-launch --live`, `--user` and the warning of memory: at home on a small server without systemd.
 mod live;
-

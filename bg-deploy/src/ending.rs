@@ -3,7 +3,7 @@
 use crate::args::Args;
 use bg_probe::dir::Dir;
 use bg_probe::port;
-use bg_probe::probe::release_in;
+use bg_probe::process::Launched;
 use bg_probe::record::Record;
 use bg_probe::say;
 use bg_probe::slot::Name;
@@ -61,6 +61,9 @@ pub(crate) fn say_failed(args: &Args, end: &End, leftover: Option<Leftover>) {
         if let Some(leftover) = leftover {
             line("release", &in_words(&record, leftover));
         }
+        if leftover == Some(Leftover::Stopped) {
+            line("idle", &held(&record.site.dir, &record.slot.name));
+        }
         if leftover == Some(Leftover::Healthy) {
             let when = if end.signal.is_some() { "to move to it" } else { "when nginx is mended" };
             line("next", &format!("{when}: {}", move_over(args)));
@@ -77,7 +80,7 @@ pub(crate) fn say_failed(args: &Args, end: &End, leftover: Option<Leftover>) {
 
 fn in_words(record: &Record, leftover: Leftover) -> String {
     let (dir, slot) = (&record.site.dir, &record.slot.name);
-    let what = named(dir, slot);
+    let what = launched(record);
     let log = dir.logs(slot).join("app.log");
     let log = log.display();
     match leftover {
@@ -88,6 +91,22 @@ fn in_words(record: &Record, leftover: Leftover) -> String {
     }
 }
 
+/// What was launched, which the slot need not hold any more.
+fn launched(record: &Record) -> String {
+    let (dir, slot) = (&record.site.dir, &record.slot.name);
+    match Launched::of(dir, slot) {
+        Ok(Some(launched)) => format!("{} in {slot}", file_of(dir, &launched.release)),
+        _ => slot.to_string(),
+    }
+}
+
+fn held(dir: &Dir, slot: &Name) -> String {
+    match dir.release(slot) {
+        Some(_) => format!("{} again, for --rollback to start", named(dir, slot)),
+        None => format!("{slot} holds no release, as before"),
+    }
+}
+
 fn serving(record: &Record) -> String {
     let Some(live) = &record.live else { return "nothing: no slot was live before".to_owned() };
     let what = named(&record.site.dir, live);
@@ -95,12 +114,16 @@ fn serving(record: &Record) -> String {
     if listens { format!("{what}, as before") } else { format!("{what} is live as before, but does not listen") }
 }
 
-/// What a slot holds, by its file or, without one, by its release.
+/// What a slot holds.
 fn named(dir: &Dir, slot: &Name) -> String {
-    match (dir.artifact(slot), dir.release(slot)) {
-        (Some(_), _) => format!("{} in {slot}", release_in(dir, slot)),
-        (None, Some(release)) => format!("release {} in {slot}", say::clean(&release)),
-        (None, None) => slot.to_string(),
+    dir.release(slot).map_or_else(|| slot.to_string(), |release| format!("{} in {slot}", file_of(dir, &release)))
+}
+
+/// A release by its file or, without one, by its name.
+fn file_of(dir: &Dir, release: &str) -> String {
+    match dir.file_of(release) {
+        Some(file) => say::clean(&file.to_string_lossy()),
+        None => format!("release {}", say::clean(release)),
     }
 }
 

@@ -71,6 +71,7 @@ mod tests {
             log: None,
             unit: None,
             invocation: None,
+            replaced: None,
             was_running: false,
         };
         (launch, TcpListener::bind("127.0.0.1:0").unwrap())

@@ -30,7 +30,8 @@ pub(crate) struct Args {
     /// Start the release that the slot holds already, unless it is running
     #[arg(long, conflicts_with_all = ["stop", "artifact", "command"])]
     pub(crate) current: bool,
-    /// Stop what is in the slot, start nothing, print no record
+    /// Stop what is in the slot, start nothing, print no record; given that of its launch, the slot
+    /// holds again what it held before
     #[arg(long, conflicts_with_all = ["artifact", "command"])]
     pub(crate) stop: bool,
     /// Take over a process of the same user that bg-launch did not start

@@ -11,6 +11,7 @@ use crate::way::{Via, Way};
 use crate::{boot, detached, live, memory, systemd};
 use anyhow::{Context, Result};
 use bg_launch::Launch;
+use bg_launch::replaced::Replaced;
 use bg_probe::lock::Lock;
 use bg_probe::port;
 use bg_probe::probe::{ensure_idle, subject};
@@ -61,13 +62,7 @@ fn new(args: &Args, record: &Record) -> Result<Launch> {
         let _ = release.discard(&site.dir);
     }
     let command = ready?;
-    release.put_into(&site.dir, &slot.name)?;
-    let launch = begin(args, &Start { site, slot, release: &release, command: &command, way: &way }, record)?;
-    // Room is made last: a deploy does not fail for the sake of old files.
-    if let Err(why) = release::prune(&site.dir, args.keep) {
-        args.voice.warn("bg-launch", &format!("old releases stay: {why:#}"));
-    }
-    Ok(launch)
+    place(args, &Start { site, slot, release: &release, command: &command, way: &way }, record)
 }
 
 /// The last checks, and room in the slot; the command to start then.
@@ -80,6 +75,26 @@ fn make_ready(args: &Args, record: &Record, release: &Release, way: &Way) -> Res
     }
     vacate(args, record)?;
     Ok(command)
+}
+
+/// Has the slot hold the release, and starts it there; where that fails, it holds what it held before.
+fn place(args: &Args, start: &Start, record: &Record) -> Result<Launch> {
+    let (dir, slot) = (&start.site.dir, &start.slot.name);
+    let replaced = Replaced::by_what_comes_into(dir, slot);
+    start.release.put_into(dir, slot)?;
+    let begun = begin(args, start, record);
+    if begun.is_err()
+        && let Err(why) = replaced.put_back(dir, slot)
+    {
+        args.voice.warn("bg-launch", &format!("{slot} still holds release {}: {why:#}", start.release.name));
+    }
+    let launch = begun?;
+    // Room is made last: a deploy does not fail for the sake of old files. The slot may have to hold the one before
+    // again.
+    if let Err(why) = release::prune(dir, args.keep, replaced.release()) {
+        args.voice.warn("bg-launch", &format!("old releases stay: {why:#}"));
+    }
+    Ok(Launch { replaced: Some(replaced), ..launch })
 }
 
 /// Starts the release that the slot holds already, unless something is there. `None` where what is there was not
@@ -114,14 +129,29 @@ pub(crate) fn current(args: &Args, record: &Record) -> Result<Option<Launch>> {
     begin(args, &Start { site, slot, release: &release, command: &command, way: &way }, record).map(Some)
 }
 
-/// Stops what is in the slot and starts nothing.
+/// Stops what is in the slot and starts nothing. Where the record is of the launch that put it there, the slot
+/// holds again what it held before.
 fn stop(args: &Args, record: &Record) -> Result<()> {
+    let undone = undone(record)?;
     // Before draining: nobody is to wait for visitors who will not go.
     ensure_idle(&record.site, &record.slot)?;
     if !vacate(args, record)? {
         args.voice.done("launch", &format!("nothing runs in {}", record.slot.name), None);
     }
+    let Some(replaced) = undone else { return Ok(()) };
+    replaced.put_back(&record.site.dir, &record.slot.name)?;
+    let held = replaced.release().map_or("no release".to_owned(), |name| format!("release {name}"));
+    args.voice.done("launch", &format!("{} holds {held} again", record.slot.name), None);
     Ok(())
+}
+
+/// What the launch in the record has replaced, if that is the last one in its slot.
+fn undone(record: &Record) -> Result<Option<Replaced>> {
+    let (dir, slot) = (&record.site.dir, &record.slot.name);
+    let Some(launch) = record.get::<Launch>("launch")? else { return Ok(None) };
+    let is_last = Launched::of(dir, slot)?.is_some_and(|last| last.process() == launch.process())
+        && dir.release(slot).as_ref() == Some(&launch.release);
+    Ok(launch.replaced.filter(|_| is_last))
 }
 
 /// Drains the slot and stops what is in it; whether there was anything.
@@ -185,6 +215,7 @@ fn facts(launched: &Launched, process: Process, release: Option<&Release>, was_r
         log: launched.log.clone(),
         unit: launched.unit.clone(),
         invocation: state.map(|state| state.invocation),
+        replaced: None,
         was_running,
     })
 }

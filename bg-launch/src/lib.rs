@@ -2,12 +2,14 @@
 
 #![forbid(unsafe_code)]
 
+pub mod replaced;
 pub mod session;
 pub mod unit;
 
 use anyhow::Result;
 use bg_probe::process::{Launched, Process};
 use bg_probe::unit::Unit;
+use replaced::Replaced;
 use serde::{Deserialize, Serialize};
 use session::Stopped;
 use std::time::Duration;
@@ -35,6 +37,9 @@ pub struct Launch {
     /// What names this run of the unit in the journal.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub invocation: Option<String>,
+    /// What the slot held before, where this run has put another release into it.
+    #[serde(default, deserialize_with = "replaced::there", skip_serializing_if = "Option::is_none")]
+    pub replaced: Option<Replaced>,
     /// Whether it was running already, so that this run started nothing.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub was_running: bool,

@@ -95,12 +95,12 @@ impl Release {
     }
 }
 
-/// Removes all but the newest `keep` releases, and never one that a slot holds: any slot there ever was, for one
+/// Removes all but the newest `keep` releases, and never `spared` or one that a slot holds: any slot there ever was, for one
 /// that has another name by now may still be running.
 ///
 /// # Errors
 /// When a folder can't be read or one of them can't be removed.
-pub(crate) fn prune(dir: &Dir, keep: usize) -> Result<()> {
+pub(crate) fn prune(dir: &Dir, keep: usize, spared: Option<&str>) -> Result<()> {
     let slots = names_in(&dir.root().join("slots"))?;
     let held: Vec<String> = slots.iter().filter_map(|slot| dir.release(&slot.parse().ok()?)).collect();
     let releases = dir.releases();
@@ -111,7 +111,7 @@ pub(crate) fn prune(dir: &Dir, keep: usize) -> Result<()> {
     names.retain(|name| is_name(name));
     // By name is by time.
     names.sort_unstable_by(|a, b| b.cmp(a));
-    let mut old = names.iter().skip(keep).filter(|name| !held.contains(name));
+    let mut old = names.iter().skip(keep).filter(|name| !held.contains(name) && spared != Some(name.as_str()));
     old.try_for_each(|name| gone(&releases, name))
 }
 

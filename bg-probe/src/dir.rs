@@ -127,7 +127,13 @@ impl Dir {
     /// The artifact of the release that a slot holds; `None` where it holds none.
     #[must_use]
     pub fn artifact(&self, slot: &Name) -> Option<OsString> {
-        let files = std::fs::read_dir(self.current(slot)).ok()?;
+        self.file_of(&self.release(slot)?)
+    }
+
+    /// The artifact of a release; `None` where it has none.
+    #[must_use]
+    pub fn file_of(&self, release: &str) -> Option<OsString> {
+        let files = std::fs::read_dir(self.releases().join(release)).ok()?;
         files
             .filter_map(Result::ok)
             .map(|file| file.file_name())
