@@ -12,6 +12,8 @@ mod current;
 mod killed;
 /// Releases and logs: what is kept, and what is cleared away.
 mod releases;
+/// `--release`: a release that is on disk is put into the slot again.
+mod shelf;
 /// The old process: drained, stopped, and known by more than its number.
 mod stop;
 /// Who is in the slot: the live one and strangers are left alone.

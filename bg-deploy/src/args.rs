@@ -20,6 +20,9 @@ pub(crate) struct Args {
     /// Go back: move nginx to the idle slot; its release is started again first if it is not running
     #[arg(long, conflicts_with_all = ["artifact", "command"])]
     pub(crate) rollback: bool,
+    /// Go back to this release, which is on disk; the first letters of its name are enough
+    #[arg(long, requires = "rollback", value_name = "RELEASE")]
+    pub(crate) to: Option<String>,
     /// Print the pipeline that would run, as shell, and do nothing
     #[arg(long)]
     pub(crate) dry_run: bool,
@@ -159,6 +162,7 @@ Examples:
   bg-deploy build/libs/*.jar
   bg-deploy server -- {artifact} --port {port}
   bg-deploy --rollback
+  bg-deploy --rollback --to 20261121T211357Z
   bg-deploy --watch 30s --env-file /etc/bg/web.env app.jar
 
 Runs bg-probe, bg-launch, bg-health and bg-switch, each on the record of the

@@ -36,7 +36,7 @@ pub(crate) fn stages(args: &Args) -> Result<[Stage; 4]> {
 
 fn launch(args: &Args) -> Vec<String> {
     if args.rollback {
-        return vec!["--current".to_owned()];
+        return vec![args.to.as_ref().map_or("--current".to_owned(), |release| format!("--release={release}"))];
     }
     let files = args.artifact.iter().map(|file| file.display().to_string());
     let dashes = (!args.command.is_empty()).then(|| "--".to_owned());

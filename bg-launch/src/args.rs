@@ -30,6 +30,10 @@ pub(crate) struct Args {
     /// Start the release that the slot holds already, unless it is running
     #[arg(long, conflicts_with_all = ["stop", "artifact", "command"])]
     pub(crate) current: bool,
+    /// Put this release, which is on disk, into the slot and start it as it was started then; the first
+    /// letters of its name are enough
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["current", "stop", "artifact", "command"])]
+    pub(crate) release: Option<String>,
     /// Stop what is in the slot, start nothing, print no record; given that of its launch, the slot
     /// holds again what it held before
     #[arg(long, conflicts_with_all = ["artifact", "command"])]
@@ -78,6 +82,7 @@ Examples:
   bg-probe | bg-launch build/libs/*.jar | bg-health | bg-switch
   bg-launch --slot idle server -- {artifact} --port {port}
   bg-launch --slot set1 --current
+  bg-launch --slot idle --release 20261121T211357Z
   bg-launch --slot idle --stop
   bg-launch --print-unit | sudo tee /etc/systemd/system/bg-web.service
   * * * * *  bg-launch --live        (a line of a crontab, also for @reboot)

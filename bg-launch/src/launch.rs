@@ -4,6 +4,7 @@
 use crate::args::Args;
 use crate::artifact;
 use crate::release::{self, Release};
+use crate::shelf;
 use crate::start::{self, Start};
 use crate::template::Template;
 use crate::tenant::Tenant;
@@ -38,7 +39,11 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     if args.stop {
         return stop(args, &record);
     }
-    let launch = if args.current { current(args, &record)? } else { Some(new(args, &record)?) };
+    let launch = match &args.release {
+        Some(wanted) => Some(another(args, &record, wanted)?),
+        None if args.current => current(args, &record)?,
+        None => Some(new(args, &record)?),
+    };
     if let Some(launch) = launch {
         record.set("launch", &launch)?;
     }
@@ -95,6 +100,24 @@ fn place(args: &Args, start: &Start, record: &Record) -> Result<Launch> {
         args.voice.warn("bg-launch", &format!("old releases stay: {why:#}"));
     }
     Ok(Launch { replaced: Some(replaced), ..launch })
+}
+
+/// Puts a release that is on disk into the slot and starts it, unless it runs there already.
+fn another(args: &Args, record: &Record, wanted: &str) -> Result<Launch> {
+    let (site, slot) = (&record.site, &record.slot);
+    let release = shelf::pick(&site.dir, wanted)?;
+    let last = Launched::of(&site.dir, &slot.name)?;
+    let running = last.as_ref().and_then(|last| Some((last, last.running()?)));
+    if let Some((last, process)) = running.filter(|(last, _)| last.release == release.name) {
+        let words = format!("release {} runs already in {} as pid {}", last.release, slot.name, process.pid);
+        args.voice.done("launch", &words, None);
+        return facts(last, process, Some(&release), true);
+    }
+    ensure_idle(site, slot)?;
+    Tenant::of(site, slot, args.adopt)?;
+    let way = Way::of(args, None)?;
+    let command = make_ready(args, record, &release, &way)?;
+    place(args, &Start { site, slot, release: &release, command: &command, way: &way }, record)
 }
 
 /// Starts the release that the slot holds already, unless something is there. `None` where what is there was not

@@ -12,6 +12,7 @@ mod launch;
 mod live;
 mod memory;
 mod release;
+mod shelf;
 mod start;
 mod systemd;
 mod template;

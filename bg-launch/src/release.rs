@@ -48,25 +48,32 @@ impl Release {
     /// The release that a slot holds; `None` where it holds none.
     ///
     /// # Errors
-    /// When what it holds can't be understood, or was put there by another user than this one or root: to start
-    /// it would be to do as that user says.
+    /// Those of [`Release::ours`].
     pub(crate) fn in_slot(dir: &Dir, slot: &Name) -> Result<Option<Release>> {
-        let Some(name) = dir.release(slot) else { return Ok(None) };
-        let release = Release::named(dir, &name)?;
-        let command = dir.releases().join(&name).join(COMMAND);
+        dir.release(slot).map(|name| Release::ours(dir, &name)).transpose()
+    }
+
+    /// The release of that name, to be started.
+    ///
+    /// # Errors
+    /// When it can't be understood, or was put there by another user than this one or root: to start it would be
+    /// to do as that user says.
+    pub(crate) fn ours(dir: &Dir, name: &str) -> Result<Release> {
+        let release = Release::named(dir, name)?;
+        let command = dir.releases().join(name).join(COMMAND);
         let owner = std::fs::metadata(&command).with_context(|| format!("look at {}", command.display()))?.uid();
         ensure!(
             owner == 0 || owner == nix::unistd::geteuid().as_raw(),
             "release {name} belongs to another user (uid {owner}): start it as that user"
         );
-        Ok(Some(release))
+        Ok(release)
     }
 
     /// The release of that name.
     ///
     /// # Errors
     /// When there is none, or it is not whole.
-    pub(crate) fn named(dir: &Dir, name: &str) -> Result<Release> {
+    fn named(dir: &Dir, name: &str) -> Result<Release> {
         ensure!(is_name(name), "{name:?} is not the name of a release");
         let folder = dir.releases().join(name);
         let command = folder.join(COMMAND);
@@ -93,6 +100,19 @@ impl Release {
     pub(crate) fn discard(&self, dir: &Dir) -> Result<()> {
         gone(&dir.releases(), &self.name)
     }
+}
+
+/// The names of the releases there are.
+///
+/// # Errors
+/// When their folder can't be read.
+pub(crate) fn names(dir: &Dir) -> Result<Vec<String>> {
+    if !dir.releases().exists() {
+        return Ok(Vec::new());
+    }
+    let mut names = names_in(&dir.releases())?;
+    names.retain(|name| is_name(name));
+    Ok(names)
 }
 
 /// Removes all but the newest `keep` releases, and never `spared` or one that a slot holds: any slot there ever was, for one

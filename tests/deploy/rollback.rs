@@ -63,3 +63,26 @@ fn a_release_before_that_is_not_well_is_not_gone_back_to() {
     assert_eq!(world.get("/version").body, "1.1");
     assert!(process::alive(before), "what this run did not launch, it does not stop");
 }
+
+#[test]
+fn it_goes_back_further_than_one() {
+    let world = serving();
+    for version in ["1.1", "1.2"] {
+        world.deploy_fake(&["--version-text", version]).success();
+    }
+    let oldest = audit(&world)[0]["launch"]["release"].as_str().expect("a name").to_owned();
+    let back = ["--rollback", "--to", &oldest];
+    world.cmd("bg-deploy").args(back).assert().success();
+    assert_eq!(world.get("/version").body, "1.0");
+    assert_eq!(world.get_slot("set1", "/version").expect("what served is up").body, "1.2");
+}
+
+#[test]
+fn a_release_that_is_not_there_is_said_with_those_that_are() {
+    let world = serving();
+    let there = audit(&world)[0]["launch"]["release"].as_str().expect("a name").to_owned();
+    let refused = world.cmd("bg-deploy").args(["--rollback", "--to", "1999"]).assert().code(2);
+    refused.stderr(contains("no release begins with \"1999\"").and(contains(there)));
+    world.cmd("bg-deploy").args(["--to", "2026"]).assert().code(2).stderr(contains("--rollback"));
+    assert_eq!(world.get("/version").body, "1.0");
+}

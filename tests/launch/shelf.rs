@@ -1,0 +1,66 @@
+//! `--release`: a release that is on disk is put into the slot again.
+
+use super::{SOON, current, facts, launch, launch_fake, pid, stderr, text};
+use bg_tests::{World, process, until};
+use predicates::prelude::*;
+use predicates::str::contains;
+
+#[test]
+fn it_runs_again_as_it_was_started_then() {
+    let world = World::new();
+    let first = text(&launch_fake(&world, &["--version-text", "1.0"]), "release").to_owned();
+    let second = launch_fake(&world, &["--version-text", "1.1"]);
+    let again = facts(&launch(&world, &["--release", &first]).success());
+    assert!(!process::alive(pid(&second)));
+    assert_eq!((text(&again, "release"), text(&again, "replaced")), (first.as_str(), text(&second, "release")));
+    assert!(current(&world, "set2").is_some_and(|held| held.ends_with(&first)));
+    until(SOON, "1.0 answers", || world.get_slot("set2", "/version").is_ok_and(|answer| answer.body == "1.0"));
+}
+
+#[test]
+fn what_runs_already_is_left_running() {
+    let world = World::new();
+    let running = launch_fake(&world, &[]);
+    let again = facts(&launch(&world, &["--release", text(&running, "release")]).success());
+    assert_eq!((pid(&again), &again["was_running"]), (pid(&running), &true.into()));
+}
+
+#[test]
+fn as_much_of_the_name_is_enough_as_tells_it_from_the_others() {
+    let world = World::new();
+    let names = [0, 1, 2].map(|_| text(&launch_fake(&world, &[]), "release").to_owned());
+    let unclear = launch(&world, &["--release", &names[0][..3]]).code(2).stdout("");
+    let listed = names.iter().rev().fold(String::new(), |lines, name| format!("{lines}\n  {name}"));
+    assert!(stderr(&unclear).contains(&format!("3 releases begin with \"{}\"; of these:{listed}\n", &names[0][..3])));
+    // Its whole name is also how those of the same second begin.
+    let again = facts(&launch(&world, &["--release", &names[0]]).success());
+    assert_eq!(text(&again, "release"), names[0]);
+    let told = (1..names[2].len()).map(|end| &names[2][..end]);
+    if let Some(prefix) = told.clone().find(|prefix| names.iter().filter(|name| name.starts_with(*prefix)).count() == 1)
+    {
+        assert_eq!(text(&facts(&launch(&world, &["--release", prefix]).success()), "release"), names[2]);
+    }
+}
+
+#[test]
+fn what_is_not_there_is_said_with_what_is() {
+    let world = World::new();
+    launch(&world, &["--release", "2026"]).code(2).stderr(contains("there is none in "));
+    let running = launch_fake(&world, &[]);
+    for wanted in ["1999", "../../etc", ".incoming"] {
+        let refused = launch(&world, &["--release", wanted]).code(2).stdout("");
+        refused
+            .stderr(contains(format!("no release begins with \"{wanted}\"")).and(contains(text(&running, "release"))));
+    }
+    assert!(process::alive(pid(&running)));
+}
+
+#[test]
+fn it_is_not_put_into_the_live_slot() {
+    let world = World::new();
+    let first = text(&launch_fake(&world, &[]), "release").to_owned();
+    let live = launch_fake(&world, &[]);
+    world.point_at("set2");
+    launch(&world, &["--release", &first]).code(7).stderr(contains("set2 is live"));
+    assert!(process::alive(pid(&live)));
+}
