@@ -6,6 +6,8 @@ mod failing;
 mod held;
 /// Signals in each stage, and a CI runner that kills what the job has left.
 mod interrupted;
+/// `--stop-old`: the old release is stopped by a process that nobody waits for.
+mod retired;
 /// Back to the release before.
 mod rollback;
 /// The watch after the switch.

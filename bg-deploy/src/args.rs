@@ -1,5 +1,6 @@
 //! The command line of `bg-deploy`.
 
+use crate::retire::StopOld;
 use bg_probe::lock::Wait;
 use bg_probe::say::Voice;
 use bg_probe::settings::Settings;
@@ -21,7 +22,7 @@ pub(crate) struct Args {
     #[arg(long, conflicts_with_all = ["artifact", "command"])]
     pub(crate) rollback: bool,
     /// Go back to this release, which is on disk; the first letters of its name are enough
-    #[arg(long, requires = "rollback", value_name = "RELEASE")]
+    #[arg(long, requires = "rollback", conflicts_with_all = ["artifact", "command"], value_name = "RELEASE")]
     pub(crate) to: Option<String>,
     /// Print the pipeline that would run, as shell, and do nothing
     #[arg(long)]
@@ -29,6 +30,10 @@ pub(crate) struct Args {
     /// Watch the new release this long after the switch; if it goes bad, switch back
     #[arg(long, env = "BG_DEPLOY_WATCH", value_name = "DURATION")]
     pub(crate) watch: Option<Duration>,
+    /// Stop the old release when nginx has moved, now or after=5m, without waiting for that; a rollback
+    /// then starts it again
+    #[arg(long, env = "BG_DEPLOY_STOP_OLD", default_value = "never", value_name = "WHEN")]
+    pub(crate) stop_old: StopOld,
     /// Leave a release that did not become healthy running
     #[arg(long, env = "BG_DEPLOY_KEEP_FAILED", value_parser = FalseyValueParser::new())]
     pub(crate) keep_failed: bool,
@@ -163,6 +168,7 @@ Examples:
   bg-deploy server -- {artifact} --port {port}
   bg-deploy --rollback
   bg-deploy --rollback --to 20261121T211357Z
+  bg-deploy --stop-old after=5m app.jar
   bg-deploy --watch 30s --env-file /etc/bg/web.env app.jar
 
 Runs bg-probe, bg-launch, bg-health and bg-switch, each on the record of the

@@ -6,6 +6,7 @@ use crate::ending::{self, End, Leftover};
 use crate::env_file;
 use crate::interrupt;
 use crate::pipeline::{self, Stage};
+use crate::retire;
 use crate::runner::Runner;
 use crate::watch;
 use anyhow::Result;
@@ -71,6 +72,12 @@ fn deploy(args: &Args, site: &Site, stages: &[Stage], runner: &Runner) -> End {
             Exit::of(&why) as u8
         });
         end.failed = (end.code != 0).then_some("watch");
+    }
+    if end.code == 0
+        && let Some(after) = args.stop_old.after()
+        && let Err(why) = retire::old(args, runner, &end.record, after)
+    {
+        args.voice.warn("bg-deploy", &format!("the old release runs on: {why:#}"));
     }
     end
 }

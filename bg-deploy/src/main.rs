@@ -9,6 +9,7 @@ mod ending;
 mod env_file;
 mod interrupt;
 mod pipeline;
+mod retire;
 mod runner;
 mod watch;
 

@@ -38,6 +38,8 @@ pub(crate) struct Args {
     /// holds again what it held before
     #[arg(long, conflicts_with_all = ["artifact", "command"])]
     pub(crate) stop: bool,
+    #[command(flatten)]
+    pub(crate) later: Later,
     /// Take over a process of the same user that bg-launch did not start
     #[arg(long, env = "BG_LAUNCH_ADOPT", value_parser = FalseyValueParser::new())]
     pub(crate) adopt: bool,
@@ -71,6 +73,19 @@ pub(crate) struct Args {
     pub(crate) settings: Settings,
 }
 
+/// Stopping a slot later.
+#[derive(clap::Args, Debug)]
+pub(crate) struct Later {
+    /// With --stop: leave that to a process that waits this long first, and end at once; it stops only
+    /// what runs now, and not if that is live by then
+    #[arg(long, requires = "stop", conflicts_with_all = ["current", "release", "artifact", "command"],
+        value_name = "DURATION")]
+    pub(crate) after: Option<Duration>,
+    /// This is that process
+    #[arg(long, hide = true, requires = "after")]
+    pub(crate) detached: bool,
+}
+
 impl AsMut<Settings> for Args {
     fn as_mut(&mut self) -> &mut Settings {
         &mut self.settings
@@ -83,7 +98,7 @@ Examples:
   bg-launch --slot idle server -- {artifact} --port {port}
   bg-launch --slot set1 --current
   bg-launch --slot idle --release 20261121T211357Z
-  bg-launch --slot idle --stop
+  bg-launch --slot idle --stop --after 5m
   bg-launch --print-unit | sudo tee /etc/systemd/system/bg-web.service
   * * * * *  bg-launch --live        (a line of a crontab, also for @reboot)
 

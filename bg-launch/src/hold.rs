@@ -74,8 +74,11 @@ fn become_it(held: &Held, socket: &UnixStream) -> Result<Infallible> {
     execv(program, &words).with_context(|| format!("execute {}", program.to_string_lossy()))
 }
 
-/// Leaves the application nothing of the shell, CI step or lock that this process came from.
-fn detach(socket: RawFd) -> Result<()> {
+/// Leaves this process, or the application it becomes, nothing of the shell, CI step or lock that it came from.
+///
+/// # Errors
+/// When the descriptors or the signals can't be let go of.
+pub(crate) fn detach(socket: RawFd) -> Result<()> {
     dup2_stdin(File::open("/dev/null").context("open /dev/null")?).context("stdin")?;
     let open = std::fs::read_dir("/proc/self/fd").context("read /proc/self/fd")?;
     let fds: Vec<RawFd> = open.filter_map(|fd| fd.ok()?.file_name().to_str()?.parse().ok()).collect();

@@ -3,6 +3,7 @@
 
 use crate::args::Args;
 use crate::artifact;
+use crate::later;
 use crate::release::{self, Release};
 use crate::shelf;
 use crate::start::{self, Start};
@@ -32,6 +33,11 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     }
     let mut record = subject(&args.settings, args.slot.as_ref())?;
     record.site.dir.ensure_own()?;
+    match args.later.after {
+        Some(after) if args.later.detached => return later::stop(args, &record, *after),
+        Some(after) => return later::leave(args, &record, *after),
+        None => {}
+    }
     let lock = Lock::take(&record.site.dir, args.wait, "bg-launch")?;
     if let Some(words) = unfinished::settle(&record.site)? {
         args.voice.warn("bg-launch", &words);
@@ -178,7 +184,10 @@ fn undone(record: &Record) -> Result<Option<Replaced>> {
 }
 
 /// Drains the slot and stops what is in it; whether there was anything.
-fn vacate(args: &Args, record: &Record) -> Result<bool> {
+///
+/// # Errors
+/// When it is live by then, or somebody is in it who may not be stopped.
+pub(crate) fn vacate(args: &Args, record: &Record) -> Result<bool> {
     let (site, slot) = (&record.site, &record.slot);
     let began = Instant::now();
     Tenant::of(site, slot, args.adopt)?.drain(*args.drain)?;

@@ -8,6 +8,7 @@ mod boot;
 mod detached;
 mod exec;
 mod hold;
+mod later;
 mod launch;
 mod live;
 mod memory;

@@ -1,0 +1,129 @@
+//! `--stop --after`: a slot is stopped later, by a process that nobody waits for.
+//!
+//! After a switch the old release stays for a while, so that going back takes no time; a small server wants its
+//! memory back then. The CI step that deployed has ended by that time, and whatever it started has been killed. So
+//! the wait goes to a process as detached as an application is. It believes nothing that it was told at the start:
+//! what it stops is the very process that was meant, and not if that is live again.
+
+use crate::args::Args;
+use crate::detached::MARKS;
+use crate::hold::{GO, detach};
+use crate::launch::vacate;
+use anyhow::{Context, Result, ensure};
+use bg_probe::lock::{INHERITED, Lock, Wait};
+use bg_probe::probe::ensure_idle;
+use bg_probe::process::{Launched, Process};
+use bg_probe::record::Record;
+use bg_probe::unfinished;
+use nix::unistd::setsid;
+use std::fs::{File, OpenOptions};
+use std::io::{Read, Write};
+use std::net::Shutdown;
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::net::UnixStream;
+use std::os::unix::process::CommandExt;
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant, SystemTime};
+
+/// How often to look whether there is still something to wait for.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+
+/// Leaves a process behind that will stop the slot of `record`, and does not wait for it.
+///
+/// # Errors
+/// When it can't be started; nothing will be stopped then.
+pub(crate) fn leave(args: &Args, record: &Record, after: Duration) -> Result<()> {
+    let mut record = record.clone();
+    let slot = &record.slot.name;
+    let process = match record.get::<Process>("launch")? {
+        Some(process) => Some(process),
+        None => Launched::of(&record.site.dir, slot)?.map(|launched| launched.process()),
+    };
+    let Some(process) = process.filter(Process::is_alive) else {
+        args.voice.done("launch", &format!("nothing that bg-launch has started runs in {slot}"), None);
+        return Ok(());
+    };
+    let when = if after.is_zero() { "now".to_owned() } else { format!("in {}", humantime::format_duration(after)) };
+    let words = format!("pid {} in {slot} will be stopped {when}, unless it is live by then", process.pid);
+    record.set("launch", &process)?;
+    start(args, &record, after)?;
+    args.voice.done("launch", &words, None);
+    Ok(())
+}
+
+fn start(args: &Args, record: &Record, after: Duration) -> Result<()> {
+    let (path, log) = log(record)?;
+    let (mut ours, theirs) = UnixStream::pair().context("make a socket pair")?;
+    let time = |flag: &str, time: Duration| format!("--{flag}={}", humantime::format_duration(time));
+    let mut command = Command::new("/proc/self/exe");
+    command.arg0("bg-launch").args(["--stop", "--detached"]).arg(time("after", after));
+    command.arg(time("drain", *args.drain)).arg(time("stop-timeout", *args.stop_timeout));
+    for name in MARKS.into_iter().chain([INHERITED, "BG_LAUNCH_SLOT", "BG_LAUNCH_ADOPT"]) {
+        command.env_remove(name);
+    }
+    command.current_dir("/").stdin(OwnedFd::from(theirs)).stdout(Stdio::null()).stderr(log);
+    command.spawn().context("start the process that is to wait")?;
+    // It has our end of its stdin too, which only this lets go of.
+    drop(command);
+
+    ours.write_all(record.to_line()?.as_bytes()).context("hand it the record")?;
+    ours.shutdown(Shutdown::Write).context("hand it the record")?;
+    let mut word = Vec::new();
+    ours.read_to_end(&mut word).context("hear from it")?;
+    ensure!(word == GO, "the process that was to wait has ended; why is in {}", path.display());
+    Ok(())
+}
+
+/// Where it says what it did: there is nobody else to tell.
+fn log(record: &Record) -> Result<(PathBuf, File)> {
+    let path = record.site.dir.slot(&record.slot.name).join("stop.log");
+    let mut options = OpenOptions::new();
+    options.write(true).create(true).truncate(true).mode(0o640).custom_flags(nix::libc::O_NOFOLLOW);
+    let file = options.open(&path).with_context(|| format!("open {}", path.display()))?;
+    Ok((path, file))
+}
+
+/// Waits, and then stops the process in the record, if it is still there and not live.
+///
+/// # Errors
+/// When it can't be stopped, or may not.
+pub(crate) fn stop(args: &Args, record: &Record, after: Duration) -> Result<()> {
+    let began = SystemTime::now();
+    be_left_alone()?;
+    let (site, slot) = (&record.site, &record.slot);
+    let process = record.get::<Process>("launch")?.context("the record says nothing of a launch")?;
+    let since = humantime::format_rfc3339_seconds(began);
+    let when = humantime::format_duration(after);
+    args.voice.done("launch", &format!("to stop pid {} in {} {when} after {since}", process.pid, slot.name), None);
+    wait(after, &process);
+    let _lock = Lock::take(&site.dir, Wait { within: Duration::MAX.into() }, "bg-launch")?;
+    if let Some(words) = unfinished::settle(site)? {
+        args.voice.warn("bg-launch", &words);
+    }
+    let last = Launched::of(&site.dir, &slot.name)?;
+    if last.is_none_or(|last| last.process() != process) || !process.is_alive() {
+        args.voice.done("launch", &format!("pid {} is not there any more; nothing was stopped", process.pid), None);
+        return Ok(());
+    }
+    ensure_idle(site, slot)?;
+    vacate(args, record).map(drop)
+}
+
+/// Leaves the session, the descriptors and the signals of whoever started this, and says so on stdin, a socket.
+fn be_left_alone() -> Result<()> {
+    setsid().context("setsid")?;
+    let mut socket = UnixStream::from(std::io::stdin().as_fd().try_clone_to_owned().context("keep the socket")?);
+    detach(socket.as_raw_fd())?;
+    socket.write_all(GO).context("say that it waits")
+}
+
+/// Waits that long, or until the process is gone.
+fn wait(after: Duration, process: &Process) {
+    let deadline = Instant::now().checked_add(after);
+    let left = || deadline.map_or(LOOK_EVERY, |deadline| deadline.saturating_duration_since(Instant::now()));
+    while !left().is_zero() && process.is_alive() {
+        std::thread::sleep(left().min(LOOK_EVERY));
+    }
+}
