@@ -36,3 +36,6 @@ mod health;
 
 /// `bg-launch --live`, `--user` and the warning of memory: at home on a small server without systemd.
 mod live;
+
+/// `--check`: what would keep a deploy from working, each thing with what to do about it.
+mod check;

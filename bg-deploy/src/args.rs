@@ -1,6 +1,7 @@
 //! The command line of `bg-deploy`.
 
 use crate::retire::StopOld;
+use bg_probe::finding::Check;
 use bg_probe::lock::Wait;
 use bg_probe::say::Voice;
 use bg_probe::settings::Settings;
@@ -48,6 +49,8 @@ pub(crate) struct Args {
     pub(crate) wait: Wait,
     #[command(flatten)]
     pub(crate) voice: Voice,
+    #[command(flatten)]
+    pub(crate) check: Check,
     #[command(flatten)]
     pub(crate) stages: Stages,
     #[command(flatten)]
@@ -169,6 +172,7 @@ Examples:
   bg-deploy --rollback
   bg-deploy --rollback --to 20261121T211357Z
   bg-deploy --stop-old after=5m app.jar
+  bg-deploy --check
   bg-deploy --watch 30s --env-file /etc/bg/web.env app.jar
 
 Runs bg-probe, bg-launch, bg-health and bg-switch, each on the record of the

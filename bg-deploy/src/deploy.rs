@@ -2,6 +2,7 @@
 
 use crate::args::Args;
 use crate::audit::{self, Audit};
+use crate::check;
 use crate::ending::{self, End, Leftover};
 use crate::env_file;
 use crate::interrupt;
@@ -20,6 +21,9 @@ use bg_probe::settings::Site;
 pub(crate) fn run(args: &Args) -> Result<u8> {
     if let Some(file) = &args.env_file {
         env_file::apply(file)?;
+    }
+    if args.check.check {
+        return check::run(args).map(|()| 0);
     }
     ensure_something_to_do(args)?;
     let stages = pipeline::stages(args)?;

@@ -4,6 +4,7 @@
 
 mod args;
 mod audit;
+mod check;
 mod deploy;
 mod ending;
 mod env_file;

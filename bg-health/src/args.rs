@@ -1,6 +1,7 @@
 //! The command line of `bg-health`.
 
 use anyhow::{Result, ensure};
+use bg_probe::finding::Check;
 use bg_probe::http::Url;
 use bg_probe::say::{Voice, quoted};
 use bg_probe::settings::Settings;
@@ -50,6 +51,8 @@ pub(crate) struct Args {
     pub(crate) once: bool,
     #[command(flatten)]
     pub(crate) voice: Voice,
+    #[command(flatten)]
+    pub(crate) check: Check,
     #[command(flatten)]
     pub(crate) settings: Settings,
 }

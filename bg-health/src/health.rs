@@ -5,11 +5,13 @@ use crate::args::Args;
 use crate::bar::Bar;
 use crate::check::{Answer, Check, Kind};
 use crate::listeners::Listeners;
+use crate::preflight;
 use crate::report;
 use crate::warmup::Warmup;
 use anyhow::Result;
 use bg_launch::Launch;
 use bg_probe::exit::Exit;
+use bg_probe::finding::conclude;
 use bg_probe::probe;
 use bg_probe::record::Record;
 use bg_probe::slot::{Choice, Slot};
@@ -48,6 +50,9 @@ enum End {
 
 /// Runs the program.
 pub(crate) fn run(args: &Args) -> Result<()> {
+    if args.check.check {
+        return conclude(&preflight::findings(args, &args.settings.site()?)?, args.check.json, args.voice);
+    }
     let mut record = subject(args)?;
     let launch: Option<Launch> = record.get("launch")?;
     let mut wait = Wait::new(args, &record.slot, launch.as_ref())?;

@@ -10,6 +10,7 @@ mod check;
 mod health;
 mod listeners;
 mod log;
+mod preflight;
 mod report;
 mod warmup;
 

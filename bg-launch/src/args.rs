@@ -1,6 +1,7 @@
 //! The command line of `bg-launch`.
 
 use crate::way::Via;
+use bg_probe::finding::Check;
 use bg_probe::lock::Wait;
 use bg_probe::say::Voice;
 use bg_probe::settings::Settings;
@@ -69,6 +70,8 @@ pub(crate) struct Args {
     pub(crate) wait: Wait,
     #[command(flatten)]
     pub(crate) voice: Voice,
+    #[command(flatten)]
+    pub(crate) check: Check,
     #[command(flatten)]
     pub(crate) settings: Settings,
 }

@@ -3,6 +3,7 @@
 
 use crate::args::Args;
 use crate::artifact;
+use crate::check;
 use crate::later;
 use crate::release::{self, Release};
 use crate::shelf;
@@ -14,6 +15,7 @@ use crate::{boot, detached, live, memory, systemd};
 use anyhow::{Context, Result};
 use bg_launch::Launch;
 use bg_launch::replaced::Replaced;
+use bg_probe::finding::conclude;
 use bg_probe::lock::Lock;
 use bg_probe::port;
 use bg_probe::probe::{ensure_idle, subject};
@@ -30,6 +32,9 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     }
     if args.live {
         return live::run(args);
+    }
+    if args.check.check {
+        return conclude(&check::findings(args, &args.settings.site()?), args.check.json, args.voice);
     }
     let mut record = subject(&args.settings, args.slot.as_ref())?;
     record.site.dir.ensure_own()?;

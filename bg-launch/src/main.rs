@@ -5,8 +5,10 @@
 mod args;
 mod artifact;
 mod boot;
+mod check;
 mod detached;
 mod exec;
+mod ground;
 mod hold;
 mod later;
 mod launch;

@@ -11,9 +11,18 @@ const MEBIBYTE: u64 = 1024;
 /// A warning where less memory is available than the live slot's processes use. `None` also where that can't be
 /// found out: it is advice.
 pub(crate) fn warning(site: &Site, live: &Slot) -> Option<String> {
-    let available = field(&std::fs::read_to_string("/proc/meminfo").ok()?, "MemAvailable")?;
-    let used = processes_in(site, live)?.into_iter().filter_map(used_by).sum();
+    let (available, used) = (available()?, used_in(site, live)?);
     (available < used).then(|| words(available, used, live))
+}
+
+/// What can be had without swapping, in KiB (`MemAvailable` of `proc_meminfo(5)`).
+pub(crate) fn available() -> Option<u64> {
+    field(&std::fs::read_to_string("/proc/meminfo").ok()?, "MemAvailable")
+}
+
+/// What the processes in a slot use, in KiB.
+pub(crate) fn used_in(site: &Site, slot: &Slot) -> Option<u64> {
+    Some(processes_in(site, slot)?.into_iter().filter_map(used_by).sum())
 }
 
 fn words(available: u64, used: u64, live: &Slot) -> String {

@@ -6,7 +6,7 @@ use crate::artifact::is_java;
 use anyhow::{Context, Result, bail};
 use bg_probe::exit::Exit;
 use serde::{Deserialize, Serialize};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// The words of a command, in which `{slot} {port} {artifact} {release}` are filled in.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -56,6 +56,19 @@ impl Template {
         self.0.windows(2).any(|pair| pair == ["-jar", "{artifact}"])
     }
 
+    /// The program that the command begins with.
+    ///
+    /// # Errors
+    /// When it is not there.
+    pub(crate) fn program(&self) -> Result<PathBuf> {
+        found(self.0.first().context("the command is empty")?)
+    }
+
+    /// Whether it is java that runs it, found by that name.
+    pub(crate) fn is_java(&self) -> bool {
+        self.0.first().is_some_and(|program| program == "java")
+    }
+
     /// The command, its program found on PATH and made absolute, everything filled in.
     ///
     /// # Errors
@@ -63,11 +76,13 @@ impl Template {
     pub(crate) fn fill(&self, blanks: &Blanks) -> Result<Vec<String>> {
         let mut words = self.0.iter().map(|word| fill(word, blanks)).collect::<Result<Vec<_>>>()?;
         let Some(program) = words.first_mut() else { bail!("the command is empty") };
-        let found = which::which(&*program)
-            .with_context(|| format!("{program} is not on this machine's PATH, or can't be run"))?;
-        found.to_str().context("the program's path is not UTF-8")?.clone_into(program);
+        found(program)?.to_str().context("the program's path is not UTF-8")?.clone_into(program);
         Ok(words)
     }
+}
+
+fn found(program: &str) -> Result<PathBuf> {
+    which::which(program).with_context(|| format!("{program} is not on this machine's PATH, or can't be run"))
 }
 
 fn fill(word: &str, blanks: &Blanks) -> Result<String> {

@@ -1,5 +1,6 @@
 //! The command line of `bg-probe`.
 
+use bg_probe::finding::Check;
 use bg_probe::probe::By;
 use bg_probe::say::Voice;
 use bg_probe::settings::Settings;
@@ -24,6 +25,8 @@ pub(crate) struct Args {
     pub(crate) timeout: humantime::Duration,
     #[command(flatten)]
     pub(crate) voice: Voice,
+    #[command(flatten)]
+    pub(crate) check: Check,
     #[command(flatten)]
     pub(crate) settings: Settings,
 }

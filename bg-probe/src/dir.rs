@@ -143,22 +143,30 @@ impl Dir {
     /// Makes the folder, mode 0755: nginx's workers must be able to look inside.
     ///
     /// # Errors
-    /// When it can't be made, or when somebody else could change what is in it: it decides what is executed.
+    /// When it can't be made, and those of [`Dir::look`].
     pub fn create(&self) -> Result<()> {
         make(&self.0)?;
+        self.look().map(drop)
+    }
+
+    /// Looks at the folder: its owner, its mode.
+    ///
+    /// # Errors
+    /// When it is not there, or when somebody else could change what is in it: it decides what is executed.
+    pub fn look(&self) -> Result<Metadata> {
         let meta = std::fs::metadata(&self.0).with_context(|| format!("look at {}", self.0.display()))?;
         let owner = meta.uid();
         ensure!(
             owner == nix::unistd::geteuid().as_raw() || owner == 0 || nix::unistd::geteuid().is_root(),
-            "{} belongs to another user (uid {owner}): deploy as that user, or choose another --dir",
+            "{} belongs to another user (uid {owner}). Deploy as that user, or choose another --dir",
             self.0.display()
         );
         ensure!(
             !writable_by_others(&meta) || is_shared(),
-            "{} is writable by others, who could then choose what runs: chmod go-w it, or set BG_SHARED_DIR=1 if that is the wish",
+            "{} is writable by others, who could then choose what runs. chmod go-w it, or set BG_SHARED_DIR=1 if that is the wish",
             self.0.display()
         );
-        Ok(())
+        Ok(meta)
     }
 
     /// Refuses to start or stop processes as root by what is in a folder of somebody else, who could then choose what

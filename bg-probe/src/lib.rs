@@ -9,6 +9,7 @@
 pub mod conf;
 pub mod dir;
 pub mod exit;
+pub mod finding;
 pub mod front;
 pub mod http;
 pub mod lock;

@@ -114,6 +114,21 @@ fn sign(file: &mut File, tool: &str) {
     let _ = file.set_len(0).and_then(|()| file.rewind()).and_then(|()| file.write_all(signed.as_bytes()));
 }
 
+/// Who holds the lock of `dir`, by the kernel's list of locks (`proc_locks(5)`): taking it, even for an instant, might
+/// turn a deploy away. `None` where nobody does.
+#[must_use]
+pub fn held_by(dir: &Dir) -> Option<String> {
+    let inode = std::fs::metadata(dir.lock()).ok()?.ino();
+    let locks = std::fs::read_to_string("/proc/locks").ok()?;
+    // Some filesystems give a file another device number here than in stat(2), so the inode has to do.
+    let ours = |line: &str| {
+        let fields: Vec<&str> = line.split_ascii_whitespace().collect();
+        let file = fields.get(5).and_then(|file| file.rsplit(':').next());
+        fields.get(1) == Some(&"FLOCK") && file.and_then(|inode| inode.parse().ok()) == Some(inode)
+    };
+    locks.lines().any(ours).then(|| File::open(dir.lock()).map(|mut file| holder(&mut file)).unwrap_or_default())
+}
+
 fn holder(file: &mut File) -> String {
     let mut text = String::new();
     let _ = file.take(200).read_to_string(&mut text);

@@ -3,11 +3,13 @@
 #![forbid(unsafe_code)]
 
 mod args;
+mod check;
 mod table;
 
 use anyhow::Result;
 use args::{Args, Format};
 use bg_probe::exit::report;
+use bg_probe::finding::conclude;
 use bg_probe::probe::{self, Verdict, choose};
 use bg_probe::record::{Record, print};
 use bg_probe::settings::{self, Site};
@@ -19,6 +21,9 @@ fn main() -> ExitCode {
 
 fn run(args: &Args) -> Result<()> {
     let site = args.settings.site()?;
+    if args.check.check {
+        return conclude(&check::findings(&site, args.by, *args.timeout), args.check.json, args.voice);
+    }
     args.slot.ensure_one_of(&site.slots)?;
     let verdict = probe::live(&site, args.by, *args.timeout);
     if let Ok(Verdict { warning: Some(warning), .. }) = &verdict {

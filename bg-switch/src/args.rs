@@ -1,6 +1,7 @@
 //! The command line of `bg-switch`.
 
 use crate::site::{Form, Print};
+use bg_probe::finding::Check;
 use bg_probe::lock::Wait;
 use bg_probe::say::Voice;
 use bg_probe::settings::Settings;
@@ -35,6 +36,8 @@ pub(crate) struct Args {
     pub(crate) voice: Voice,
     #[command(flatten)]
     pub(crate) print: Print,
+    #[command(flatten)]
+    pub(crate) check: Check,
     #[command(flatten)]
     pub(crate) settings: Settings,
 }

@@ -1,21 +1,30 @@
 //! The whole configuration of nginx, all its files, as `nginx -T` prints it.
 
 use bg_probe::conf::{self, Directive};
+use std::path::PathBuf;
 
-/// The directives of all files of a configuration.
-pub(crate) struct Dump(Vec<Directive>);
+/// A configuration.
+pub(crate) struct Dump {
+    /// Its files, the main one first, by the paths nginx read them from.
+    pub(crate) files: Vec<PathBuf>,
+    directives: Vec<Directive>,
+}
 
 impl Dump {
     /// Understands what `nginx -T` printed; a file in another language (Lua in a block) is left out.
     pub(crate) fn parse(text: &str) -> Dump {
         // Each file begins with a comment that names it, and is complete in itself.
-        let files = text.split("# configuration file ").skip(1).filter_map(|file| file.split_once('\n'));
-        Dump(files.filter_map(|(_, text)| conf::parse(text).ok()).flatten().collect())
+        let files: Vec<(&str, &str)> =
+            text.split("# configuration file ").skip(1).filter_map(|file| file.split_once(":\n")).collect();
+        Dump {
+            files: files.iter().map(|(path, _)| PathBuf::from(path)).collect(),
+            directives: files.iter().filter_map(|(_, text)| conf::parse(text).ok()).flatten().collect(),
+        }
     }
 
     /// Whether a directive of that name is anywhere in it whose words are as asked.
     pub(crate) fn has(&self, name: &str, words: impl Fn(&[&str]) -> bool) -> bool {
-        within(&self.0, &|texts: &[&str]| texts.first() == Some(&name) && words(texts))
+        within(&self.directives, &|texts: &[&str]| texts.first() == Some(&name) && words(texts))
     }
 }
 
@@ -35,6 +44,7 @@ mod tests {
             "# configuration file /a:\nhttp { include b; }\n\n# configuration file b:\nupstream x { server y; }\n\
              # configuration file c:\nbroken {\n",
         );
+        assert_eq!(dump.files, ["/a", "b", "c"].map(PathBuf::from));
         assert!(dump.has("upstream", |words| words == ["upstream", "x"]));
         assert!(dump.has("server", |_| true));
         assert!(!dump.has("upstream", |words| words == ["upstream", "y"]) && !dump.has("broken", |_| true));

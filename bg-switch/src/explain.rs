@@ -4,6 +4,7 @@ use crate::nginx::Nginx;
 use crate::workers::Master;
 use bg_probe::process::Process;
 use bg_probe::settings::Site;
+use std::fmt::{self, Display};
 use std::fs::Metadata;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
@@ -18,8 +19,24 @@ struct Identity {
     groups: Vec<u32>,
 }
 
-/// What may keep nginx from following the link, in words; nothing where no reason is found.
-pub(crate) fn hindrances(site: &Site, nginx: &Nginx) -> Vec<String> {
+/// Something that may keep nginx from following the link.
+pub(crate) struct Hindrance {
+    /// What was looked at, in one word.
+    pub(crate) about: &'static str,
+    /// What it is, in words.
+    pub(crate) what: String,
+    /// What to do about it.
+    pub(crate) remedy: String,
+}
+
+impl Display for Hindrance {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        write!(f, "{}: {}", self.what, self.remedy)
+    }
+}
+
+/// What may keep nginx from following the link; nothing where no reason is found.
+pub(crate) fn hindrances(site: &Site, nginx: &Nginx) -> Vec<Hindrance> {
     let worker = nginx.running().as_ref().and_then(Master::eldest_worker);
     let who = worker.as_ref().and_then(|worker| identity(worker.pid));
     let barred = barred(&site.dir.live(), who.as_ref());
@@ -27,34 +44,43 @@ pub(crate) fn hindrances(site: &Site, nginx: &Nginx) -> Vec<String> {
     [barred, old, cached(nginx)].into_iter().flatten().collect()
 }
 
-/// That nginx remembers files, if it does, with what to do.
-fn cached(nginx: &Nginx) -> Option<String> {
+/// That nginx remembers files, if it does.
+fn cached(nginx: &Nginx) -> Option<Hindrance> {
     let on = nginx.dump()?.has("open_file_cache", |words| words.get(1) != Some(&"off"));
-    on.then(|| "open_file_cache is on: nginx remembers for open_file_cache_valid (60s) whether a file is there; switch it off where the link is looked up".into())
+    on.then(|| Hindrance {
+        about: "open_file_cache",
+        what: "open_file_cache is on".into(),
+        remedy: "nginx remembers for open_file_cache_valid (60s) whether a file is there; switch it off where the link is looked up".into(),
+    })
 }
 
-fn older_than_the_file(file: &Path, worker: &Process) -> Option<String> {
+fn older_than_the_file(file: &Path, worker: &Process) -> Option<Hindrance> {
     let meta = std::fs::metadata(file).ok()?;
     let changed = Duration::new(meta.ctime().try_into().ok()?, meta.ctime_nsec().try_into().ok()?);
     let changed_at = SystemTime::UNIX_EPOCH + changed;
-    (changed_at > worker.started()? + CLOCKS)
-        .then(|| format!("{} was changed after nginx last read its configuration: reload nginx", file.display()))
+    (changed_at > worker.started()? + CLOCKS).then(|| Hindrance {
+        about: "upstream-file",
+        what: format!("{} was changed after nginx last read its configuration", file.display()),
+        remedy: "reload nginx".into(),
+    })
 }
 
 /// The first folder on the way to `path` that `who` may not enter, with what to do; by modes alone, without ACLs.
 /// Where it is not known whom nginx's workers run as, anyone but the folder's owner and group is meant.
-fn barred(path: &Path, who: Option<&Identity>) -> Option<String> {
+fn barred(path: &Path, who: Option<&Identity>) -> Option<Hindrance> {
     let folders: Vec<&Path> = path.ancestors().skip(1).collect();
     folders.into_iter().rev().find_map(|folder| {
         let meta = std::fs::metadata(folder).ok()?;
         let may = who.map_or(meta.mode() & 0o001 != 0, |who| who.may_enter(&meta));
-        (!may).then(|| {
-            format!(
-                "nginx's workers{} may not enter {} (mode {:03o}): chmod o+x it, or choose a --dir elsewhere",
+        (!may).then(|| Hindrance {
+            about: "link",
+            what: format!(
+                "nginx's workers{} may not enter {} (mode {:03o})",
                 who.map(|who| format!(" (uid {})", who.uid)).unwrap_or_default(),
                 folder.display(),
                 meta.mode() & 0o777
-            )
+            ),
+            remedy: "chmod o+x it, or choose a --dir elsewhere".into(),
         })
     })
 }

@@ -3,14 +3,17 @@
 #![forbid(unsafe_code)]
 
 mod args;
+mod check;
 mod convert;
 mod dump;
 mod error_log;
 mod explain;
 mod link;
 mod nginx;
+mod passage;
 mod proof;
 mod reload;
+mod selinux;
 mod site;
 mod subject;
 mod switch;

@@ -8,7 +8,7 @@ use bg_probe::conf;
 use bg_probe::exit::Exit;
 use bg_probe::say;
 use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
+use nix::unistd::{Pid, geteuid};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
@@ -55,6 +55,33 @@ impl Nginx {
         let path = std::env::join_paths(folders.chain(["/usr/local/sbin", "/usr/sbin", "/sbin"].map(PathBuf::from)))?;
         let found = which::which_in(name, Some(path), std::env::current_dir().unwrap_or_default());
         found.with_context(|| format!("{name}: not on this machine's PATH, or can't be run; see --nginx"))
+    }
+
+    /// What it says its version is, `nginx/1.22.1`; `None` where it, or what calls it, does not say.
+    pub(crate) fn version(&self) -> Option<String> {
+        let said = self.run(&["-v"]).ok()?;
+        let text = String::from_utf8_lossy(&said.stderr).into_owned();
+        text.lines().find_map(|line| line.strip_prefix("nginx version: ")).map(say::clean)
+    }
+
+    /// Whether this user may have it read its configuration again, by a signal to its master or by the rules of sudo;
+    /// `None` where only the attempt could tell, as through `docker exec`.
+    pub(crate) fn may_reload(&self) -> Option<bool> {
+        // Signal 0 is the question alone (kill(2)).
+        if self.running().is_some_and(|master| kill(Pid::from_raw(master.pid()), None).is_ok()) {
+            return Some(true);
+        }
+        let program = self.program().ok()?;
+        if program.file_name()? == "sudo" {
+            let asked = Command::new(&program)
+                .args(["-n", "-l"])
+                .args(&self.words[1..])
+                .args(["-s", "reload"])
+                .stdin(Stdio::null())
+                .output();
+            return Some(asked.is_ok_and(|said| said.status.success()));
+        }
+        (program.file_name()? == "nginx").then(|| geteuid().is_root())
     }
 
     /// Has nginx test its configuration (`nginx -t`).
@@ -122,7 +149,7 @@ impl Nginx {
     }
 
     /// Whether this is an nginx whose files and processes are those seen from here, and not one in a container.
-    fn is_on_this_machine(&self) -> bool {
+    pub(crate) fn is_on_this_machine(&self) -> bool {
         let is = |word: &str, name: &str| Path::new(word).file_name().is_some_and(|file| file == name);
         let as_root = |word: &str| is(word, "sudo") || is(word, "doas");
         let mut words = self.words.iter().map(String::as_str).skip_while(|word| as_root(word) || word.starts_with('-'));

@@ -7,9 +7,10 @@ use crate::proof::{AT_ONCE, IN_A_ROW, Witnesses};
 use crate::reload::Reload;
 use crate::site::{self, Form};
 use crate::subject::{ensure_fit, subject};
-use crate::{convert, explain, link};
+use crate::{check, convert, explain, link};
 use anyhow::{Context, Result};
 use bg_probe::exit::Exit;
+use bg_probe::finding::conclude;
 use bg_probe::front::{Answer, Front};
 use bg_probe::lock::Lock;
 use bg_probe::probe::FRONT_WITHIN;
@@ -37,6 +38,9 @@ struct Switch {
 /// Runs the program.
 pub(crate) fn run(args: &Args) -> Result<()> {
     let site = || args.settings.site();
+    if args.check.check {
+        return conclude(&check::findings(args, &site()?)?, args.check.json, args.voice);
+    }
     if args.print.server {
         return print(&site::server(&site()?, &args.print)?);
     }
@@ -67,8 +71,8 @@ fn change_form(args: &Args, site: &Site, form: Form) -> Result<()> {
     settle(args, &reload)?;
     let (slot, evidence) = convert::convert(&reload, form)?;
     if form == Form::Link {
-        for words in explain::hindrances(site, &nginx) {
-            args.voice.warn("bg-switch", &words);
+        for hindrance in explain::hindrances(site, &nginx) {
+            args.voice.warn("bg-switch", &hindrance.to_string());
         }
     }
     let file = site.upstream_file.display();
@@ -158,7 +162,7 @@ fn rewrite(reload: &Reload, upstream: Option<&Upstream>, from: Option<&Name>, sl
 
 /// Adds what may have kept nginx from following the link.
 fn explained(why: anyhow::Error, site: &Site, nginx: &Nginx) -> anyhow::Error {
-    let reasons = explain::hindrances(site, nginx);
+    let reasons: Vec<String> = explain::hindrances(site, nginx).iter().map(ToString::to_string).collect();
     if Exit::of(&why) != Exit::NotMoved || reasons.is_empty() {
         return why;
     }
