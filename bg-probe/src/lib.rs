@@ -14,6 +14,8 @@ pub mod front;
 pub mod http;
 pub mod lock;
 pub mod owner;
+#[cfg(feature = "manual")]
+mod manual;
 pub mod port;
 pub mod probe;
 pub mod process;

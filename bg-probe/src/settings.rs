@@ -61,6 +61,8 @@ const SHARED: [&str; 6] = ["app", "slots", "front", "front_host", "dir", "upstre
 /// # Errors
 /// clap's own: a usage error, or the text of `--help` or `--version`.
 pub fn parse<A: clap::Parser + AsMut<Settings>>() -> Result<A> {
+    #[cfg(feature = "manual")]
+    crate::manual::print_if_asked(A::command())?;
     let matches = A::command().try_get_matches()?;
     let mut args = A::from_arg_matches(&matches)?;
     args.as_mut().typed = typed(&matches);
