@@ -13,9 +13,9 @@ pub mod finding;
 pub mod front;
 pub mod http;
 pub mod lock;
-pub mod owner;
 #[cfg(feature = "manual")]
 mod manual;
+pub mod owner;
 pub mod port;
 pub mod probe;
 pub mod process;
