@@ -24,7 +24,7 @@ pub fn file(path: &Path, bytes: &[u8], mode: u32) -> Result<()> {
     let path = &real(path)?;
     let there = std::fs::metadata(path).ok();
     put(path, bytes, |file, beside| match &there {
-        Some(there) => keep(there, file, path),
+        Some(there) => keep(there, file, path, beside),
         None => hand_over(file, beside).and_then(|()| chmod(file, mode, beside)),
     })
 }
@@ -119,7 +119,7 @@ fn write_beside(beside: &Path, bytes: &[u8], dress: impl FnOnce(&File, &Path) ->
 
 /// Gives a new file the owner, group and mode of the one at `path`, whose place it takes. A group that this user is
 /// not in can't be given; the user's own takes its place, where the file was that user's already.
-fn keep(there: &Metadata, file: &File, path: &Path) -> Result<()> {
+fn keep(there: &Metadata, file: &File, path: &Path, beside: &Path) -> Result<()> {
     let fresh = file.metadata().with_context(|| format!("look at what replaces {}", path.display()))?;
     let (uid, gid) = (there.uid(), there.gid());
     if (fresh.uid(), fresh.gid()) != (uid, gid) {
@@ -129,7 +129,7 @@ fn keep(there: &Metadata, file: &File, path: &Path) -> Result<()> {
             kept => kept.with_context(|| format!("keep the owner of {} ({uid}:{gid})", path.display()))?,
         }
     }
-    chmod(file, there.mode() & 0o7777, path)
+    chmod(file, there.mode() & 0o7777, beside)
 }
 
 fn chmod(file: &File, mode: u32, path: &Path) -> Result<()> {

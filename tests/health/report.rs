@@ -1,6 +1,7 @@
 //! The report of a failure: answers, log, likely cause, what serves.
 
 use std::fs;
+use std::os::unix::fs::symlink;
 use std::time::Duration;
 
 use bg_tests::{World, until};
@@ -23,9 +24,11 @@ fn without_numbers(text: &str) -> String {
 
 /// Puts a release into the live slot, as far as a report looks at it.
 fn release_in_set1(world: &World) {
-    let current = world.dir().join("slots/set1/current");
-    fs::create_dir_all(&current).expect("a folder of ours");
-    fs::write(current.join("app-1.1.jar"), "").expect("a folder of ours");
+    let (slot, release) = (world.dir().join("slots/set1"), world.dir().join("releases/20261121T193000Z-1a2b3c4d"));
+    fs::create_dir_all(&slot).expect("a folder of ours");
+    fs::create_dir_all(&release).expect("a folder of ours");
+    fs::write(release.join("app-1.1.jar"), "").expect("a folder of ours");
+    symlink("../../releases/20261121T193000Z-1a2b3c4d", slot.join("current")).expect("a folder of ours");
 }
 
 #[test]
