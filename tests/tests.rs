@@ -39,3 +39,6 @@ mod live;
 
 /// `--check`: what would keep a deploy from working, each thing with what to do about it.
 mod check;
+
+/// Broken input for everything that parses.
+mod fuzz;

@@ -1,6 +1,7 @@
 //! What the application answered while it was waited for: each answer once, how often, and from when to when.
 
-use crate::check::{Answer, Kind};
+use crate::check::Answer;
+use bg_health::verdict::Kind;
 use std::time::Duration;
 
 /// How many different answers are told apart; an application could make up a new one each time.

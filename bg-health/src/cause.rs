@@ -2,7 +2,8 @@
 
 use crate::answers::Answers;
 use crate::args::Args;
-use crate::check::{Answer, Kind};
+use crate::check::Answer;
+use bg_health::verdict::Kind;
 use bg_launch::Launch;
 use bg_probe::port;
 use bg_probe::process::command_line;

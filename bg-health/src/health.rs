@@ -3,12 +3,13 @@
 use crate::answers::Answers;
 use crate::args::Args;
 use crate::bar::Bar;
-use crate::check::{Answer, Check, Kind};
+use crate::check::{Answer, Check};
 use crate::listeners::Listeners;
 use crate::preflight;
 use crate::report;
 use crate::warmup::Warmup;
 use anyhow::Result;
+use bg_health::verdict::Kind;
 use bg_launch::Launch;
 use bg_probe::exit::Exit;
 use bg_probe::finding::conclude;

@@ -1,8 +1,9 @@
 //! `bg-health --check`: would the release that serves pass the check that the next one has to pass?
 
 use crate::args::Args;
-use crate::check::{Check, Kind};
+use crate::check::Check;
 use anyhow::Result;
+use bg_health::verdict::Kind;
 use bg_probe::finding::Finding;
 use bg_probe::probe::{By, FRONT_WITHIN, live};
 use bg_probe::settings::Site;

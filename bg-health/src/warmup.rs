@@ -2,8 +2,9 @@
 //! connected and cached on first use is so by then.
 
 use crate::args::Args;
-use crate::check::{Answer, Kind, Target};
+use crate::check::{Answer, Target};
 use anyhow::Result;
+use bg_health::verdict::Kind;
 use std::time::Duration;
 
 /// The requests to send.

@@ -1,19 +1,15 @@
 //! What is deployed: which of the given files it is, and whether it is whole.
 
 use crate::template::Template;
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, ensure};
+use bg_launch::jar;
 use bg_probe::exit::Exit;
 use std::fs::File;
-use std::io::{BufReader, Read};
+use std::io::BufReader;
 use std::path::{Path, PathBuf};
-use zip::ZipArchive;
-use zip::result::ZipError;
 
 /// What Gradle and Maven put beside the jar that can be run.
 const BY_PRODUCTS: [&str; 3] = ["-plain", "-sources", "-javadoc"];
-
-/// A manifest is a few hundred bytes; this much of one is read.
-const MOST_MANIFEST: u64 = 1024 * 1024;
 
 /// The one file to deploy among those given, as by a shell's `build/libs/*.jar`; `None` where none was given.
 ///
@@ -56,33 +52,12 @@ pub(crate) fn check(path: &Path, template: &Template) -> Result<()> {
     if !is_java(path) {
         return Ok(());
     }
-    let manifest = manifest(path)?;
+    let file = File::open(path).context("open")?;
     ensure!(
-        has_main_class(&manifest) || !template.needs_main_class(),
+        jar::has_main_class(BufReader::new(file))? || !template.needs_main_class(),
         "no Main-Class in its manifest: java -jar can't start it. Is it the -plain jar?"
     );
     Ok(())
-}
-
-/// The manifest of a jar; empty where it has none.
-fn manifest(path: &Path) -> Result<String> {
-    let file = File::open(path).context("open")?;
-    // The directory of a zip is at its end, so a file that was cut has none.
-    let mut zip = ZipArchive::new(BufReader::new(file)).context("not a whole jar (was it still being copied?)")?;
-    let mut bytes = Vec::new();
-    match zip.by_name("META-INF/MANIFEST.MF") {
-        Ok(file) => file.take(MOST_MANIFEST).read_to_end(&mut bytes).context("its manifest can't be read")?,
-        Err(ZipError::FileNotFound) => return Ok(String::new()),
-        Err(e) => bail!("its manifest can't be read: {e}"),
-    };
-    // Lines are folded at 72 bytes, also in the middle of a character.
-    Ok(String::from_utf8_lossy(&bytes).into_owned())
-}
-
-/// Whether the main section, which ends at the first empty line, names a `Main-Class` (the JAR file specification).
-fn has_main_class(manifest: &str) -> bool {
-    let main_section = manifest.lines().take_while(|line| !line.is_empty());
-    main_section.filter_map(|line| line.split_once(':')).any(|(name, _)| name.eq_ignore_ascii_case("Main-Class"))
 }
 
 #[cfg(test)]
@@ -105,13 +80,5 @@ mod tests {
         assert_eq!(Exit::of(&chosen(&["a.jar", "b.jar"]).unwrap_err()), Exit::Usage);
         assert!(chosen(&["a-plain.jar", "b-sources.jar"]).is_err());
         assert_eq!(chosen(&[]).unwrap(), None);
-    }
-
-    #[test]
-    fn a_main_class_is_an_attribute_of_the_main_section() {
-        assert!(has_main_class("Manifest-Version: 1.0\r\nmain-class: a.B\r\n\r\n"));
-        assert!(!has_main_class("Manifest-Version: 1.0\r\n\r\nName: a/\r\nMain-Class: a.B\r\n"));
-        assert!(!has_main_class("X-Main-Class: a.B\n"));
-        assert!(!has_main_class(""));
     }
 }

@@ -1,7 +1,9 @@
-//! What a launch leaves behind, for the stage after it: the facts in the record, and the processes of a slot.
+//! What a launch needs and leaves behind: the jar, the facts in the record for the stage after it, and the processes
+//! of a slot.
 
 #![forbid(unsafe_code)]
 
+pub mod jar;
 pub mod replaced;
 pub mod session;
 pub mod unit;

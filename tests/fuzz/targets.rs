@@ -1,0 +1,258 @@
+//! What is fed: each parser, with what must hold whatever it is given.
+
+use crate::server;
+use bg_deploy::variables;
+use bg_health::verdict::Rules;
+use bg_launch::jar;
+use bg_probe::conf::{self, Directive};
+use bg_probe::front::{Answer, Setting};
+use bg_probe::http::{MOST_BODY, NoReply, Reply, Url, host};
+use bg_probe::process::{Launched, Stat};
+use bg_probe::record::Record;
+use bg_probe::say::{self, clean, quoted};
+use bg_probe::settings::{Site, path};
+use bg_probe::slot::{Choice, Name, Slots};
+use bg_probe::sockets::{self, State};
+use bg_probe::unfinished::Unfinished;
+use bg_probe::upstream::{Form, Upstream, link_form};
+use std::fmt::Display;
+use std::io::Cursor;
+
+/// One parser: its name, which is also that of its folder in the corpus, and what feeds it. What that returns says
+/// which way through the parser the input took, as far as can be told from outside.
+pub(crate) type Target = (&'static str, fn(&[u8]) -> String);
+
+/// All of them.
+pub(crate) const TARGETS: [Target; 15] = [
+    ("record", record),
+    ("conf", conf),
+    ("upstream", upstream),
+    ("slots", slots),
+    ("process", process),
+    ("switching", switching),
+    ("stat", stat),
+    ("tcp", tcp),
+    ("sock_diag", sock_diag),
+    ("health", health),
+    ("front", front),
+    ("http", http),
+    ("jar", jar),
+    ("variables", variables),
+    ("settings", settings),
+];
+
+/// A message for people: whatever it quotes, it is one short line that moves no cursor.
+fn way(result: Result<(), impl Display>) -> String {
+    let Err(why) = result else { return "ok".into() };
+    let text = format!("{why:#}");
+    assert!(text.chars().count() < 1000, "a message of {} bytes", text.len());
+    text.chars().filter(char::is_ascii_alphabetic).take(80).collect()
+}
+
+fn harmless(text: &str) {
+    let moves = |c: char| c.is_control() || ('\u{202a}'..='\u{202e}').contains(&c);
+    assert!(!text.contains(moves), "{text:?}");
+}
+
+fn site() -> Site {
+    Site {
+        app: "web".parse().expect("a name"),
+        slots: "set1=8081,set2=8082".parse().expect("two slots"),
+        front: Setting::Unset,
+        front_host: None,
+        dir: bg_probe::dir::Dir::new("/nowhere".into()),
+        upstream_file: "/nowhere/f".into(),
+    }
+}
+
+/// What was understood is written and understood again as the same.
+fn record(input: &[u8]) -> String {
+    let record = Record::parse(input);
+    if let Ok(record) = &record {
+        for path in [record.site.dir.root(), &record.site.upstream_file] {
+            assert!(path.is_absolute(), "{}", path.display());
+            assert!(!path.to_str().expect("UTF-8").contains(char::is_control), "{}", path.display());
+        }
+        // Numbers and escapes may be written longer than they came.
+        if let Ok(line) = record.to_line() {
+            let again = Record::parse(line.as_bytes()).expect("our own line");
+            assert_eq!(again.to_line().expect("as long"), line);
+        }
+        for stage in ["launch", "health", "probe"] {
+            let _ = record.get::<bg_launch::Launch>(stage).map_err(|why| harmless(&format!("{why:#}")));
+        }
+    }
+    way(record.map(drop).inspect_err(|why| harmless(&format!("{why:#}"))))
+}
+
+/// Every word is where it says it is.
+fn conf(input: &[u8]) -> String {
+    let text = String::from_utf8_lossy(input);
+    let parsed = conf::parse(&text);
+    assert_in_place(&text, parsed.as_deref().unwrap_or_default());
+    way(parsed.map(drop))
+}
+
+fn assert_in_place(text: &str, directives: &[Directive]) {
+    for directive in directives {
+        for word in &directive.words {
+            assert!(text.get(word.span.clone()).is_some(), "{word:?}");
+        }
+        assert_in_place(text, directive.block.as_deref().unwrap_or_default());
+    }
+}
+
+/// A switch changes the address and nothing else, and what it wrote points at the slot.
+fn upstream(input: &[u8]) -> String {
+    let text = String::from_utf8_lossy(input).into_owned();
+    let site = site();
+    let parsed = Upstream::parse(text.clone());
+    if let Ok(upstream) = &parsed {
+        let _ = upstream.points_at(&site);
+        if let Form::Reload { address } = &upstream.form {
+            let slot = &site.slots.both()[1];
+            let moved = upstream.moved_to(slot).expect("the reload form");
+            assert!(moved.starts_with(&text[..address.span.start]) && moved.ends_with(&text[address.span.end..]));
+            let again = Upstream::parse(moved).expect("our own text");
+            assert_eq!(again.points_at(&site).as_ref(), Some(&slot.name));
+        }
+    }
+    // A folder of any name either stands in the configuration as the one path it is, or is refused.
+    let site = Site { dir: bg_probe::dir::Dir::new(format!("/{text}").into()), ..site };
+    if let Ok(written) = link_form(&site, true, site.slots.first()) {
+        let parsed = Upstream::parse(written).expect("our own text");
+        assert!(matches!(&parsed.form, Form::Link { flag, .. } if *flag == site.dir.live().join("set2")), "{parsed:?}");
+    }
+    way(parsed.map(drop))
+}
+
+fn slots(input: &[u8]) -> String {
+    let text = String::from_utf8_lossy(input);
+    let _ = text.parse::<Choice>();
+    if let Ok(name) = text.parse::<Name>() {
+        assert!(name.as_str().bytes().all(|c| c.is_ascii_alphanumeric() || c == b'-' || c == b'_'), "{name}");
+    }
+    let parsed = text.parse::<Slots>();
+    if let Ok(slots) = &parsed {
+        assert_eq!(slots.to_string().parse::<Slots>().expect("our own text"), *slots);
+    }
+    way(parsed.map(drop).inspect_err(|why| harmless(&format!("{why:#}"))))
+}
+
+fn process(input: &[u8]) -> String {
+    let parsed = Launched::parse(&String::from_utf8_lossy(input));
+    if let Ok(launched) = &parsed {
+        let process = launched.process();
+        let _ = (process.is_alive(), process.is_recycled(), process.started());
+    }
+    way(parsed.map(drop))
+}
+
+fn switching(input: &[u8]) -> String {
+    way(Unfinished::parse(&String::from_utf8_lossy(input))
+        .map(|note| assert!(!note.is_conversion() || note.from.is_some())))
+}
+
+fn stat(input: &[u8]) -> String {
+    format!("{:?}", Stat::parse(&String::from_utf8_lossy(input)).map(|stat| stat.parent.signum()))
+}
+
+fn tcp(input: &[u8]) -> String {
+    let text = String::from_utf8_lossy(input);
+    let rows = |state| text.lines().filter_map(|line| sockets::row(line, state)).count();
+    format!("{} {}", rows(State::Listen).min(3), rows(State::Established).min(3))
+}
+
+fn sock_diag(input: &[u8]) -> String {
+    let mut found = Vec::new();
+    let last = sockets::take(input, &mut found);
+    assert!(found.len() <= input.len() / 16, "more sockets than there is room for");
+    format!("{} {:?}", way(last.as_ref().map(drop)), last.ok())
+}
+
+/// Healthy is only what a reader of JSON, who is not ours, finds UP at the top.
+fn health(input: &[u8]) -> String {
+    let reply = |status| Reply { status, body: input.to_vec(), whole: true, location: None };
+    let rules = Rules { status_needed: true, ..Rules::default() };
+    let (kind, text) = rules.judge(Ok(reply(200)));
+    harmless(&text);
+    assert!(text.len() < 1000, "{text}");
+    if kind == bg_health::verdict::Kind::Healthy {
+        let body = String::from_utf8_lossy(input);
+        assert!(body.trim_start().starts_with('{') && body.contains("UP"), "{body}");
+    }
+    let loose = Rules { text: Some("UP".into()), codes: vec![200, 503], ..Rules::default() };
+    let (other, _) = loose.judge(Ok(reply(503)));
+    format!("{kind:?} {other:?}").chars().filter(char::is_ascii_alphabetic).take(60).collect()
+}
+
+/// A front names a slot with its name alone.
+fn front(input: &[u8]) -> String {
+    let site = site();
+    let reply = Reply { status: 200, body: input.to_vec(), whole: true, location: None };
+    let answer = Answer::of(Ok(reply), &site.slots);
+    let redirect = Reply {
+        status: 302,
+        body: Vec::new(),
+        whole: true,
+        location: Some(String::from_utf8_lossy(input).into_owned()),
+    };
+    let broken = NoReply::Broken(quoted(&String::from_utf8_lossy(input)));
+    for said in [&answer, &Answer::of(Ok(redirect), &site.slots), &Answer::of(Err(broken), &site.slots)] {
+        match said {
+            Answer::Slot(slot) => assert_eq!(String::from_utf8_lossy(input).trim(), slot.as_str()),
+            Answer::NoSlot(said) => harmless(said),
+        }
+    }
+    format!("{:?}", matches!(answer, Answer::Slot(_)))
+}
+
+/// Whatever a server sends, an answer is cut at its limit, and why there is none can be said.
+fn http(input: &[u8]) -> String {
+    match server::ask(input) {
+        Ok(reply) => {
+            assert!(reply.body.len() <= MOST_BODY);
+            format!("{} {} {}", reply.status / 100, reply.whole, reply.location.is_some())
+        }
+        Err(why) => {
+            harmless(&why.to_string());
+            way(Err(why))
+        }
+    }
+}
+
+fn jar(input: &[u8]) -> String {
+    let found = jar::has_main_class(Cursor::new(input));
+    format!("{} {:?}", way(found.as_ref().map(drop)), found.ok())
+}
+
+/// A name is one that a shell would take too.
+fn variables(input: &[u8]) -> String {
+    let parsed = variables::parse(&String::from_utf8_lossy(input));
+    for (name, _) in parsed.iter().flatten() {
+        assert!(name.bytes().all(|c| c.is_ascii_alphanumeric() || c == b'_') && !name.is_empty(), "{name:?}");
+    }
+    way(parsed.map(drop))
+}
+
+/// What is typed: a URL, a host, a path, a duration; and what is said of all of them.
+fn settings(input: &[u8]) -> String {
+    let text = String::from_utf8_lossy(input);
+    harmless(&clean(&text));
+    assert!(quoted(&text).len() < 1000);
+    if let Ok(path) = path(&text) {
+        assert!(path.is_absolute(), "{}", path.display());
+    }
+    if let Ok(name) = host(&text) {
+        assert!(!name.contains(char::is_whitespace) && !name.contains('/'), "{name:?}");
+    }
+    let lasts = text.parse::<humantime::Duration>();
+    if let Ok(duration) = &lasts {
+        harmless(&say::seconds(**duration));
+    }
+    let url = text.parse::<Url>();
+    if let Ok(url) = &url {
+        harmless(&url.to_string());
+    }
+    format!("{} {}", lasts.is_ok(), way(url.map(drop)))
+}
