@@ -42,3 +42,6 @@ mod check;
 
 /// Broken input for everything that parses.
 mod fuzz;
+
+/// Deploys, switches and launches at once.
+mod races;

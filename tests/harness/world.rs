@@ -228,6 +228,16 @@ impl World {
         process::marked(MARK, &self.folder().display().to_string())
     }
 
+    /// Writes a shell script into this world's folder; its path, to be called by.
+    #[track_caller]
+    #[must_use]
+    pub fn script(&self, name: &str, lines: &str) -> String {
+        let path = self.folder().join(name);
+        fs::write(&path, format!("#!/bin/sh\n{lines}\n")).expect("a folder of ours");
+        fs::set_permissions(&path, Permissions::from_mode(0o755)).expect("a file of ours");
+        path.display().to_string()
+    }
+
     /// The folder of everything in this world.
     #[must_use]
     pub fn folder(&self) -> &Path {
