@@ -45,3 +45,6 @@ mod fuzz;
 
 /// Deploys, switches and launches at once.
 mod races;
+
+/// Hundreds of deploys and rollbacks in a row, under load.
+mod soak;
