@@ -48,3 +48,6 @@ mod races;
 
 /// Hundreds of deploys and rollbacks in a row, under load.
 mod soak;
+
+/// Every way in which applications and nginx misbehave, and what is left then.
+mod faults;
