@@ -51,3 +51,6 @@ mod soak;
 
 /// Every way in which applications and nginx misbehave, and what is left then.
 mod faults;
+
+/// Whatever anybody plants, answers or calls a file: it is a fact, and never a command.
+mod security;

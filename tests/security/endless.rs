@@ -1,0 +1,97 @@
+use bg_tests::{World, http};
+use predicates::prelude::*;
+use predicates::str::contains;
+use std::io::{Read, Write};
+use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// How an answer begins, what then comes for ever, and how often.
+type Endless = (&'static str, &'static [u8], Duration);
+
+const AT_ONCE: Duration = Duration::ZERO;
+
+const ANSWERS: [Endless; 6] = [
+    ("HTTP/1.1 200 OK\r\n\r\nset1", b"                                                                ", AT_ONCE),
+    ("HTTP/1.1 200 OK\r\n", b"X-More: and more and more and more and more and more\r\n", AT_ONCE),
+    ("HTTP/1.1 200 OK\r\nX: ", b"yyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyy", AT_ONCE),
+    ("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", b"10\r\n                \r\n", AT_ONCE),
+    ("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", b"00000000000000000000000000000000", AT_ONCE),
+    // Never silent for long, and never done.
+    ("HTTP/1.1 200 OK\r\nContent-Length: 40\r\n\r\n{\"status\":\"UP\"", b" ", Duration::from_millis(100)),
+];
+
+/// Answers like that until this process ends, or whoever asks has had enough.
+fn server(answer: Endless) -> u16 {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
+    let port = listener.local_addr().expect("its address").port();
+    thread::spawn(move || {
+        for stream in listener.incoming().flatten() {
+            thread::spawn(move || pour(stream, answer));
+        }
+    });
+    port
+}
+
+fn pour(mut stream: TcpStream, (begin, then, pause): Endless) -> std::io::Result<()> {
+    let mut request = [0; 1024];
+    let _ = stream.read(&mut request)?;
+    stream.write_all(begin.as_bytes())?;
+    loop {
+        // The pace of the one who answers, and no wait for anything.
+        thread::park_timeout(pause);
+        stream.write_all(then)?;
+    }
+}
+
+/// With no more memory than this, in KiB; a program takes a tenth of it.
+const LIMIT: &str = "ulimit -d 100000";
+
+#[test]
+fn an_answer_without_an_end_is_cut_in_time_and_in_size() {
+    let world = World::new();
+    world.start_fake("set1", &[]);
+    for answer in ANSWERS {
+        let port = server(answer);
+        let began = Instant::now();
+        let front =
+            format!("{LIMIT}; bg-probe --timeout 1s --front http://127.0.0.1:{port}/profile --slot live --format name");
+        world.shell(&front).assert().success().stdout("set1\n").stderr(contains("no slot is named at"));
+        let slots = format!("set1={port},set2={}", world.port("set2"));
+        let health = format!("{LIMIT}; bg-health --once --check-timeout 1s --slots {slots} --slot set1");
+        world.shell(&health).assert().code(4).stderr(contains("set1 is not healthy").and(contains("UP after").not()));
+        let took = began.elapsed();
+        assert!(took < Duration::from_secs(20), "{answer:?}: {took:?}");
+    }
+}
+
+#[test]
+fn an_endless_health_page_ends_the_wait_and_not_the_machine() {
+    let world = World::new();
+    world.deploy_fake(&["--version-text", "1.0"]).success();
+    let deploy = format!("{LIMIT}; exec bg-deploy --health-timeout 1s -- fake-app --endless");
+    world.shell(&deploy).assert().code(4).stderr(contains("200 and more than 64 KiB"));
+    assert_eq!(http::get(&world.nginx.front_url("/version")).expect("an answer").body, "1.0");
+}
+
+#[test]
+fn of_a_huge_log_a_screen_is_shown() {
+    let world = World::new();
+    for (print, most) in [("head -c 30000000 /dev/zero", 100_000), ("yes 'what went wrong' | head -n 2000000", 10_000)]
+    {
+        let deploy = format!("{LIMIT}; exec bg-deploy -- sh -c \"{print} >&2; exit 1\"");
+        let failed = world.shell(&deploy).assert().code(8);
+        let said = failed.get_output().stderr.len();
+        assert!(said < most, "{said} bytes");
+    }
+}
+
+#[test]
+fn a_record_without_an_end_is_refused() {
+    let world = World::new();
+    for stage in ["bg-launch -- fake-app", "bg-health", "bg-switch"] {
+        let line = format!("{LIMIT}; yes | {stage}; exec 2>&-; head -c 99999999 /dev/zero | {stage}");
+        world.shell(&line).assert().code(3).stderr(contains("longer than 65536 bytes"));
+    }
+    assert!(!world.dir().exists());
+}

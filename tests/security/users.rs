@@ -1,0 +1,272 @@
+use super::{NOBODY, SOON, as_nobody, give_to_nobody, needs_root, nobodys_dir, owners};
+use bg_tests::{World, until};
+use nix::sys::stat::Mode;
+use nix::unistd::mkfifo;
+use predicates::str::contains;
+use std::fs::{self, Permissions};
+use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
+use std::path::Path;
+use std::process::Command;
+use std::thread;
+
+/// Everything in the folder is nobody's.
+#[track_caller]
+fn assert_nobodys(folder: &Path) {
+    let others: Vec<_> = owners(folder).into_iter().filter(|(_, uid)| *uid != NOBODY).collect();
+    assert!(others.is_empty(), "{others:?}");
+}
+
+#[test]
+fn by_link_an_unprivileged_user_needs_nobody_and_no_nginx_program() {
+    needs_root();
+    let world = World::new().link_form().env("BG_NGINX", "/nowhere/nginx");
+    let dir = nobodys_dir(&world);
+    for version in ["1.0", "1.1", "1.2"] {
+        as_nobody(&world, "bg-deploy").args(["--", "fake-app", "--version-text", version]).assert().success();
+        assert_eq!(world.get("/version").body, version);
+    }
+    as_nobody(&world, "bg-deploy").arg("--rollback").assert().success();
+    assert_eq!(world.get("/version").body, "1.1");
+    assert_nobodys(&dir);
+}
+
+/// What the README's line of sudoers lets a user do, by a servant of root's: `-t` and `-s reload`, to the letter. The
+/// script to call; it has to be told to end.
+struct TwoLines {
+    nginx: String,
+    ask: std::path::PathBuf,
+    servant: thread::JoinHandle<Vec<String>>,
+}
+
+impl TwoLines {
+    fn of(world: &World) -> TwoLines {
+        let folder = world.folder().join("servant");
+        fs::create_dir(&folder).expect("a folder of ours");
+        let (ask, answer) = (folder.join("ask"), folder.join("answer"));
+        for fifo in [&ask, &answer] {
+            mkfifo(fifo, Mode::empty()).expect("a folder of ours");
+            fs::set_permissions(fifo, Permissions::from_mode(0o666)).expect("a file of ours");
+        }
+        // nginx says everything on stderr; the first line of the answer is the exit status.
+        let lines = format!(
+            "echo \"$*\" >{0}\n{{ read -r status; cat >&2; }} <{1}\nexit \"$status\"",
+            ask.display(),
+            answer.display()
+        );
+        let nginx = world.script("servant/nginx", &lines);
+        let line = world.nginx.command_line();
+        let asked = ask.clone();
+        let servant = thread::spawn(move || serve(&asked, &answer, &line));
+        TwoLines { nginx, ask, servant }
+    }
+
+    /// What was asked for and refused.
+    fn refused(self) -> Vec<String> {
+        fs::write(&self.ask, "end\n").expect("the servant waits");
+        self.servant.join().expect("no panic")
+    }
+}
+
+fn serve(ask: &Path, answer: &Path, nginx: &str) -> Vec<String> {
+    let mut refused = Vec::new();
+    loop {
+        let asked = fs::read_to_string(ask).expect("a line");
+        let said = match asked.trim_end() {
+            "end" => return refused,
+            line @ ("-t" | "-s reload") => {
+                let output = Command::new("/bin/sh").args(["-c", &format!("{nginx} {line}")]).output().expect("sh(1)");
+                let status = output.status.code().expect("no signal");
+                format!("{status}\n{}", String::from_utf8_lossy(&output.stderr))
+            }
+            other => {
+                refused.push(other.to_owned());
+                "1\na password is required\n".to_owned()
+            }
+        };
+        fs::write(answer, said).expect("who asked listens");
+    }
+}
+
+#[test]
+fn by_reload_an_unprivileged_user_needs_two_command_lines_of_root() {
+    needs_root();
+    let world = World::new();
+    let dir = nobodys_dir(&world);
+    // As in the README: a folder and a file of the user's own, which nginx includes.
+    let folder = world.folder().join("own");
+    fs::create_dir(&folder).expect("a folder of ours");
+    let file = folder.join("service-url.inc");
+    fs::copy(world.nginx.upstream_file(), &file).expect("a folder of ours");
+    give_to_nobody(&folder);
+    give_to_nobody(&file);
+    world.nginx.write_upstream(&format!("include {};\n", file.display()));
+    world.nginx.reload();
+
+    let allowed = TwoLines::of(&world);
+    let deploy = |words: &[&str]| {
+        let mut deploy = as_nobody(&world, "bg-deploy");
+        deploy.args(["--upstream-file", &file.display().to_string(), "--nginx", &allowed.nginx]).args(words);
+        deploy.assert()
+    };
+    for version in ["1.0", "1.1", "1.2"] {
+        deploy(&["--", "fake-app", "--version-text", version]).success();
+        assert_eq!(world.get("/version").body, version);
+    }
+    deploy(&["--rollback"]).success();
+    assert_eq!(world.get("/version").body, "1.1");
+    // What nginx refuses is put back without any further right.
+    world.nginx.add_to_http("broken", "this is no directive;\n");
+    deploy(&["--", "fake-app"]).code(5).stderr(contains("nginx -t refused the configuration"));
+    assert_eq!(world.get("/version").body, "1.1");
+    assert_eq!(allowed.refused(), Vec::<String>::new());
+    assert_nobodys(&dir);
+    assert_nobodys(&folder);
+}
+
+#[test]
+fn what_root_makes_in_a_users_folder_is_that_users() {
+    needs_root();
+    let world = World::new();
+    let dir = nobodys_dir(&world);
+    as_nobody(&world, "bg-launch").args(["--slot", "set1", "--", "fake-app"]).assert().success();
+    until(SOON, "it listens", || world.listens("set1"));
+    // The README's way from one form to the other.
+    world.cmd("bg-switch").args(["--convert", "link"]).assert().success();
+    assert_nobodys(&dir);
+    let upstream = fs::metadata(world.nginx.upstream_file()).expect("the upstream file");
+    assert_eq!(upstream.uid(), 0, "root's own file stays root's");
+    for version in ["1.1", "1.2"] {
+        as_nobody(&world, "bg-deploy").args(["--", "fake-app", "--version-text", version]).assert().success();
+        assert_eq!(world.get("/version").body, version);
+        assert_nobodys(&dir);
+    }
+    let other = if world.live().as_deref() == Some("set1") { "set2" } else { "set1" };
+    world.cmd("bg-switch").args(["--to", other]).assert().success();
+    assert_nobodys(&dir);
+    as_nobody(&world, "bg-deploy").arg("--rollback").assert().success();
+    world.cmd("bg-switch").args(["--convert", "reload"]).assert().success();
+    assert_nobodys(&dir);
+}
+
+#[test]
+fn where_it_is_the_operators_wish_root_deploys_in_a_users_folder_and_leaves_all_to_the_user() {
+    needs_root();
+    let world = World::new().link_form();
+    let dir = nobodys_dir(&world);
+    let deploy = || {
+        let mut deploy = world.cmd("bg-deploy");
+        deploy.env("BG_SHARED_DIR", "1").args(["--", "fake-app"]);
+        deploy.assert()
+    };
+    deploy().success();
+    deploy().success();
+    assert_nobodys(&dir);
+}
+
+#[test]
+fn root_starts_and_stops_nothing_by_what_a_user_may_change() {
+    needs_root();
+    let world = World::new();
+    let dir = nobodys_dir(&world);
+    let why = format!("{} belongs to another user (uid {NOBODY}), who could choose what root executes", dir.display());
+    world.deploy_fake(&[]).code(1).stderr(contains(why.clone()));
+    for words in [&["--", "fake-app"][..], &["--current"], &["--stop"]] {
+        world.cmd("bg-launch").args(["--slot", "set1"]).args(words).assert().code(1).stderr(contains(why.clone()));
+    }
+    assert_eq!(owners(&dir), []);
+    // A folder that is not there yet would be made in that user's.
+    let inside = dir.join("deeper/still");
+    world.deploy_fake(&[]).code(1);
+    let mut deploy = world.cmd("bg-deploy");
+    deploy.arg("--dir").arg(&inside).args(["--", "fake-app"]).assert().code(1).stderr(contains("another user"));
+    assert!(!inside.exists());
+}
+
+#[test]
+fn a_folder_of_another_user_is_refused() {
+    needs_root();
+    let world = World::new();
+    fs::create_dir(world.dir()).expect("a folder of ours");
+    chown(world.dir(), Some(1), Some(1)).expect("root may");
+    for program in ["bg-deploy", "bg-launch", "bg-switch"] {
+        let mut command = as_nobody(&world, program);
+        match program {
+            "bg-switch" => command.args(["--to", "set1"]),
+            "bg-launch" => command.args(["--slot", "set1", "--", "fake-app"]),
+            _ => command.args(["--", "fake-app"]),
+        };
+        command.assert().code(1).stderr(contains("belongs to another user (uid 1)"));
+    }
+}
+
+#[test]
+fn a_folder_that_others_may_write_to_is_refused_unless_that_is_the_wish() {
+    let world = World::new();
+    fs::create_dir(world.dir()).expect("a folder of ours");
+    for mode in [0o777, 0o775, 0o1777] {
+        fs::set_permissions(world.dir(), Permissions::from_mode(mode)).expect("a folder of ours");
+        world.deploy_fake(&[]).code(1).stderr(contains("is writable by others, who could then choose what runs"));
+        assert_eq!(owners(&world.dir()), []);
+    }
+    world.cmd("bg-deploy").env("BG_SHARED_DIR", "0").args(["--", "fake-app"]).assert().code(1);
+    world.cmd("bg-deploy").env("BG_SHARED_DIR", "1").args(["--", "fake-app"]).assert().success();
+}
+
+#[test]
+fn files_of_a_group_that_the_user_is_not_in_can_be_replaced() {
+    needs_root();
+    let world = World::new().link_form();
+    let dir = nobodys_dir(&world);
+    let deploy = || as_nobody(&world, "bg-deploy").args(["--", "fake-app"]).assert();
+    deploy().success();
+    for (path, _) in owners(&dir).into_iter().filter(|(path, _)| path.is_file()) {
+        chown(path, None, Some(0)).expect("root may");
+    }
+    deploy().success();
+    deploy().success();
+    let process = fs::metadata(dir.join("slots/set1/process.json")).expect("process.json");
+    assert_eq!((process.uid(), process.gid(), process.mode() & 0o777), (NOBODY, NOBODY, 0o640));
+}
+
+#[test]
+fn the_application_gets_no_secret_of_ours_and_no_secret_of_its_own_is_told() {
+    let world = World::new();
+    let file = world.folder().join("web.env");
+    fs::write(&file, "BG_HEALTH_SUCCESSES=1\nDB_PASSWORD='given to it'\n").expect("a folder of ours");
+    let mut deploy = world.cmd("bg-deploy");
+    deploy.arg("--env-file").arg(&file).env("BG_WAIT", "9s").args([
+        "-v",
+        "--",
+        "fake-app",
+        "--version-text",
+        "hunter2",
+    ]);
+    let deploy = deploy.assert().success();
+    let environment = world.get("/env").body;
+    let ours: Vec<&str> = environment.lines().filter_map(|line| line.split_once('=')?.0.strip_prefix("BG_")).collect();
+    let mut ours = ours;
+    ours.sort_unstable();
+    assert_eq!(ours, ["APP", "RELEASE", "SLOT"]);
+    assert!(environment.contains("DB_PASSWORD=given to it\n"));
+
+    let state = fs::read_to_string(world.dir().join("slots/set1/process.json")).expect("process.json");
+    let state: serde_json::Value = serde_json::from_str(&state).expect("JSON");
+    let open = fs::read_dir(format!("/proc/{}/fd", state["pid"])).expect("it runs").flatten();
+    let open: Vec<String> = open.filter_map(|fd| Some(fs::read_link(fd.path()).ok()?.display().to_string())).collect();
+    assert!(!open.iter().any(|target| target.ends_with("/lock") || target.starts_with("pipe:")), "{open:?}");
+
+    let output = deploy.get_output();
+    let audit = fs::read(world.dir().join("deploys.jsonl")).expect("the audit");
+    for told in [&output.stdout, &output.stderr, &audit] {
+        let told = String::from_utf8_lossy(told);
+        assert!(!told.contains("hunter2") && !told.contains("given to it"), "{told}");
+    }
+    for (path, _) in owners(&world.dir()) {
+        let secret = ["process.json", ".command.json", "deploys.jsonl", ".log"];
+        let name = path.display().to_string();
+        let meta = fs::symlink_metadata(&path).expect("it was just there");
+        if meta.is_file() && secret.iter().any(|end| name.ends_with(end)) {
+            assert_eq!(meta.mode() & 0o007, 0, "others may read {name}");
+        }
+    }
+}
