@@ -1,9 +1,12 @@
 use super::{SOON, audit, limit, pid_in, said, serving, spawn};
-use bg_tests::{World, process, until};
+use bg_tests::{World, http, process, until};
 use nix::sys::signal::Signal;
 use predicates::prelude::*;
 use predicates::str::contains;
 use std::process::Child;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
 use std::time::{Duration, Instant};
 
 /// Starts a deploy with these flags, and waits until nginx has moved and the watch begun.
@@ -45,6 +48,34 @@ fn a_release_that_dies_after_the_switch_is_taken_back() {
     process::signal(pid_in(&world, "set2"), Signal::SIGKILL);
     assert_eq!(deploy.wait().expect("a child of ours").code(), Some(9), "{}", said(&world));
     assert_eq!(world.get("/version").body, "1.0");
+}
+
+#[test]
+fn no_request_is_lost_but_those_that_the_bad_release_answered_badly() {
+    for world in [World::new(), World::new().link_form()] {
+        world.deploy_fake(&["--version-text", "1.0"]).success();
+        let (url, over) = (world.nginx.front_url("/version"), Arc::new(AtomicBool::new(false)));
+        let stop = Arc::clone(&over);
+        let visitor = thread::spawn(move || {
+            let mut answers = Vec::new();
+            while !stop.load(Ordering::Relaxed) {
+                let answer = http::get(&url).map_or_else(|e| e.to_string(), |a| format!("{} {}", a.status, a.body));
+                if answers.last() != Some(&answer) {
+                    answers.push(answer);
+                }
+            }
+            answers
+        });
+        let bad = ["--watch", "30s", "--", "fake-app", "--version-text", "1.1", "--fail-after-ms", "2500"];
+        world.cmd("bg-deploy").args(bad).assert().code(9);
+        assert_eq!(world.get("/version").body, "1.0");
+        over.store(true, Ordering::Relaxed);
+        let mut answers = visitor.join().expect("no panic");
+        // While nginx reloads, both releases answer in turn.
+        answers.sort();
+        answers.dedup();
+        assert_eq!(answers, ["200 1.0", "200 1.1", r#"500 {"error":"Internal Server Error"}"#]);
+    }
 }
 
 #[test]

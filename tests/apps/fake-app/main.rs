@@ -218,7 +218,8 @@ impl App {
 
     fn reply(&self, request: &Request) -> Reply {
         let options = &self.options;
-        if options.status_500 {
+        let fails = options.fail_after_ms.is_some_and(|ms| self.started.elapsed() >= Duration::from_millis(ms));
+        if options.status_500 || fails {
             return Reply::json(500, r#"{"error":"Internal Server Error"}"#);
         }
         if options.login_page || (options.login_redirect && request.path == "/login") {

@@ -60,6 +60,9 @@ pub(crate) struct Options {
     /// Answer health with 500 after so many milliseconds
     #[arg(long, value_name = "N")]
     pub(crate) bad_after_ms: Option<u64>,
+    /// Answer everything with 500 after so many milliseconds
+    #[arg(long, value_name = "N")]
+    pub(crate) fail_after_ms: Option<u64>,
     /// Answer health with a body that never ends
     #[arg(long)]
     pub(crate) endless: bool,
