@@ -4,12 +4,13 @@ use crate::args::Args;
 use crate::user;
 use anyhow::{Context, Result, ensure};
 use bg_probe::dir::make;
+use bg_probe::owner::hand_over;
 use bg_probe::process::Launched;
 use bg_probe::settings::Site;
 use bg_probe::slot::Slot;
 use clap::ValueEnum;
 use nix::unistd::{AccessFlags, User, access, geteuid};
-use std::fs::DirBuilder;
+use std::fs::{DirBuilder, File};
 use std::io::ErrorKind;
 use std::os::unix::fs::{DirBuilderExt, lchown};
 use std::path::{Path, PathBuf};
@@ -86,10 +87,12 @@ impl Way {
     /// The one folder that is the application's own: what it writes there is nobody else's business.
     fn make_work(&self, work: &Path) -> Result<()> {
         match DirBuilder::new().mode(0o750).create(work) {
-            Err(e) if e.kind() != ErrorKind::AlreadyExists => {
-                return Err(e).with_context(|| format!("make the folder {}", work.display()));
+            Ok(()) => {
+                let made = File::open(work).with_context(|| format!("open {}", work.display()))?;
+                hand_over(&made, work)?;
             }
-            _ => {}
+            Err(e) if e.kind() == ErrorKind::AlreadyExists => {}
+            Err(e) => return Err(e).with_context(|| format!("make the folder {}", work.display())),
         }
         let Some(user) = self.user.as_ref().filter(|_| geteuid().is_root()) else { return Ok(()) };
         // Not through a link, wherever it may lead.
