@@ -54,3 +54,4 @@ mod faults;
 
 /// Whatever anybody plants, answers or calls a file: it is a fact, and never a command.
 mod security;
+

@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Output;
 
 use bg_tests::Strace;
@@ -43,7 +43,7 @@ impl Blow {
     }
 
     /// The trace in which it is struck. Of the files a program opens, only those count that it `writes`.
-    pub(crate) fn strace(&self, log: &std::path::Path, writes: &[PathBuf]) -> Strace {
+    pub(crate) fn strace(&self, log: &Path, writes: &[PathBuf]) -> Strace {
         let strace = Strace::of(&self.call, log);
         let strace = if self.call.starts_with("open") { strace.only_on(writes) } else { strace };
         let strace = if self.in_child { strace.with_children() } else { strace };
@@ -80,9 +80,16 @@ fn says(said: &str, errno: Errno, call: &Call) -> bool {
     let is_about_a_file = !matches!(call.name.as_str(), "fcntl" | "connect" | "dup2" | "dup3");
     let paths = if is_about_a_file { call.paths() } else { Vec::new() };
     said.lines().any(|line| {
-        let names = paths.is_empty() || paths.iter().any(|path| line.contains(&path.display().to_string()));
+        let names = paths.is_empty() || paths.iter().any(|path| names(line, path));
         names && words.iter().any(|words| line.contains(words))
     })
+}
+
+/// Whether a line names a file, or the one whose place it is to take.
+fn names(line: &str, path: &Path) -> bool {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let place = name.strip_suffix(".bg-new").and_then(|name| name.strip_prefix('.')).unwrap_or(&name);
+    [path.to_owned(), path.with_file_name(place)].iter().any(|path| line.contains(&path.display().to_string()))
 }
 
 impl fmt::Display for Blow {

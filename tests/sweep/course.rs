@@ -33,13 +33,13 @@ impl Course {
         let scene = Scene::new(act, form);
         let mut course = Self { act, form, scene, killed: 0, refused: 0, violations: Vec::new() };
         let how = if env::var_os("BG_TEST_FULL").is_some() { course.full() } else { course.sample() };
-        println!(
+        super::tell(&format!(
             "{act:?} in the {form:?} form, {how}: killed at {} points, refused at {}, {} violations, {:.0} s",
             course.killed,
             course.refused,
             course.violations.len(),
             began.elapsed().as_secs_f64()
-        );
+        ));
         assert!(course.violations.is_empty(), "{}", course.violations.join("\n"));
     }
 

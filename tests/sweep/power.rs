@@ -54,12 +54,11 @@ pub(crate) fn fails_during(world: &World, program: &str, args: &[String], parts:
         faults
             .extend(lost.map(|(path, _)| (format!("{} is lost", path.display()), "although the run has ended".into())));
     }
-    println!(
-        "{program}: power lost after each of {} changes, {} states, {} violations",
-        changes,
+    super::tell(&format!(
+        "{program}: power lost after each of {changes} changes, {} states, {} violations",
         states.len(),
         faults.len()
-    );
+    ));
     assert!(
         faults.is_empty(),
         "{}",
