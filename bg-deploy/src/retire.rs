@@ -60,7 +60,7 @@ pub(crate) fn old(args: &Args, runner: &Runner, line: &str, after: Duration) -> 
     let record = Record::parse(line.as_bytes())?;
     let Some(old) = record.live.as_ref().filter(|live| **live != record.slot.name) else { return Ok(()) };
     let launched = Launched::of(&record.site.dir, old)?;
-    let Some(launched) = launched.filter(|launched| launched.process().is_alive()) else { return Ok(()) };
+    let Some(launched) = launched.filter(|launched| launched.running().is_some()) else { return Ok(()) };
     let slot = record.site.slots.named(old.as_str())?.clone();
     let mut its = Record::new(record.site, slot, Some(record.slot.name));
     its.set("launch", &launched)?;

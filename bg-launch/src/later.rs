@@ -35,22 +35,27 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// # Errors
 /// When it can't be started; nothing will be stopped then.
 pub(crate) fn leave(args: &Args, record: &Record, after: Duration) -> Result<()> {
-    let mut record = record.clone();
     let slot = &record.slot.name;
-    let process = match record.get::<Process>("launch")? {
-        Some(process) => Some(process),
-        None => Launched::of(&record.site.dir, slot)?.map(|launched| launched.process()),
-    };
-    let Some(process) = process.filter(Process::is_alive) else {
+    let Some((launched, running)) = meant(record)? else {
         args.voice.done("launch", &format!("nothing that bg-launch has started runs in {slot}"), None);
         return Ok(());
     };
     let when = if after.is_zero() { "now".to_owned() } else { format!("in {}", humantime::format_duration(after)) };
-    let words = format!("pid {} in {slot} will be stopped {when}, unless it is live by then", process.pid);
-    record.set("launch", &process)?;
-    start(args, &record, after)?;
+    let words = format!("pid {} in {slot} will be stopped {when}, unless it is live by then", running.pid);
+    let mut its = record.clone();
+    its.set("launch", &launched.process())?;
+    start(args, &its, after)?;
     args.voice.done("launch", &words, None);
     Ok(())
+}
+
+/// What was launched last in the slot, and its process, if it runs and is what the record speaks of.
+fn meant(record: &Record) -> Result<Option<(Launched, Process)>> {
+    let Some(launched) = Launched::of(&record.site.dir, &record.slot.name)? else { return Ok(None) };
+    let Some(running) = launched.running() else { return Ok(None) };
+    let said = record.get::<Process>("launch")?;
+    let is_meant = said.is_none_or(|said| said == launched.process() || said == running);
+    Ok(Some((launched, running)).filter(|_| is_meant))
 }
 
 fn start(args: &Args, record: &Record, after: Duration) -> Result<()> {
@@ -97,13 +102,12 @@ pub(crate) fn stop(args: &Args, record: &Record, after: Duration) -> Result<()> 
     let since = humantime::format_rfc3339_seconds(began);
     let when = humantime::format_duration(after);
     args.voice.done("launch", &format!("to stop pid {} in {} {when} after {since}", process.pid, slot.name), None);
-    wait(after, &process);
+    wait(after, || still_there(record, &process));
     let _lock = Lock::take(&site.dir, Wait { within: Duration::MAX.into() }, "bg-launch")?;
     if let Some(words) = unfinished::settle(site)? {
         args.voice.warn("bg-launch", &words);
     }
-    let last = Launched::of(&site.dir, &slot.name)?;
-    if last.is_none_or(|last| last.process() != process) || !process.is_alive() {
+    if !still_there(record, &process) {
         args.voice.done("launch", &format!("pid {} is not there any more; nothing was stopped", process.pid), None);
         return Ok(());
     }
@@ -119,11 +123,17 @@ fn be_left_alone() -> Result<()> {
     socket.write_all(GO).context("say that it waits")
 }
 
-/// Waits that long, or until the process is gone.
-fn wait(after: Duration, process: &Process) {
+/// Whether the slot holds what was meant. What systemd has started again is still the same launch.
+fn still_there(record: &Record, process: &Process) -> bool {
+    let last = Launched::of(&record.site.dir, &record.slot.name).ok().flatten();
+    last.is_some_and(|last| last.process() == *process && (last.unit.is_some() || process.is_alive()))
+}
+
+/// Waits that long, or as long as there is something to wait for.
+fn wait(after: Duration, still_there: impl Fn() -> bool) {
     let deadline = Instant::now().checked_add(after);
     let left = || deadline.map_or(LOOK_EVERY, |deadline| deadline.saturating_duration_since(Instant::now()));
-    while !left().is_zero() && process.is_alive() {
+    while !left().is_zero() && still_there() {
         std::thread::sleep(left().min(LOOK_EVERY));
     }
 }
