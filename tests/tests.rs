@@ -55,3 +55,6 @@ mod faults;
 /// Whatever anybody plants, answers or calls a file: it is a fact, and never a command.
 mod security;
 
+/// Hooks: commands of the operator's own, what they are given, and what they can't do.
+mod hooks;
+

@@ -1,5 +1,6 @@
 //! The command line of `bg-deploy`.
 
+use crate::hooks::Hooks;
 use crate::retire::StopOld;
 use bg_probe::finding::Check;
 use bg_probe::lock::Wait;
@@ -51,6 +52,8 @@ pub(crate) struct Args {
     pub(crate) voice: Voice,
     #[command(flatten)]
     pub(crate) check: Check,
+    #[command(flatten)]
+    pub(crate) hooks: Hooks,
     #[command(flatten)]
     pub(crate) stages: Stages,
     #[command(flatten)]
@@ -179,6 +182,10 @@ Runs bg-probe, bg-launch, bg-health and bg-switch, each on the record of the
 one before, under one lock. The last record is printed and kept in
 DIR/deploys.jsonl; so is that of a deploy that failed.
 
+A hook is split into words as a shell does it, but no shell runs it: for one,
+write sh -c '...'. Its output is on stderr. Hooks run for whatever comes into
+DIR/deploys.jsonl; only --before-switch has a say in how that ends.
+
 A flag of a stage is also a variable: BG_HEALTH_TIMEOUT=60s is what
 --health-timeout 60s says. A rollback asks the idle slot for its health as a
 deploy does, so what is always needed belongs in the environment or --env-file.
@@ -187,7 +194,7 @@ Exit codes:
   0  done
   1  the system refused: I/O, a permission, a missing program
   2  usage
-  4  not healthy in time; the old slot goes on serving
+  4  not healthy in time, or --before-switch said no; the old slot goes on serving
   5  nginx refused or did not move; it is back on the slot it was on
   6  another deploy holds the lock
   7  can't tell which slot is live, or the live one would be touched

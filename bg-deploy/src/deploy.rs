@@ -31,6 +31,7 @@ pub(crate) fn run(args: &Args) -> Result<u8> {
         print(&format!("{}\n", pipeline::shell(&stages, args.env_file.as_deref())?))?;
         return Ok(0);
     }
+    args.hooks.ensure_there()?;
     let site = args.settings.site()?;
     site.dir.ensure_own()?;
     // Signals are heeded only after this: who ends the wait for the lock has nothing to tidy up.
@@ -48,6 +49,10 @@ pub(crate) fn run(args: &Args) -> Result<u8> {
         // nginx has moved: whoever reads the exit code must not take it for a failure.
         args.voice.warn("bg-deploy", &format!("the deploy is done, but its record could not be printed: {why:#}"));
     }
+    let interrupt = runner.interrupt;
+    // Who is told that it is over must find it so.
+    drop(lock);
+    args.hooks.after(args.voice, &end, args.rollback, &line, &interrupt);
     Ok(end.code)
 }
 
@@ -63,7 +68,7 @@ fn ensure_something_to_do(args: &Args) -> Result<()> {
 /// Runs the stages, and what follows from how they ended.
 fn deploy(args: &Args, site: &Site, stages: &[Stage], runner: &Runner) -> End {
     let before = launched(site);
-    let mut end = through(stages, runner);
+    let mut end = through(args, stages, runner);
     if end.failed.is_some() {
         let leftover = (launched(site) != before).then(|| tidy_up(args, runner, &end));
         ending::say_failed(args, &end, leftover);
@@ -87,9 +92,18 @@ fn deploy(args: &Args, site: &Site, stages: &[Stage], runner: &Runner) -> End {
 }
 
 /// Runs the stages, each on the record of the one before, until one fails or a signal asks for an end.
-fn through(stages: &[Stage], runner: &Runner) -> End {
+fn through(args: &Args, stages: &[Stage], runner: &Runner) -> End {
     let mut record = String::new();
     for stage in stages {
+        if stage.name == "switch"
+            && !args.rollback
+            && let Err(why) = args.hooks.before_switch(args.voice, &record, &runner.interrupt)
+        {
+            bg_probe::say::error("bg-deploy", &format!("{why:#}"));
+            let signal = runner.interrupt.heard();
+            let code = signal.map_or(Exit::of(&why) as u8, interrupt::code_of);
+            return End { record, failed: Some("before-switch"), code, signal };
+        }
         let ended = runner.run(stage, &record);
         if !ended.output.is_empty() {
             record = ended.output;

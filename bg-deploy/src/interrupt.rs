@@ -44,6 +44,11 @@ impl Interrupt {
         i32::try_from(self.signal.load(Ordering::SeqCst)).ok().and_then(|signal| Signal::try_from(signal).ok())
     }
 
+    /// Forgets the signal that was heard: what it asked for is done, and what follows is not what it was about.
+    pub(crate) fn forget(&self) {
+        self.signal.store(0, Ordering::SeqCst);
+    }
+
     /// Says which process runs now. A signal that came while it was started is handed on at once.
     pub(crate) fn runs(&self, stage: Pid) {
         *self.stage.lock().unwrap_or_else(PoisonError::into_inner) = Some(stage);

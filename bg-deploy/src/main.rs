@@ -8,6 +8,7 @@ mod check;
 mod deploy;
 mod ending;
 mod env_file;
+mod hooks;
 mod interrupt;
 mod pipeline;
 mod retire;

@@ -9,7 +9,6 @@ use bg_probe::say;
 use nix::sys::wait::{Id, WaitPidFlag, waitid};
 use nix::unistd::Pid;
 use std::io::{ErrorKind, Read, Write};
-use std::os::fd::RawFd;
 use std::process::{Child, Command, ExitStatus, Stdio};
 
 /// The variables by which one stage alone is told what to do. In a deploy the record decides, once for all.
@@ -17,9 +16,9 @@ const FOR_ONE_STAGE: [&str; 6] =
     ["BG_PROBE_SLOT", "BG_PROBE_FORMAT", "BG_LAUNCH_SLOT", "BG_HEALTH_SLOT", "BG_HEALTH_ONCE", "BG_SWITCH_TO"];
 
 /// The surroundings in which stages run.
-pub(crate) struct Runner {
+pub(crate) struct Runner<'a> {
     pub(crate) interrupt: Interrupt,
-    lock: Option<RawFd>,
+    lock: &'a Lock,
 }
 
 /// What a stage left when it ended.
@@ -30,13 +29,13 @@ pub(crate) struct Ended {
     pub(crate) code: u8,
 }
 
-impl Runner {
-    /// Listens for signals from now on, and hands the lock down to every stage.
+impl Runner<'_> {
+    /// Listens for signals from now on. The lock is handed down to every stage, and to nothing else that is run.
     ///
     /// # Errors
-    /// When either can't be done.
-    pub(crate) fn new(lock: &Lock) -> Result<Runner> {
-        Ok(Runner { interrupt: Interrupt::listen()?, lock: lock.hand_down()? })
+    /// When it can't listen.
+    pub(crate) fn new(lock: &Lock) -> Result<Runner<'_>> {
+        Ok(Runner { interrupt: Interrupt::listen()?, lock })
     }
 
     /// Runs a stage on a record; a signal meanwhile is handed on to it. A stage that can't be run has failed, and
@@ -60,11 +59,13 @@ impl Runner {
         for name in FOR_ONE_STAGE {
             command.env_remove(name);
         }
-        match self.lock {
-            Some(fd) => command.env(INHERITED, fd.to_string()),
-            None => command.env_remove(INHERITED),
-        };
-        command.spawn().with_context(|| format!("start {}", stage.program.display()))
+        // Where this one's own driver holds it, the stage finds it as this one did.
+        if let Some(fd) = self.lock.hand_down()? {
+            command.env(INHERITED, fd.to_string());
+        }
+        let child = command.spawn();
+        self.lock.keep()?;
+        child.with_context(|| format!("start {}", stage.program.display()))
     }
 
     fn accompany(&self, mut child: Child, record: &str) -> Result<(String, ExitStatus)> {

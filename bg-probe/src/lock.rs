@@ -92,6 +92,15 @@ impl Lock {
         fcntl(held.as_fd(), FcntlArg::F_SETFD(FdFlag::empty())).context("hand down the lock")?;
         Ok(Some(held.as_raw_fd()))
     }
+
+    /// Keeps the lock from the programs that this one starts from here on.
+    ///
+    /// # Errors
+    /// When the descriptor can't be kept from them.
+    pub fn keep(&self) -> Result<()> {
+        let Some(held) = &self.held else { return Ok(()) };
+        fcntl(held.as_fd(), FcntlArg::F_SETFD(FdFlag::FD_CLOEXEC)).map(drop).context("keep the lock")
+    }
 }
 
 /// Whether this process was given `file`, open and locked, by the driver that started it: the kernel lists an open
