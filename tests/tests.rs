@@ -58,3 +58,6 @@ mod security;
 /// Hooks: commands of the operator's own, what they are given, and what they can't do.
 mod hooks;
 
+/// Where a deploy is called from: CI runners, agents, cron and make, each by its example file.
+mod callers;
+

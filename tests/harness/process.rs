@@ -51,7 +51,7 @@ pub(crate) fn end_recorded(state: &Path) {
 
 /// Kills the processes whose environment has the variable with that value: a daemon inherits it
 /// even if its launcher was killed before it wrote anything down.
-pub(crate) fn end_marked(variable: &str, value: &str) {
+pub fn end_marked(variable: &str, value: &str) {
     // Once more after each kill, since what was killed may have started another just before.
     let all_gone = within(TIME_TO_END, || {
         let pids = marked(variable, value);

@@ -5,12 +5,15 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 /// The package of each of the system's programs that the tests need, Debian's name.
-const PACKAGES: [(&str, &str); 5] = [
+const PACKAGES: [(&str, &str); 8] = [
     ("nginx", "nginx"),
     ("java", "default-jdk-headless"),
     ("javac", "default-jdk-headless"),
     ("jar", "default-jdk-headless"),
     ("strace", "strace"),
+    ("sshd", "openssh-server"),
+    ("ssh", "openssh-client"),
+    ("scp", "openssh-client"),
 ];
 
 /// The folder of the built programs: `target/debug` or `target/release`.

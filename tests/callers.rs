@@ -1,0 +1,203 @@
+//! Where a deploy is called from: each file under bg-deploy/package/examples, its own lines run by a runner that does
+//! what runners do. The step neither hangs nor takes the application with it.
+
+/// The files, as the runner of their kind reads them.
+mod example;
+/// The runner: it waits for the end of the output, then kills the process group and all that bears its marks.
+mod runner;
+/// An ssh server of one's own, for the steps that come from outside.
+mod sshd;
+
+use std::fs;
+use std::os::unix::fs::{MetadataExt, chown};
+use std::process::Command;
+
+use bg_tests::{World, until};
+use nix::unistd::geteuid;
+use runner::{Runner, SOON};
+use sshd::Sshd;
+
+/// A user who has no name and owns nothing.
+const ORDINARY: u32 = 12345;
+
+#[track_caller]
+fn serves(world: &World, version: &str) {
+    assert_eq!(world.get("/version").body, version);
+    assert!(world.live().is_some());
+}
+
+#[test]
+fn a_step_of_a_self_hosted_github_runner() {
+    let world = World::new();
+    let runner = Runner::new(&world);
+    for version in ["1.0", "1.1"] {
+        runner.check_out(version);
+        for step in example::runs(&runner.example("github-runner.yml")) {
+            runner.step(&step).end().succeeded();
+            runner.clean_up();
+        }
+        serves(&world, version);
+    }
+}
+
+#[test]
+fn a_jenkins_pipeline() {
+    let world = World::new();
+    let runner = Runner::new(&world);
+    runner.check_out("1.1");
+    let steps = example::between(&runner.example("Jenkinsfile"), "sh '", "'");
+    assert_eq!(steps.len(), 2);
+    for step in steps {
+        runner.step(&step).end().succeeded();
+    }
+    runner.clean_up();
+    serves(&world, "1.1");
+}
+
+#[test]
+fn a_makefile() {
+    let world = World::new();
+    let runner = Runner::new(&world);
+    fs::write(runner.workspace().join("Makefile"), runner.example("Makefile")).unwrap();
+    for version in ["1.0", "1.1"] {
+        runner.check_out(version);
+        runner.step("make deploy").end().succeeded();
+    }
+    runner.step("make check").end().succeeded();
+    let table = runner.step("make status").end().succeeded();
+    assert!(table.contains("RELEASE") && table.contains("app.jar"), "{table}");
+    serves(&world, "1.1");
+    runner.step("make rollback").end().succeeded();
+    runner.clean_up();
+    serves(&world, "1.0");
+}
+
+#[test]
+fn the_lines_of_a_crontab() {
+    let world = World::new();
+    let runner = Runner::new(&world);
+    runner.check_out("1.1");
+    runner.step("bg-deploy --env-file /etc/bg/web.env build/libs/app.jar").end().succeeded();
+    let [after_boot, monitor, nightly] = example::cron(&runner.example("crontab")).try_into().expect("three lines");
+    let silent = |line: &str| assert_eq!(runner.cron(line).end().succeeded(), "", "cron would mail this");
+
+    silent(&monitor);
+    silent(&nightly);
+    let pid = fs::read_to_string(world.dir().join("slots/set1/process.json")).unwrap();
+    let pid: u32 =
+        serde_json::from_str::<serde_json::Value>(&pid).unwrap()["pid"].as_u64().unwrap().try_into().unwrap();
+    bg_tests::process::signal(pid, nix::sys::signal::Signal::SIGKILL);
+    until(SOON, "the application is gone", || !world.listens("set1"));
+
+    let mail = runner.cron(&monitor).end();
+    assert!(mail.code != 0 && mail.output.lines().count() == 1, "{}", mail.output);
+    // Its front, /profile, names no slot while the application is down: the README says what to write then.
+    let by_name = after_boot.replace("--slot live", "--slot set1");
+    assert_ne!(by_name, after_boot);
+    runner.cron(&by_name).end().succeeded();
+    runner.clean_up();
+    until(SOON, "the release is back", || world.live().is_some());
+    silent(&monitor);
+    serves(&world, "1.1");
+}
+
+#[test]
+fn a_step_that_comes_by_ssh_from_github() {
+    let world = World::new();
+    let runner = Runner::new(&world);
+    let sshd = Sshd::start(&runner);
+    let runner = sshd.seen_from(runner).set("GITHUB_SHA", "1a2b3c4d");
+    runner.check_out("1.1");
+    for step in example::runs(&runner.example("github-ssh.yml")) {
+        runner.step(&step).end().succeeded();
+    }
+    runner.clean_up();
+    serves(&world, "1.1");
+    assert!(sshd.nothing_is_left("app-"), "the copied jar stays on the server");
+}
+
+#[test]
+fn a_shell_step_that_comes_by_ssh() {
+    let world = World::new();
+    let runner = Runner::new(&world);
+    let sshd = Sshd::start(&runner);
+    let runner = sshd.seen_from(runner);
+    runner.check_out("1.1");
+    fs::write(runner.workspace().join("deploy-by-ssh.sh"), runner.example("deploy-by-ssh.sh")).unwrap();
+    let script = example::after(&runner.example("travis.yml"), "  script: ");
+    runner.step(&script).end().succeeded();
+    runner.clean_up();
+    serves(&world, "1.1");
+
+    // A deploy that fails fails the step, with its own code.
+    fs::write(runner.workspace().join("build/libs/app.jar"), "no jar").unwrap();
+    let failed = runner.step(&script).end();
+    assert_eq!(failed.code, 1, "{}", failed.output);
+    assert!(failed.output.contains("not a whole jar"), "{}", failed.output);
+    assert!(sshd.nothing_is_left("incoming-"), "the copied jar stays on the server");
+    serves(&world, "1.1");
+}
+
+#[test]
+fn the_hooks_of_a_codedeploy_agent_that_is_root() {
+    assert!(geteuid().is_root(), "this test needs root: CodeDeploy's agent is root, and runs hooks as others");
+    let world = World::new().link_form();
+    let agent = Runner::new(&world);
+    agent.check_out("1.1");
+    fs::create_dir(world.dir()).unwrap();
+    chown(world.dir(), Some(ORDINARY), Some(ORDINARY)).unwrap();
+    let appspec = agent.example("codedeploy/appspec.yml");
+    let hooks = example::hooks(&appspec);
+    let names: Vec<&str> = hooks.iter().map(|hook| hook.event.as_str()).collect();
+    assert_eq!(names, ["BeforeInstall", "ApplicationStart", "ValidateService"]);
+    for hook in hooks {
+        let script = agent.workspace().join("hook.sh");
+        fs::write(&script, agent.example(&hook.location)).unwrap();
+        let step = format!("sh {}", script.display());
+        match hook.runas.as_deref() {
+            None => agent.step(&step).end().succeeded(),
+            Some("deploy") => agent.step_as(ORDINARY, &step).end().succeeded(),
+            Some(other) => panic!("who is {other}?"),
+        };
+        agent.clean_up();
+        if hook.event == "BeforeInstall" {
+            // The agent's own step: it copies, as root.
+            let from = agent.workspace().join("build/libs/.");
+            let copied = Command::new("cp").arg("-r").arg(from).arg(agent.incoming()).status();
+            assert!(copied.expect("cp").success());
+        }
+    }
+    serves(&world, "1.1");
+    for made in ["releases", "slots/set1/process.json", "deploys.jsonl"] {
+        assert_eq!(fs::metadata(world.dir().join(made)).expect("a deploy makes it").uid(), ORDINARY, "{made}");
+    }
+}
+
+#[test]
+fn a_step_that_is_cancelled_leaves_what_serves() {
+    let world = World::new();
+    let runner = Runner::new(&world);
+    runner.check_out("1.0");
+    let [_, deploy] = example::runs(&runner.example("github-runner.yml")).try_into().expect("two steps");
+    runner.step(&deploy).end().succeeded();
+    runner.check_out("1.1");
+
+    let step = runner.step(&deploy.replace("bg-deploy", "SAMPLE_BOOT=60000 bg-deploy"));
+    until(SOON, "the next release is launched", || world.dir().join("slots/set2/process.json").exists());
+    step.cancel();
+    serves(&world, "1.0");
+
+    runner.step(&deploy).end().succeeded();
+    serves(&world, "1.1");
+}
+
+#[test]
+fn a_runner_that_closes_its_pipes_gets_its_deploy_all_the_same() {
+    let world = World::new();
+    let runner = Runner::new(&world);
+    runner.check_out("1.1");
+    let [_, deploy] = example::runs(&runner.example("github-runner.yml")).try_into().expect("two steps");
+    assert_eq!(runner.step(&deploy).end_unheard(), 0);
+    runner.clean_up();
+    serves(&world, "1.1");
+}
