@@ -60,4 +60,3 @@ mod hooks;
 
 /// Where a deploy is called from: CI runners, agents, cron and make, each by its example file.
 mod callers;
-

@@ -27,7 +27,7 @@ pub(crate) fn runs(text: &str) -> Vec<String> {
         }
         let block = lines[number + 1..].iter().take_while(|line| line.len() - line.trim_start().len() > before.len());
         let inner = before.len() + 2;
-        runs.push(block.map(|line| format!("{}\n", &line[inner..])).collect());
+        runs.push(block.flat_map(|line| [&line[inner..], "\n"]).collect());
     }
     assert!(!runs.is_empty(), "no run: in\n{text}");
     runs
