@@ -181,13 +181,14 @@ fn a_launch_never_stops_the_slot_that_a_switch_moves_to() {
         let wait = if round % 2 == 0 { "0s" } else { "60s" };
         let launch = ["bg-launch", "--slot", "set2", "--drain", "0s", "--wait", wait, "--", "fake-app"];
         let switch = ["bg-switch", "--to", "set2", "--wait", wait];
-        // Now one, now the other begins.
-        let (launch, switch) = if round % 4 < 2 {
-            let switch = start(&world, &switch);
-            (start(&world, &launch), switch)
-        } else {
-            (start(&world, &launch), start(&world, &switch))
-        };
+        // Now one, now the other, now both at once; a launch looks around before it takes the lock.
+        let mut launch = start(&world, &launch);
+        if round % 3 > 0 {
+            let signed = format!("bg-launch (pid {}) ", launch.id());
+            let has_it = || fs::read_to_string(world.dir().join("lock")).is_ok_and(|text| text.starts_with(&signed));
+            until(SOON, "the launch has the lock", || has_it() || launch.try_wait().is_ok_and(|ended| ended.is_some()));
+        }
+        let switch = start(&world, &switch);
         let (launched, switched) = (end(launch), end(switch));
         *ways.entry((launched.0, switched.0)).or_default() += 1;
         match (launched.0, switched.0) {
