@@ -55,7 +55,8 @@ impl FromStr for Url {
         let not_one = || format!("{} is not a URL like http://127.0.0.1/profile", crate::say::quoted(text));
         let uri: Uri = text.parse().with_context(not_one)?;
         let complete = matches!(uri.scheme_str(), Some("http" | "https")) && uri.authority().is_some_and(is_complete);
-        ensure!(complete, not_one());
+        // It is shown to people, and it stands in the record.
+        ensure!(complete && crate::say::clean(text) == text, not_one());
         Ok(Url(uri))
     }
 }
@@ -210,7 +211,15 @@ mod tests {
         for bad in ["", "/profile", "127.0.0.1/profile", "ftp://a/b", "http://", "http:///x", "http://a b/"] {
             assert!(bad.parse::<Url>().is_err(), "{bad:?}");
         }
-        for bad in ["http://a:/", "http://a:0/", "http://a:70000/", "http://a:x/", "http://[::1]:/", "http://u@/"] {
+        for bad in [
+            "http://a/\u{202e}",
+            "http://a:/",
+            "http://a:0/",
+            "http://a:70000/",
+            "http://a:x/",
+            "http://[::1]:/",
+            "http://u@/",
+        ] {
             assert!(bad.parse::<Url>().is_err(), "{bad:?}");
         }
         for good in ["http://a", "https://a:65535/b?c", "http://[::1]:80/", "http://[::1]/", "http://u:p@a:1/"] {

@@ -16,6 +16,9 @@ const TOO_SLOW: Duration = Duration::from_secs(5);
 /// How many inputs that found a new way are kept.
 const MOST_KEPT: usize = 500;
 
+/// How long one may be that is kept: what comes of a long one takes long, too.
+const LONGEST_KEPT: usize = 4096;
+
 /// What feeds one parser.
 pub(crate) struct Feeder {
     target: Target,
@@ -103,7 +106,7 @@ impl Feeder {
     }
 
     fn keep(&mut self, way: String, input: &[u8]) {
-        if self.ways.len() < MOST_KEPT && self.ways.insert(way) {
+        if input.len() <= LONGEST_KEPT && self.ways.len() < MOST_KEPT && self.ways.insert(way) {
             self.inputs.push(input.to_vec());
         }
     }
