@@ -8,8 +8,7 @@ use std::time::Duration;
 use bg_tests::{World, process, programs, until};
 
 const PROBE: &str = r#"{"bg":1,"app":"web","slot":"set2","port":PORT2,"live":"set1","slots":{"set1":PORT1,"set2":PORT2},"dir":"DIR","front":"FRONT","upstream_file":"FILE","probe":{"by":"front","points_at":"set1"}}"#;
-const LAUNCH: &str =
-    r#","launch":{"pid":_,"start_ticks":_,"boot_id":"_","release":"_","artifact":"_","log":"_","replaced":null}}"#;
+const LAUNCH: &str = r#","launch":{"pid":_,"start_ticks":_,"boot_id":"_","release":"_","artifact":"_","sha256":"_","log":"_","replaced":null}}"#;
 const HEALTH: &str = r#","health":{"url":"http://127.0.0.1:PORT2/actuator/health","checks":_,"ready_ms":_}}"#;
 const SWITCH: &str = r#","switch":{"from":"set1","to":"set2","form":"reload","took_ms":_,"evidence":"front"}}"#;
 
@@ -52,7 +51,9 @@ fn line(world: &World, parts: &[&str]) -> String {
 /// The line with `_` for every value that differs from run to run.
 fn masked(line: &str) -> String {
     let mut masked = line.to_owned();
-    for key in ["pid", "start_ticks", "boot_id", "release", "artifact", "log", "checks", "ready_ms", "took_ms"] {
+    for key in
+        ["pid", "start_ticks", "boot_id", "release", "artifact", "sha256", "log", "checks", "ready_ms", "took_ms"]
+    {
         let key = format!("\"{key}\":");
         let Some(at) = masked.find(&key).map(|at| at + key.len()) else { continue };
         let value = masked[at..].split([',', '}']).next().unwrap_or_default();
@@ -111,7 +112,7 @@ fn the_first_record_of_all() {
 fn a_slot_named_by_flag_stands_for_the_record() {
     let world = world();
     let launched = stage(&world, "bg-launch", &["--slot", "idle", "--", "fake-app"], "");
-    let without_artifact = LAUNCH.replace(r#""artifact":"_","#, "");
+    let without_artifact = LAUNCH.replace(r#""artifact":"_","sha256":"_","#, "");
     assert_eq!(masked(&launched), line(&world, &[PROBE, &without_artifact]));
     let healthy = stage(&world, "bg-health", &["--slot", "idle"], "");
     assert_eq!(masked(&healthy), line(&world, &[PROBE, HEALTH]));
@@ -125,7 +126,7 @@ fn what_a_stage_does_not_know_passes_through() {
     let launched = stage(&world, "bg-launch", &["--", "fake-app"], &probed);
     let healthy = stage(&world, "bg-health", &[], &launched);
     let switched = stage(&world, "bg-switch", &[], &healthy);
-    let without_artifact = LAUNCH.replace(r#""artifact":"_","#, "");
+    let without_artifact = LAUNCH.replace(r#""artifact":"_","sha256":"_","#, "");
     assert_eq!(masked(&switched), line(&world, &[&probe, UNKNOWN, &without_artifact, HEALTH, SWITCH]));
 }
 
@@ -201,7 +202,7 @@ fn the_environment_of_a_later_stage_does_not() {
     let launched = stage(&world, "bg-launch", &["--", "fake-app"], &probed);
     let healthy = stage(&world, "bg-health", &[], &launched);
     let switched = stage(&world, "bg-switch", &[], &healthy);
-    let without_artifact = LAUNCH.replace(r#""artifact":"_","#, "");
+    let without_artifact = LAUNCH.replace(r#""artifact":"_","sha256":"_","#, "");
     assert_eq!(masked(&switched), line(&world, &[PROBE, &without_artifact, HEALTH, SWITCH]));
     assert_eq!(world.live().as_deref(), Some("set2"));
     until(Duration::from_secs(10), "the application was told its name", || {

@@ -60,3 +60,6 @@ mod hooks;
 
 /// Where a deploy is called from: CI runners, agents, cron and make, each by its example file.
 mod callers;
+
+/// The history of deploys: who, what, when and how it ended; how it is kept, and shown.
+mod history;

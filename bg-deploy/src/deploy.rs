@@ -1,11 +1,12 @@
 //! What `bg-deploy` does: the stages in their order under one lock, and what is left to do when one fails.
 
 use crate::args::Args;
-use crate::audit::{self, Audit};
+use crate::audit::Audit;
 use crate::check;
 use crate::ending::{self, End, Leftover};
 use crate::env_file;
 use crate::interrupt;
+use crate::ledger;
 use crate::pipeline::{self, Stage};
 use crate::retire;
 use crate::runner::Runner;
@@ -16,6 +17,7 @@ use bg_probe::lock::Lock;
 use bg_probe::process::Launched;
 use bg_probe::record::print;
 use bg_probe::settings::Site;
+use std::time::Instant;
 
 /// Runs the program; its exit code, which may be a stage's own.
 pub(crate) fn run(args: &Args) -> Result<u8> {
@@ -39,8 +41,8 @@ pub(crate) fn run(args: &Args) -> Result<u8> {
     let runner = Runner::new(&lock)?;
     let audit = Audit::begin();
     let end = deploy(args, &site, &stages, &runner);
-    let line = audit.line(&site, &end);
-    if let Err(why) = audit::append(&site, &line) {
+    let line = audit.line(args, &site, &end);
+    if let Err(why) = ledger::append(&site, &line) {
         args.voice.warn("bg-deploy", &format!("this deploy is not in the audit: {why:#}"));
     }
     if end.code == 0
@@ -76,10 +78,12 @@ fn deploy(args: &Args, site: &Site, stages: &[Stage], runner: &Runner) -> End {
     }
     ending::say_live(args, &end.record);
     if let Some(within) = args.watch {
+        let began = Instant::now();
         end.code = watch::watch(args, runner, &end.record, *within).unwrap_or_else(|why| {
             bg_probe::say::error("bg-deploy", &format!("the watch could not be kept: {why:#}"));
             Exit::of(&why) as u8
         });
+        end.took.push(("watch", began.elapsed()));
         end.failed = (end.code != 0).then_some("watch");
     }
     if end.code == 0
@@ -93,30 +97,40 @@ fn deploy(args: &Args, site: &Site, stages: &[Stage], runner: &Runner) -> End {
 
 /// Runs the stages, each on the record of the one before, until one fails or a signal asks for an end.
 fn through(args: &Args, stages: &[Stage], runner: &Runner) -> End {
-    let mut record = String::new();
+    let mut end = End { record: String::new(), failed: None, code: 0, signal: None, took: Vec::new() };
     for stage in stages {
-        if stage.name == "switch"
-            && !args.rollback
-            && let Err(why) = args.hooks.before_switch(args.voice, &record, &runner.interrupt)
-        {
-            bg_probe::say::error("bg-deploy", &format!("{why:#}"));
-            let signal = runner.interrupt.heard();
-            let code = signal.map_or(Exit::of(&why) as u8, interrupt::code_of);
-            return End { record, failed: Some("before-switch"), code, signal };
+        if stage.name == "switch" && !args.rollback {
+            before_switch(args, runner, &mut end);
         }
-        let ended = runner.run(stage, &record);
+        if end.failed.is_some() {
+            return end;
+        }
+        let began = Instant::now();
+        let ended = runner.run(stage, &end.record);
+        end.took.push((stage.name, began.elapsed()));
         if !ended.output.is_empty() {
-            record = ended.output;
+            end.record = ended.output;
         }
         // A signal that comes when nginx has moved comes too late: the deploy is done.
         let switched = stage.name == "switch" && ended.code == 0;
-        let signal = runner.interrupt.heard().filter(|_| !switched);
-        let code = signal.map_or(ended.code, interrupt::code_of);
-        if code != 0 {
-            return End { record, failed: Some(stage.name), code, signal };
+        end.signal = runner.interrupt.heard().filter(|_| !switched);
+        end.code = end.signal.map_or(ended.code, interrupt::code_of);
+        end.failed = (end.code != 0).then_some(stage.name);
+    }
+    end
+}
+
+/// Runs the hook that has a say in whether nginx is moved.
+fn before_switch(args: &Args, runner: &Runner, end: &mut End) {
+    match args.hooks.before_switch(args.voice, &end.record, &runner.interrupt) {
+        Ok(took) => end.took.extend(took.map(|took| ("before-switch", took))),
+        Err(why) => {
+            bg_probe::say::error("bg-deploy", &format!("{why:#}"));
+            end.signal = runner.interrupt.heard();
+            end.code = end.signal.map_or(Exit::of(&why) as u8, interrupt::code_of);
+            end.failed = Some("before-switch");
         }
     }
-    End { record, failed: None, code: 0, signal: None }
 }
 
 /// What was launched last in each slot: what differs after a run was launched by it.

@@ -8,6 +8,7 @@ use bg_probe::record::Record;
 use bg_probe::say;
 use bg_probe::slot::Name;
 use nix::sys::signal::Signal;
+use std::time::Duration;
 
 /// How a run of the stages ended.
 pub(crate) struct End {
@@ -19,6 +20,8 @@ pub(crate) struct End {
     pub(crate) code: u8,
     /// The signal that asked for the end, if one did.
     pub(crate) signal: Option<Signal>,
+    /// The stages that ran, and how long each took.
+    pub(crate) took: Vec<(&'static str, Duration)>,
 }
 
 /// What became of a release that was launched and does not serve.

@@ -70,11 +70,11 @@ impl Hooks {
         }
     }
 
-    /// Runs what comes before the switch.
+    /// Runs what comes before the switch; how long it took, if there is such a hook.
     ///
     /// # Errors
     /// [`Exit::Unhealthy`] when it says no or takes too long; else when it can't be run.
-    pub(crate) fn before_switch(&self, voice: Voice, record: &str, interrupt: &Interrupt) -> Result<()> {
+    pub(crate) fn before_switch(&self, voice: Voice, record: &str, interrupt: &Interrupt) -> Result<Option<Duration>> {
         self.run("before-switch", self.before_switch.as_ref(), voice, record, interrupt)
     }
 
@@ -96,14 +96,22 @@ impl Hooks {
         }
     }
 
-    fn run(&self, name: &str, hook: Option<&Hook>, voice: Voice, record: &str, interrupt: &Interrupt) -> Result<()> {
-        let Some((program, words)) = hook.and_then(|hook| hook.0.split_first()) else { return Ok(()) };
+    fn run(
+        &self,
+        name: &str,
+        hook: Option<&Hook>,
+        voice: Voice,
+        record: &str,
+        interrupt: &Interrupt,
+    ) -> Result<Option<Duration>> {
+        let Some((program, words)) = hook.and_then(|hook| hook.0.split_first()) else { return Ok(None) };
         let began = Instant::now();
         let mut child = start(program, words, record).with_context(|| format!("{name}: start {program}"))?;
         let ended = accompany(&mut child, *self.hook_timeout, interrupt);
         ended.with_context(|| format!("{name}: {program}"))?;
-        voice.done("hook", name, Some(began.elapsed()));
-        Ok(())
+        let took = began.elapsed();
+        voice.done("hook", name, Some(took));
+        Ok(Some(took))
     }
 }
 

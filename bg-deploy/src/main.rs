@@ -10,10 +10,12 @@ mod ending;
 mod env_file;
 mod hooks;
 mod interrupt;
+mod ledger;
 mod pipeline;
 mod retire;
 mod runner;
 mod watch;
+mod who;
 
 use bg_probe::exit::report;
 use bg_probe::settings;

@@ -68,6 +68,7 @@ mod tests {
             boot_id: this.boot_id,
             release: "r".into(),
             artifact: None,
+            sha256: None,
             log: None,
             unit: None,
             invocation: None,

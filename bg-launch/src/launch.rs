@@ -249,6 +249,7 @@ fn facts(launched: &Launched, process: Process, release: Option<&Release>, was_r
         boot_id: process.boot_id,
         release: launched.release.clone(),
         artifact,
+        sha256: release.and_then(|release| release.sha256.clone()),
         log: launched.log.clone(),
         unit: launched.unit.clone(),
         invocation: state.map(|state| state.invocation),

@@ -30,6 +30,9 @@ pub struct Launch {
     /// The release's own copy of the artifact, if it has one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub artifact: Option<String>,
+    /// The artifact's SHA-256, in hex digits.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sha256: Option<String>,
     /// The file its output goes to; a unit's goes to the journal.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub log: Option<String>,

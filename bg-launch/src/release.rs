@@ -18,6 +18,9 @@ use std::time::SystemTime;
 /// Where in a release its template is kept.
 const COMMAND: &str = ".command.json";
 
+/// Where the digest of its artifact is kept, in a form that `sha256sum -c` reads.
+const DIGEST: &str = ".sha256";
+
 /// A release on disk.
 #[derive(Clone, Debug)]
 pub(crate) struct Release {
@@ -25,6 +28,8 @@ pub(crate) struct Release {
     pub(crate) name: String,
     /// Its artifact, if it has one.
     pub(crate) artifact: Option<PathBuf>,
+    /// The SHA-256 of its artifact, in hex digits.
+    pub(crate) sha256: Option<String>,
     /// How it is started.
     pub(crate) template: Template,
 }
@@ -81,7 +86,9 @@ impl Release {
         let template = serde_json::from_str(&text).with_context(|| format!("understand {}", command.display()))?;
         let files = std::fs::read_dir(&folder).with_context(|| format!("read {}", folder.display()))?;
         let artifact = files.filter_map(Result::ok).map(|file| file.path()).find(|path| !is_hidden(path));
-        Ok(Release { name: name.to_owned(), artifact, template })
+        let digest = std::fs::read_to_string(folder.join(DIGEST)).ok();
+        let sha256 = digest.and_then(|text| text.split(' ').next().map(str::to_owned)).filter(|text| is_digest(text));
+        Ok(Release { name: name.to_owned(), artifact, sha256, template })
     }
 
     /// Makes it the one that `slot` holds.
@@ -157,11 +164,15 @@ fn is_name(name: &str) -> bool {
     !name.is_empty() && !name.starts_with('.') && name.bytes().all(|c| c.is_ascii_alphanumeric() || c == b'-')
 }
 
+fn is_digest(text: &str) -> bool {
+    text.len() == 64 && text.bytes().all(|c| c.is_ascii_hexdigit())
+}
+
 fn is_hidden(path: &Path) -> bool {
     path.file_name().is_none_or(|name| name.as_encoded_bytes().starts_with(b"."))
 }
 
-/// Fills a new folder with what belongs into a release; the hex digits that name it.
+/// Fills a new folder with what belongs into a release; the hex digits of what is in it.
 fn fill(folder: &Path, artifact: Option<&Path>, template: &Template) -> Result<String> {
     if folder.symlink_metadata().is_ok() {
         remove(folder)?;
@@ -176,11 +187,15 @@ fn fill(folder: &Path, artifact: Option<&Path>, template: &Template) -> Result<S
         None => digest.update(&command),
     }
     replace::file(&folder.join(COMMAND), &command, 0o640)?;
-    let digits = digest.finalize().iter().take(4).fold(String::new(), |mut text, byte| {
+    let digits = digest.finalize().iter().fold(String::new(), |mut text, byte| {
         // Writing to a String can't fail.
         let _ = write!(text, "{byte:02x}");
         text
     });
+    if let Some(name) = artifact.and_then(Path::file_name) {
+        let line = [digits.as_bytes(), b"  ", name.as_encoded_bytes(), b"\n"].concat();
+        replace::file(&folder.join(DIGEST), &line, 0o640)?;
+    }
     Ok(digits)
 }
 
@@ -215,7 +230,7 @@ fn copy(from: &Path, folder: &Path, template: &Template, digest: &mut Sha256) ->
 /// second, and to be started in two ways.
 fn settle(dir: &Dir, incoming: &Path, digits: &str) -> Result<String> {
     let time = humantime::format_rfc3339_seconds(SystemTime::now()).to_string().replace(['-', ':'], "");
-    let name = unused(&format!("{time}-{digits}"), &names_in(&dir.releases())?);
+    let name = unused(&format!("{time}-{}", &digits[..8]), &names_in(&dir.releases())?);
     let release = dir.releases().join(&name);
     std::fs::rename(incoming, &release).with_context(|| format!("rename to {}", release.display()))?;
     sync_folder_of(&release)?;

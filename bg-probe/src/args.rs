@@ -23,6 +23,9 @@ pub(crate) struct Args {
     /// How long the front may take for one answer
     #[arg(long, env = "BG_PROBE_TIMEOUT", default_value = "2s", value_name = "DURATION")]
     pub(crate) timeout: humantime::Duration,
+    /// Print the last deploys as a table instead, the newest first [default of N: 10]
+    #[arg(long, value_name = "N", num_args = 0..=1, default_missing_value = "10")]
+    pub(crate) history: Option<usize>,
     #[command(flatten)]
     pub(crate) voice: Voice,
     #[command(flatten)]
@@ -55,6 +58,7 @@ Examples:
   bg-probe | bg-launch app.jar | bg-health | bg-switch
   LIVE=$(bg-probe --slot live --format name)
   bg-probe --format table
+  bg-probe --history 20
 
 Two witnesses are heard: what nginx answers at --front, and what
 --upstream-file says. A front names a slot only with status 200 and a body

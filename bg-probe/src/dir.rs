@@ -9,7 +9,7 @@
 //!   slots/set2/logs/           one file a launch; app.log is the newest
 //!   slots/set2/work/           where the application runs, and may write
 //!   releases/RELEASE/
-//!   deploys.jsonl
+//!   deploys.jsonl              one record a deploy; deploys.jsonl.1 is the file before
 //!   switching.json             a switch in the reload form that is under way
 //!   lock
 //! ```
@@ -109,6 +109,12 @@ impl Dir {
     #[must_use]
     pub fn deploys(&self) -> PathBuf {
         self.0.join("deploys.jsonl")
+    }
+
+    /// The file that was it before, when that had grown too long.
+    #[must_use]
+    pub fn older_deploys(&self) -> PathBuf {
+        self.0.join("deploys.jsonl.1")
     }
 
     /// The file whose lock a deploy holds.

@@ -4,6 +4,7 @@
 
 mod args;
 mod check;
+mod history;
 mod table;
 
 use anyhow::Result;
@@ -23,6 +24,9 @@ fn run(args: &Args) -> Result<()> {
     let site = args.settings.site()?;
     if args.check.check {
         return conclude(&check::findings(&site, args.by, *args.timeout), args.check.json, args.voice);
+    }
+    if let Some(most) = args.history {
+        return past(args, &site, most);
     }
     args.slot.ensure_one_of(&site.slots)?;
     let verdict = probe::live(&site, args.by, *args.timeout);
@@ -45,6 +49,15 @@ fn run(args: &Args) -> Result<()> {
             record.print()
         }
     }
+}
+
+fn past(args: &Args, site: &Site, most: usize) -> Result<()> {
+    let (table, broken) = history::table(&site.dir, most)?;
+    if broken > 0 {
+        let lines = if broken == 1 { "a line is".to_owned() } else { format!("{broken} lines are") };
+        args.voice.warn("bg-probe", &format!("{}: {lines} broken, and passed over", site.dir.deploys().display()));
+    }
+    print(&table)
 }
 
 fn said(record: &Record, verdict: &Verdict) -> String {

@@ -1,0 +1,68 @@
+//! Who deploys: a user, who stands behind that user, and the job of a CI that did it for them.
+
+use serde::Serialize;
+
+/// The longest address of a job that is kept, in bytes.
+const MOST_URL: usize = 500;
+
+/// Who deploys, as far as that is known.
+#[derive(Debug, PartialEq, Eq, Serialize)]
+pub(crate) struct Who {
+    user: Option<String>,
+    /// Who became that user by `sudo(8)`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sudo_user: Option<String>,
+    /// Where the CI's job can be looked at.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    job: Option<String>,
+}
+
+impl Who {
+    /// Whoever runs this.
+    pub(crate) fn now() -> Who {
+        let user = nix::unistd::User::from_uid(nix::unistd::getuid()).ok().flatten().map(|user| user.name);
+        Who::of(user, |name| std::env::var(name).ok())
+    }
+
+    fn of(user: Option<String>, variable: impl Fn(&str) -> Option<String>) -> Who {
+        let given = |name: &str| variable(name).filter(|value| !value.is_empty() && value.len() <= MOST_URL);
+        let github = || {
+            let [server, repository, run] = ["GITHUB_SERVER_URL", "GITHUB_REPOSITORY", "GITHUB_RUN_ID"].map(&given);
+            Some(format!("{}/{}/actions/runs/{}", server?, repository?, run?))
+        };
+        // GitLab's and Jenkins's own words for it.
+        let job = github().or_else(|| given("CI_JOB_URL")).or_else(|| given("BUILD_URL"));
+        let is_url = |text: &String| {
+            ["http://", "https://"].iter().any(|scheme| text.starts_with(scheme))
+                && !text.contains(|c: char| c.is_whitespace() || c.is_control())
+        };
+        Who { user, sudo_user: given("SUDO_USER"), job: job.filter(is_url) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn job(variables: &[(&str, &str)]) -> Option<String> {
+        let variable =
+            |name: &str| variables.iter().find(|(given, _)| *given == name).map(|(_, value)| (*value).to_owned());
+        Who::of(None, variable).job
+    }
+
+    #[test]
+    fn each_ci_says_in_its_own_words_where_its_job_is() {
+        let github =
+            [("GITHUB_SERVER_URL", "https://github.com"), ("GITHUB_REPOSITORY", "a/b"), ("GITHUB_RUN_ID", "7")];
+        assert_eq!(job(&github).unwrap(), "https://github.com/a/b/actions/runs/7");
+        assert_eq!(job(&github[..2]), None);
+        assert_eq!(
+            job(&[("CI_JOB_URL", "https://gitlab.example/a/-/jobs/7")]).unwrap(),
+            "https://gitlab.example/a/-/jobs/7"
+        );
+        assert_eq!(job(&[("BUILD_URL", "http://ci.example/job/a/7/")]).unwrap(), "http://ci.example/job/a/7/");
+        for no_address in ["", "javascript:x", "https://a b", "https://a\nb"] {
+            assert_eq!(job(&[("BUILD_URL", no_address)]), None, "{no_address:?}");
+        }
+    }
+}
