@@ -63,3 +63,6 @@ mod callers;
 
 /// The history of deploys: who, what, when and how it ended; how it is kept, and shown.
 mod history;
+
+/// On a terminal: colours and widths there, and plain lines everywhere else.
+mod terminal;

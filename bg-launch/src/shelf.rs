@@ -18,9 +18,11 @@ pub(crate) fn pick(dir: &Dir, wanted: &str) -> Result<Release> {
     };
     match meant.as_slice() {
         [one] => Release::ours(dir, one),
-        [] => Err(unclear(dir, &format!("no release begins with \"{}\"", say::quoted(wanted)), names.iter())),
+        [] => {
+            Err(unclear(dir, &format!("no release begins with \"{}\"; there are", say::quoted(wanted)), names.iter()))
+        }
         several => {
-            let words = format!("{} releases begin with \"{}\"", several.len(), say::quoted(wanted));
+            let words = format!("{} releases begin with \"{}\"; name one of them", several.len(), say::quoted(wanted));
             Err(unclear(dir, &words, several.iter().copied()))
         }
     }
@@ -30,10 +32,10 @@ fn unclear<'a>(dir: &Dir, words: &str, names: impl Iterator<Item = &'a String>) 
     let file = |name: &str| dir.file_of(name).map_or(String::new(), |file| say::clean(&file.to_string_lossy()));
     let mut lines: Vec<String> = names.map(|name| format!("  {name} {}", file(name))).collect();
     if lines.is_empty() {
-        return Exit::Usage.because(format!("{words}: there is none in {}", dir.releases().display()));
+        return Exit::Usage.because(format!("{words} none in {}", dir.releases().display()));
     }
     // The newest first: it is mostly one of those.
     lines.sort_unstable_by(|a, b| b.cmp(a));
     let lines: Vec<&str> = lines.iter().map(|line| line.trim_end()).collect();
-    Exit::Usage.because(format!("{words}; of these:\n{}", lines.join("\n")))
+    Exit::Usage.because(format!("{words}:\n{}", lines.join("\n")))
 }

@@ -26,6 +26,7 @@ pub mod settings;
 pub mod signals;
 pub mod slot;
 pub mod sockets;
+mod terminal;
 pub mod unfinished;
 pub mod unit;
 pub mod upstream;

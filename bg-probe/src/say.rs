@@ -3,7 +3,7 @@
 //! One line a stage, in fixed columns, so that a deploy reads as a table on a terminal and in a log. What
 //! comes from elsewhere (an answer, a log, a path) is made harmless before a terminal sees it.
 
-use std::fmt::Write as _;
+use crate::terminal::{Ink, Terminal};
 use std::io::Write as _;
 use std::time::Duration;
 
@@ -18,54 +18,59 @@ pub struct Voice {
     pub verbose: bool,
 }
 
-/// The width of a line with a time, which stands at its end: what a terminal of 80 columns shows unbroken.
+/// Where the times end, so that they stand in one column, on a wide terminal too.
 const TIMES: usize = 79;
 
 impl Voice {
     /// Says what a stage has done, and how long that took.
     pub fn done(self, stage: &str, text: &str, took: Option<Duration>) {
         if !self.quiet {
-            print(&line(stage, text, took));
+            let terminal = Terminal::of_stderr();
+            print(&terminal.inked(stage, Ink::Stage), &after(stage, text, took, terminal.width));
         }
     }
 
     /// Says something the operator should know although the work goes on.
     pub fn warn(self, tool: &str, text: &str) {
         if !self.quiet {
-            error(tool, &format!("warning: {text}"));
+            labelled(tool, Ink::Warning, &format!("warning: {text}"));
         }
     }
 
     /// Says how something was found out, for `-v`.
     pub fn detail(self, tool: &str, text: &str) {
         if self.verbose {
-            error(tool, text);
+            labelled(tool, Ink::Stage, text);
         }
     }
 }
 
 /// Prints `tool: message`. The lines that follow the first are kept: a report is a message too.
 pub fn error(tool: &str, message: &str) {
-    print(&format!("{tool}: {message}"));
+    labelled(tool, Ink::Error, message);
+}
+
+fn labelled(tool: &str, ink: Ink, message: &str) {
+    print(&Terminal::of_stderr().inked(&format!("{tool}:"), ink), &format!(" {message}"));
 }
 
 /// One write for the whole text: lines of programs that run at the same time do not mix. A closed stderr
 /// leaves nobody to tell and must not end a deploy.
 ///
 /// A message may quote anything, down to a file name in an error of the system's, so all of it is cleaned here.
-fn print(text: &str) {
+fn print(label: &str, text: &str) {
     let lines: Vec<String> = text.split('\n').map(clean).collect();
-    let _ = std::io::stderr().lock().write_all((lines.join("\n") + "\n").as_bytes());
+    let _ = std::io::stderr().lock().write_all(format!("{label}{}\n", lines.join("\n")).as_bytes());
 }
 
-fn line(stage: &str, text: &str, took: Option<Duration>) -> String {
-    let mut line = format!("{stage:<7} {text}");
-    if let Some(took) = took {
-        let time = seconds(took);
-        let width = TIMES.saturating_sub(time.len() + 1);
-        let _ = write!(line, "{}{time}", " ".repeat(width.saturating_sub(line.chars().count()).max(1)));
-    }
-    line
+/// What follows the name of a stage in a line of `width`, whose last column stays free: some terminals break there.
+fn after(stage: &str, text: &str, took: Option<Duration>, width: usize) -> String {
+    let text = format!("{:gap$} {text}", "", gap = 7_usize.saturating_sub(stage.chars().count()));
+    let Some(took) = took else { return text };
+    let time = seconds(took);
+    let used = stage.chars().count() + text.chars().count() + time.len();
+    let gap = TIMES.min(width.saturating_sub(1)).saturating_sub(used).max(2);
+    format!("{text}{:gap$}{time}", "")
 }
 
 /// A duration as people say it: `0.01s`, `2.3s`, `110s`.
@@ -109,17 +114,24 @@ pub fn quoted(text: &str) -> String {
 mod tests {
     use super::*;
 
-    #[test]
-    fn times_stand_in_one_column() {
-        let short = line("health", "UP after 14 checks", Some(Duration::from_millis(2313)));
-        let long = line("launch", "release 20261121T193000Z-1a2b3c4d as pid 4711", Some(Duration::from_millis(100)));
-        assert_eq!(short.len(), long.len());
-        assert!(short.starts_with("health  UP") && short.ends_with(" 2.3s"), "{short}");
+    fn line(stage: &str, text: &str, ms: u64, width: usize) -> String {
+        format!("{stage}{}", after(stage, text, Some(Duration::from_millis(ms)), width))
     }
 
     #[test]
-    fn a_long_line_keeps_its_time() {
-        assert!(line("switch", &"x".repeat(100), Some(Duration::from_millis(10))).ends_with("x 0.01s"));
+    fn times_stand_in_one_column() {
+        for width in [60, 80, 200] {
+            let short = line("health", "UP after 14 checks", 2313, width);
+            let long = line("launch", "release 20261121T193000Z-1a2b3c4d as pid 4711", 100, width);
+            assert_eq!((short.len(), long.len()), (width.min(80) - 1, width.min(80) - 1));
+            assert!(short.starts_with("health  UP") && short.ends_with(" 2.3s"), "{short}");
+        }
+    }
+
+    #[test]
+    fn where_a_time_does_not_fit_it_follows_the_text() {
+        assert!(line("switch", &"x".repeat(100), 10, 80).ends_with("x  0.01s"));
+        assert_eq!(line("health", "UP after 14 checks", 2313, 20), "health  UP after 14 checks  2.3s");
     }
 
     #[test]

@@ -171,7 +171,7 @@ fn explained(why: anyhow::Error, site: &Site, nginx: &Nginx) -> anyhow::Error {
 
 fn say(args: &Args, site: &Site, switch: &Switch, took: Duration) {
     let seen = match switch.evidence {
-        "front" => format!("seen {IN_A_ROW} of {IN_A_ROW} times at {}", site.front),
+        "front" => format!("seen {IN_A_ROW} times at {}", site.front),
         "link" => "not seen, for there is no front to ask".to_owned(),
         _ => "seen in nginx's workers".to_owned(),
     };

@@ -31,7 +31,10 @@ fn as_much_of_the_name_is_enough_as_tells_it_from_the_others() {
     let names = [0, 1, 2].map(|_| text(&launch_fake(&world, &[]), "release").to_owned());
     let unclear = launch(&world, &["--release", &names[0][..3]]).code(2).stdout("");
     let listed = names.iter().rev().fold(String::new(), |lines, name| format!("{lines}\n  {name}"));
-    assert!(stderr(&unclear).contains(&format!("3 releases begin with \"{}\"; of these:{listed}\n", &names[0][..3])));
+    assert!(
+        stderr(&unclear)
+            .contains(&format!("3 releases begin with \"{}\"; name one of them:{listed}\n", &names[0][..3]))
+    );
     // Its whole name is also how those of the same second begin.
     let again = facts(&launch(&world, &["--release", &names[0]]).success());
     assert_eq!(text(&again, "release"), names[0]);
@@ -45,7 +48,7 @@ fn as_much_of_the_name_is_enough_as_tells_it_from_the_others() {
 #[test]
 fn what_is_not_there_is_said_with_what_is() {
     let world = World::new();
-    launch(&world, &["--release", "2026"]).code(2).stderr(contains("there is none in "));
+    launch(&world, &["--release", "2026"]).code(2).stderr(contains("there are none in "));
     let running = launch_fake(&world, &[]);
     for wanted in ["1999", "../../etc", ".incoming"] {
         let refused = launch(&world, &["--release", wanted]).code(2).stdout("");

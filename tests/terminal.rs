@@ -1,0 +1,65 @@
+//! On a terminal: colours and widths there, and plain lines everywhere else.
+
+use bg_tests::World;
+
+/// What a terminal of this many columns shows of the messages of a shell line, as it is sent to it.
+#[track_caller]
+fn shown(world: &World, columns: u32, line: &str) -> String {
+    let line = format!("stty rows 24 cols {columns}; {line}");
+    let mut script = world.command(&bg_tests::programs::of_the_system("script"));
+    let shown = script.args(["-qec", &line, "/dev/null"]).env_remove("COLUMNS").env_remove("NO_COLOR");
+    let shown = shown.env("TERM", "xterm").output().expect("script(1)");
+    String::from_utf8(shown.stdout).expect("UTF-8").replace("\r\n", "\n")
+}
+
+/// A world in which set1 serves, started by hand.
+fn serving() -> World {
+    let world = World::new();
+    world.start_fake("set1", &[]);
+    world
+}
+
+#[test]
+fn names_are_bold_and_errors_red() {
+    let world = serving();
+    assert!(shown(&world, 80, "bg-probe >/dev/null").starts_with("\u{1b}[1mprobe\u{1b}[0m   set1 is live on "));
+    let error = shown(&world, 80, "bg-probe --by front --front -");
+    assert!(error.starts_with("\u{1b}[1;31mbg-probe:\u{1b}[0m --by front: there is no front"), "{error:?}");
+    let warning = shown(&world, 80, "bg-probe --front http://127.0.0.1:1/ >/dev/null");
+    assert!(warning.starts_with("\u{1b}[1;33mbg-probe:\u{1b}[0m warning: no slot is named"), "{warning:?}");
+}
+
+#[test]
+fn no_colour_where_it_is_not_wanted_or_not_a_terminal() {
+    let world = serving();
+    for line in [
+        "NO_COLOR=1 bg-probe >/dev/null",
+        "TERM=dumb bg-probe >/dev/null",
+        "bg-probe 2>&1 >/dev/null | cat",
+        "env -u TERM bg-probe >/dev/null",
+    ] {
+        assert!(shown(&world, 80, line).starts_with("probe   set1 is live on "), "{line}");
+    }
+    assert!(shown(&world, 80, "NO_COLOR= bg-probe >/dev/null").contains('\u{1b}'), "set to nothing is not set");
+}
+
+#[test]
+fn a_time_stands_at_the_right_edge_or_follows_the_text() {
+    let world = serving();
+    // The end of its line, and how long that is without its colours.
+    let line = |columns, variables: &str| {
+        let line = format!("NO_COLOR=1 {variables} bg-launch --slot set2 -- fake-app >/dev/null");
+        let text = shown(&world, columns, &line);
+        text.lines().find(|line| line.contains("release ")).expect("a line with a time").to_owned()
+    };
+    for (columns, length) in [(80, 79), (70, 69), (200, 79)] {
+        assert_eq!(line(columns, "").len(), length);
+    }
+    let narrow = line(50, "");
+    assert!(
+        narrow.contains(" as pid ") && narrow.rsplit("  ").next().is_some_and(|time| time.ends_with('s')),
+        "{narrow}"
+    );
+    assert_eq!(narrow.matches("  ").count(), 2, "after the name, and before the time: {narrow}");
+    assert_eq!(line(80, "COLUMNS=70").len(), 69);
+}
