@@ -66,3 +66,7 @@ mod history;
 
 /// On a terminal: colours and widths there, and plain lines everywhere else.
 mod terminal;
+
+/// `--via systemd` on a machine with a real one: units, crashes, drop-ins, reboots. In the full run alone.
+mod systemd;
+

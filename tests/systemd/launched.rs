@@ -1,0 +1,109 @@
+//! Who writes what is in the journal, and what a release can be told.
+
+use super::{SOON, deploy, machine, main_pid, units};
+use bg_tests::until;
+
+#[test]
+fn a_release_runs_as_a_unit_of_its_own() {
+    let Some(machine) = machine() else { return };
+    let first = deploy(&machine, "--version-text first");
+    assert_eq!((first["unit"].as_str(), first["log"].as_str()), (Some("bg-web-set1.service"), None));
+    assert_eq!(first["pid"].to_string(), main_pid(&machine, "set1"));
+    deploy(&machine, "--version-text second");
+    assert_eq!((machine.get("/version").as_str(), machine.get("/_bg/slot").trim()), ("second", "set2"));
+    assert_eq!(units(&machine), ["bg-web-set1.service", "bg-web-set2.service"]);
+
+    let group = machine.property("bg-web-set1", "ControlGroup");
+    let its_groups = machine.ok(&format!("cat /proc/{}/cgroup", first["pid"]));
+    assert!(its_groups.lines().any(|line| line.ends_with(&group)), "{group} in {its_groups}");
+    let environ = machine.get_slot("set1", "/env");
+    let ours: Vec<&str> = environ.lines().filter_map(|line| line.strip_prefix("BG_")?.split('=').next()).collect();
+    assert_eq!(ours.len(), 3, "BG_APP, BG_SLOT, BG_RELEASE and no others: {ours:?}");
+    assert!(machine.ok("journalctl -u bg-web-set1").contains("Started fake-app on port"));
+    assert_eq!(machine.ok(&format!("readlink /proc/{}/cwd", first["pid"])), "/var/lib/bg/web/slots/set1/work");
+
+    // And back, which starts nothing: the first release runs still.
+    machine.ok("bg-deploy -q --rollback");
+    assert_eq!(machine.get("/version"), "first");
+    assert_eq!(first["pid"].to_string(), main_pid(&machine, "set1"));
+    let stopped = machine.run("bg-launch --slot idle --stop");
+    assert!(stopped.stderr.contains("stopped bg-web-set2.service in set2"), "{}", stopped.stderr);
+    assert_eq!(units(&machine), ["bg-web-set1.service"]);
+}
+
+#[test]
+fn one_that_dies_at_once_is_told_with_its_own_journal() {
+    let Some(machine) = machine() else { return };
+    // The journal of the unit has what another release wrote before.
+    deploy(&machine, "");
+    deploy(&machine, "");
+    let failed = machine.run("bg-deploy -- fake-app --crash-at-boot");
+    let said = failed.stderr;
+    assert_eq!(failed.code, Some(8), "{said}");
+    assert!(said.contains("log       journalctl -u bg-web-set1.service\n"), "{said}");
+    assert!(
+        said.contains("| Exception in thread \"main\" java.lang.IllegalStateException: Failed to configure"),
+        "{said}"
+    );
+    assert!(!said.contains("Started fake-app"), "another run's: {said}");
+    assert_eq!(units(&machine), ["bg-web-set2.service"], "it is not started again and again");
+}
+
+#[test]
+fn one_that_can_not_be_executed_is_refused_and_not_tried_again() {
+    let Some(machine) = machine() else { return };
+    machine.write("/srv/run", "neither a program nor a script\n");
+    let failed = machine.run("chmod +x /srv/run; bg-deploy -- /srv/run");
+    assert_eq!(failed.code, Some(1), "{}", failed.stderr);
+    assert!(failed.stderr.contains("systemd did not start /srv/run as bg-web-set1.service"), "{}", failed.stderr);
+    assert!(units(&machine).is_empty());
+    deploy(&machine, "");
+}
+
+#[test]
+fn limits_and_variables_come_from_drop_ins_and_the_user_from_the_flag() {
+    let Some(machine) = machine() else { return };
+    machine
+        .write("/etc/systemd/system/bg-web-.service.d/web.conf", "[Service]\nLimitNOFILE=4321\nEnvironment=DB=both\n");
+    machine.write("/etc/systemd/system/bg-web-set2.service.d/web.conf", "[Service]\nEnvironment=ONE=set2\n");
+    // Where there was no drop-in before, systemd has to look.
+    machine.ok("systemctl daemon-reload");
+    let launched = machine.run("bg-launch -q --slot set2 --user www-data -- fake-app | bg-health -q");
+    assert_eq!(launched.code, Some(0), "{}", launched.stderr);
+    let pid = main_pid(&machine, "set2");
+    assert!(machine.ok(&format!("grep 'Max open files' /proc/{pid}/limits")).contains("4321"));
+    assert_eq!(machine.ok(&format!("stat -c %U /proc/{pid}")), "www-data");
+    assert_eq!(machine.ok("stat -c %U /var/lib/bg/web/slots/set2/work"), "www-data");
+    let environ = machine.get_slot("set2", "/env");
+    for variable in ["DB=both", "ONE=set2", "HOME=/var/www", "USER=www-data"] {
+        assert!(environ.lines().any(|line| line == variable), "{variable} in {environ}");
+    }
+}
+
+#[test]
+fn one_that_takes_no_notice_of_term_is_killed_within_the_time() {
+    let Some(machine) = machine() else { return };
+    machine.ok("bg-launch -q --slot set2 -- fake-app --ignore-term | bg-health -q");
+    let stopped = machine.run("bg-launch --slot set2 --stop --stop-timeout 500ms");
+    assert!(
+        stopped.stderr.contains("killed bg-web-set2.service, which SIGTERM had not ended within 0.5s"),
+        "{}",
+        stopped.stderr
+    );
+    until(SOON, "nothing is left", || units(&machine).is_empty() && machine.get_slot("set2", "/version").is_empty());
+}
+
+#[test]
+fn a_unit_of_another_folder_is_left_alone() {
+    let Some(machine) = machine() else { return };
+    let app = deploy(&machine, "");
+    // The same application's name in another folder, whose slots have other ports.
+    let other = "BG_DIR=/var/lib/bg/other BG_SLOTS=set1=1,set2=2 BG_FRONT=- bg-launch --slot set1";
+    let refused = machine.run(&format!("{other} -- fake-app"));
+    assert_eq!(refused.code, Some(7), "{}", refused.stderr);
+    let said = "bg-web-set1.service runs already, and was not started for /var/lib/bg/other: nothing was touched";
+    assert!(refused.stderr.contains(said), "{}", refused.stderr);
+    let stopped = machine.run(&format!("{other} --stop"));
+    assert!(stopped.stderr.contains("nothing runs in set1"), "{}", stopped.stderr);
+    assert_eq!(app["pid"].to_string(), main_pid(&machine, "set1"));
+}
