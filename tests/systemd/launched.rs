@@ -65,7 +65,7 @@ fn limits_and_variables_come_from_drop_ins_and_the_user_from_the_flag() {
     let Some(machine) = machine() else { return };
     machine
         .write("/etc/systemd/system/bg-web-.service.d/web.conf", "[Service]\nLimitNOFILE=4321\nEnvironment=DB=both\n");
-    machine.write("/etc/systemd/system/bg-web-set2.service.d/web.conf", "[Service]\nEnvironment=ONE=set2\n");
+    machine.write("/etc/systemd/system/bg-web-set2.service.d/set2.conf", "[Service]\nEnvironment=ONE=set2\n");
     // Where there was no drop-in before, systemd has to look.
     machine.ok("systemctl daemon-reload");
     let launched = machine.run("bg-launch -q --slot set2 --user www-data -- fake-app | bg-health -q");
