@@ -69,4 +69,3 @@ mod terminal;
 
 /// `--via systemd` on a machine with a real one: units, crashes, drop-ins, reboots. In the full run alone.
 mod systemd;
-
