@@ -229,7 +229,7 @@ fn a_terminal_sees_what_is_waited_for() {
         std::fs::write(world.folder().join("record"), app.record(&world)).expect("a folder of ours");
         // script(1) gives the line a terminal of its own.
         let mut script = world.command(Path::new("script"));
-        script.args(["-qec", &line, "/dev/null"]).env("TERM", "xterm").stdin(Stdio::null());
+        script.args(["-qec", &line, "/dev/null"]).env("TERM", "xterm").env("NO_COLOR", "1").stdin(Stdio::null());
         String::from_utf8_lossy(&script.output().expect("script, of bsdutils").stdout).into_owned()
     };
     assert!(programs::of_the_system("script").is_file());

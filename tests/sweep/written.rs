@@ -17,7 +17,8 @@ pub(crate) fn files(scene: &Scene) -> Vec<PathBuf> {
     let state = scene.world.dir();
     let incoming = state.join("releases/.incoming");
     let upstream = scene.world.nginx.upstream_file().with_file_name(".service-url.inc.bg-new");
-    let mut files = vec![upstream, incoming.join("app.bin"), incoming.join("..command.json.bg-new")];
+    let mut files = vec![upstream];
+    files.extend(["app.bin", "..command.json.bg-new", "..sha256.bg-new"].map(|name| incoming.join(name)));
     files.extend(["lock", "deploys.jsonl", ".switching.json.bg-new"].map(|name| state.join(name)));
     for slot in ["set1", "set2"] {
         let folder = state.join("slots").join(slot);
