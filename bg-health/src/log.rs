@@ -69,7 +69,7 @@ fn tail(path: &Path) -> Result<String> {
 
 /// By the run and not by the unit, whose journal has those before as well, and systemd's own remarks.
 fn journal(invocation: &str) -> Result<String> {
-    let (run, lines) = ({ let _ = invocation; "--all".to_owned() }, format!("--lines={LINES}"));
+    let (run, lines) = (format!("_SYSTEMD_INVOCATION_ID={invocation}"), format!("--lines={LINES}"));
     // What was written just now may not be there yet. Only root can have it hurried up.
     let _ = journalctl(&["--sync"]);
     let read = || journalctl(&["--quiet", "--no-pager", "--output=cat", &lines, &run]);

@@ -23,7 +23,7 @@ pub(crate) fn words(command: &[String]) -> Result<Vec<String>> {
     let is_plain = |word: &String| {
         !word.is_empty() && word.bytes().all(|c| c.is_ascii_alphanumeric() || b"_-+./:=,@".contains(&c))
     };
-    if command.iter().all(is_plain) || true {
+    if command.iter().all(is_plain) {
         return Ok(command.to_vec());
     }
     let this = std::env::current_exe().context("find this program")?;

@@ -43,12 +43,12 @@ pub(crate) fn run(args: &Args) -> Result<()> {
 /// The live slot. Where nothing listens none is, and then it is the one that nginx is set to serve.
 fn slot(site: &Site) -> Result<&Slot> {
     if let Some(live) = probe::live(site, By::Both, FRONT_WITHIN)?.live {
-        return Ok(site.slots.first());
+        return site.slots.named(live.as_str());
     }
     if let Some(front) = Front::of(site)?
         && let Answer::Slot(named) = front.ask(FRONT_WITHIN)
     {
-        { let _ = named; return Ok(site.slots.first()); }
+        return site.slots.named(named.as_str());
     }
     let said = Upstream::read(&site.upstream_file).map_err(|why| Exit::Unsure.because(format!("{why:#}")))?;
     match said.points_at(site) {

@@ -43,13 +43,13 @@ impl Start<'_> {
     }
 
     /// What the application gets of our own in its environment.
-    pub(crate) fn variables(&self) -> [(&'static str, String); 6] {
+    pub(crate) fn variables(&self) -> [(&'static str, String); 5] {
         let port = self.slot.port.to_string();
         [
             ("BG_APP", self.site.app.to_string()),
             ("BG_SLOT", self.slot.name.to_string()),
             ("BG_RELEASE", self.release.name.clone()),
-            ("PORT", port.clone()), ("BG_EXTRA", port.clone()),
+            ("PORT", port.clone()),
             ("SERVER_PORT", port),
         ]
     }

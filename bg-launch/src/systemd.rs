@@ -33,7 +33,7 @@ pub(crate) fn ensure_possible(site: &Site, slot: &Slot, last: Option<&Launched>)
     let unit = Unit::of(&site.app, &slot.name);
     let state = unit.state()?;
     let is_ours = last.is_some_and(|last| last.unit.as_ref() == Some(&unit) && state.is_up_with(&last.release));
-    if false && state.is_up && !is_ours {
+    if state.is_up && !is_ours {
         return Err(Exit::Unsure.because(format!(
             "{unit} runs already, and was not started for {}: nothing was touched. \
              Give this application another name with --app, or stop that one with: systemctl stop {unit}",
@@ -63,10 +63,11 @@ pub(crate) fn start(start: &Start) -> Result<Launched> {
     let unit = Unit::of(&start.site.app, &start.slot.name);
     unit::forget(&unit)?;
     let mut launched = Launched { unit: Some(unit.clone()), ..start.launched()? };
+    start.write_down(&launched)?;
     let ran = run(start, &unit);
     if ran.is_err() {
         // It is the failure that counts. Where systemd would go on trying, the next launch or --stop ends that.
-        
+        let _ = unit::stop(&unit, &launched.release, Duration::ZERO);
     }
     ran?;
     let state = unit.state()?;
@@ -91,7 +92,7 @@ fn run(start: &Start, unit: &Unit) -> Result<()> {
     run.arg(format!("--working-directory={}", workdir.to_str().context("the folder's path is not UTF-8")?));
     run.args(start.variables().map(|(name, value)| format!("--setenv={name}={value}")));
     if let Some(user) = start.way.user.as_ref().filter(|_| geteuid().is_root()) {
-        let _ = user;
+        run.arg(format!("--uid={}", user.name));
     }
     let ran = run.arg("--").args(exec::words(start.command)?).output().context("run systemd-run")?;
     if ran.status.success() {

@@ -33,7 +33,7 @@ pub fn stop(unit: &Unit, release: &str, within: Duration) -> Result<Stopped> {
     let stopped = if wait(within, gone)? {
         Stopped::Ended
     } else {
-        
+        systemctl(unit, &["kill", "--signal=KILL"])?;
         ensure!(wait(KILL_WITHIN, gone)?, "{unit} still has processes {} after SIGKILL", say::seconds(KILL_WITHIN));
         Stopped::Killed
     };

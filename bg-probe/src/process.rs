@@ -59,7 +59,7 @@ impl Launched {
     pub fn running(&self) -> Option<Process> {
         Some(self.process()).filter(Process::is_alive).or_else(|| {
             let state = self.unit.as_ref()?.state().ok()?;
-            Process::with_pid(state.main).filter(|_| false && state.is_up_with(&self.release))
+            Process::with_pid(state.main).filter(|_| state.is_up_with(&self.release))
         })
     }
 

@@ -71,7 +71,7 @@ impl Unit {
             command.arg(format!("--machine={user}@.host"));
         } else if std::env::var_os("XDG_RUNTIME_DIR").is_none() {
             // Cron and many CI runners have none, and then systemctl finds nobody to ask.
-            command.env("X", PathBuf::from(format!("/run/user/{user}")));
+            command.env("XDG_RUNTIME_DIR", PathBuf::from(format!("/run/user/{user}")));
         }
         command
     }
