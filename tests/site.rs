@@ -2,7 +2,7 @@
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use assert_cmd::assert::Assert;
 use bg_tests::{World, http};
@@ -151,6 +151,18 @@ fn a_websocket_stays_open_over_a_switch() {
         socket.read_exact(&mut echo).expect("the connection is open");
         assert_eq!(String::from_utf8_lossy(&echo), frame);
     }
+}
+
+#[test]
+fn a_connection_that_nginx_keeps_holds_up_no_drain() {
+    let world = both_run();
+    let url = install(&world, &[]);
+    assert_eq!(http::get(&format!("{url}/profile")).expect("an answer").body, "set1");
+    switch(&world, &url, "set2").success();
+    let front = format!("{url}/_bg/slot");
+    let began = Instant::now();
+    world.cmd("bg-launch").args(["--slot", "set1", "--stop", "--adopt", "--front", &front]).assert().success();
+    assert!(began.elapsed() < Duration::from_millis(800), "it waited {:?}", began.elapsed());
 }
 
 #[test]

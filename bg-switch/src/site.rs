@@ -70,8 +70,8 @@ pub(crate) fn server(site: &Site, print: &Print) -> Result<String> {
         "\
 # The application {app} in two slots. Printed by bg-switch --print-site.
 
-# Connections to the slots are kept, but not for long: one second after a switch, the old
-# slot has only those with a request in flight, and draining waits for nothing else.
+# Connections to the slots are kept, but only while they are busy: a tenth of a second after a
+# switch, the old slot has only those with a request in flight, and draining waits for nothing else.
 {groups}
 map {VARIABLE} ${var}_slot {{
     default \"\";
@@ -120,7 +120,7 @@ server {{
 
 fn group(site: &Site, slot: &Slot) -> String {
     format!(
-        "upstream {} {{\n    server 127.0.0.1:{};\n    keepalive 64;\n    keepalive_timeout 1s;\n}}\n",
+        "upstream {} {{\n    server 127.0.0.1:{};\n    keepalive 64;\n    keepalive_timeout 100ms;\n}}\n",
         group_of(&site.app, slot),
         slot.port
     )

@@ -66,7 +66,7 @@ impl World {
     pub fn link_form(self) -> Self {
         let group = |(name, port): &(&str, Port)| {
             let port = port.number();
-            format!("upstream web_{name} {{ server 127.0.0.1:{port}; keepalive 16; keepalive_timeout 1s; }}\n")
+            format!("upstream web_{name} {{ server 127.0.0.1:{port}; keepalive 16; keepalive_timeout 100ms; }}\n")
         };
         self.nginx.add_to_http("groups", &self.slots.each_ref().map(group).concat());
         self.nginx.add_to_location("keepalive", "proxy_http_version 1.1;\nproxy_set_header Connection \"\";\n");
