@@ -2,7 +2,7 @@
 //!
 //! The program `fuzz` (tests/fuzz) makes it from the corpus (tests/corpus). What it ever finds belongs there too.
 
-use bg_tests::programs;
+use bg_tests::{is_full, programs};
 use std::env;
 use std::process::{Child, Command, Stdio};
 use std::thread;
@@ -27,7 +27,7 @@ fn seed() -> u64 {
 
 #[test]
 fn nothing_that_is_parsed_makes_a_program_panic() {
-    let full = env::var_os("BG_TEST_FULL").is_some();
+    let full = is_full();
     let runs = if full { thread::available_parallelism().map_or(1, usize::from) } else { 1 };
     let each = (FULL / u64::try_from(runs).expect("few")).to_string();
     let flags = if full { ["--executions", &each] } else { ["--time", "15s"] };

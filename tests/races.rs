@@ -3,13 +3,12 @@
 //! A normal run has a few rounds of each race, a full one (`BG_TEST_FULL=1`) has 200.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::env;
 use std::fs::{self, File};
 use std::path::PathBuf;
 use std::process::{Child, Command, Output, Stdio};
 use std::time::Duration;
 
-use bg_tests::{World, process, programs, until};
+use bg_tests::{World, is_full, process, programs, until};
 use nix::fcntl::{Flock, FlockArg};
 use nix::sys::signal::Signal;
 use predicates::str::contains;
@@ -18,7 +17,7 @@ use serde_json::Value;
 const SOON: Duration = Duration::from_secs(20);
 
 fn rounds() -> usize {
-    if env::var_os("BG_TEST_FULL").is_some() { 200 } else { 10 }
+    if is_full() { 200 } else { 10 }
 }
 
 /// A world in which both slots run and set1 serves.
@@ -133,7 +132,7 @@ fn of_twenty_deploys_at_once_each_is_done_alone_or_refused() {
 #[test]
 fn deploys_that_wait_are_done_one_after_another() {
     let world = both_run(World::new());
-    let count = if env::var_os("BG_TEST_FULL").is_some() { 20 } else { 6 };
+    let count = if is_full() { 20 } else { 6 };
     let before = audit(&world).len();
     let (nginx, overlaps) = jealous_nginx(&world);
     let words = ["bg-deploy", "--wait", "10m", "--nginx", &nginx, "--", "fake-app"];

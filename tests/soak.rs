@@ -3,12 +3,11 @@
 //! A normal run has one turn of the cycle, a full one (`BG_TEST_FULL=1`) has 300 deploys and rollbacks.
 
 use std::collections::BTreeMap;
-use std::env;
 use std::fs;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use bg_tests::{Traffic, World, until};
+use bg_tests::{Traffic, World, is_full, until};
 
 /// So many deploys and rollbacks there are in a full run.
 const FULL: usize = 300;
@@ -85,8 +84,8 @@ fn step(world: &World, (what, words, code): Step) -> Duration {
 
 #[test]
 fn nothing_is_lost_and_nothing_piles_up() {
-    let count = if env::var_os("BG_TEST_FULL").is_some() { FULL } else { CYCLE.len() };
-    // Connections that nginx keeps for a second after a switch carry no request, and an application that takes no
+    let count = if is_full() { FULL } else { CYCLE.len() };
+    // Connections that nginx keeps for a moment after a switch carry no request, and an application that takes no
     // notice of TERM need not be waited for.
     let world = World::new()
         .link_form()

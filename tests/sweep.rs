@@ -14,7 +14,6 @@ mod whole;
 mod written;
 
 use std::fs;
-use std::io::{self, Write};
 
 use bg_tests::World;
 use course::Course;
@@ -94,12 +93,6 @@ fn power_may_fail_during_switches(world: &World, switches: [[&str; 2]; 2]) {
     for words in switches {
         power::fails_during(world, "bg-switch", &words.map(str::to_owned), &power::all(world));
     }
-}
-
-/// Says what was done, also when the test passes: how much was looked at is the point of it.
-fn tell(line: &str) {
-    // Unlike println!, not kept back by the test runner. Who has closed stderr does not want to know.
-    let _ = writeln!(io::stderr(), "{line}");
 }
 
 /// The words that launch a release which is not the one before.

@@ -14,9 +14,9 @@ mod rebooted;
 /// What is killed is known, and what crashes comes back.
 mod restarted;
 
+use bg_tests::{is_full, tell};
 use machine::Machine;
 use serde_json::Value;
-use std::io::Write;
 use std::sync::Once;
 use std::time::Duration;
 
@@ -26,11 +26,10 @@ const SOON: Duration = Duration::from_secs(30);
 #[track_caller]
 fn machine() -> Option<Machine> {
     static SAID: Once = Once::new();
-    if std::env::var_os("BG_TEST_FULL").is_some_and(|full| full == "1") {
+    if is_full() {
         return Some(Machine::boot());
     }
-    // Past the test runner, which keeps what a test that passes prints.
-    SAID.call_once(|| drop(writeln!(std::io::stderr(), "systemd: not run; tests/run --full runs it")));
+    SAID.call_once(|| tell("systemd: not run; tests/run --full runs it"));
     None
 }
 

@@ -10,7 +10,9 @@
 #![forbid(unsafe_code)]
 #![expect(clippy::missing_panics_doc, reason = "a panic is how a harness fails a test, so every function may")]
 
+pub mod debian;
 pub mod disk;
+mod full;
 pub mod http;
 pub mod jar;
 mod keepalive;
@@ -23,6 +25,7 @@ mod traffic;
 mod wait;
 mod world;
 
+pub use full::{is_full, tell};
 pub use jar::sample_jar;
 pub use keepalive::KeepAlive;
 pub use nginx::Nginx;

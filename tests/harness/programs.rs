@@ -5,7 +5,7 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 /// The package of each of the system's programs that the tests need, Debian's name.
-const PACKAGES: [(&str, &str); 9] = [
+const PACKAGES: [(&str, &str); 12] = [
     ("nginx", "nginx"),
     ("java", "default-jdk-headless"),
     ("javac", "default-jdk-headless"),
@@ -14,7 +14,10 @@ const PACKAGES: [(&str, &str); 9] = [
     ("sshd", "openssh-server"),
     ("ssh", "openssh-client"),
     ("scp", "openssh-client"),
+    ("debootstrap", "debootstrap"),
     ("systemd-nspawn", "systemd-container"),
+    ("man", "man-db"),
+    ("unshare", "util-linux"),
 ];
 
 /// The folder of the built programs: `target/debug` or `target/release`.

@@ -5,7 +5,7 @@ use std::env;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use bg_tests::Strace;
+use bg_tests::{Strace, is_full, tell};
 
 use super::blow::Blow;
 use super::call::CALLS;
@@ -32,8 +32,8 @@ impl Course {
         let began = Instant::now();
         let scene = Scene::new(act, form);
         let mut course = Self { act, form, scene, killed: 0, refused: 0, violations: Vec::new() };
-        let how = if env::var_os("BG_TEST_FULL").is_some() { course.full() } else { course.sample() };
-        super::tell(&format!(
+        let how = if is_full() { course.full() } else { course.sample() };
+        tell(&format!(
             "{act:?} in the {form:?} form, {how}: killed at {} points, refused at {}, {} violations, {:.0} s",
             course.killed,
             course.refused,

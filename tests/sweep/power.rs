@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use bg_tests::disk::{CALLS, Disk, Thing, Tree};
-use bg_tests::{Strace, World, programs};
+use bg_tests::{Strace, World, programs, tell};
 use serde_json::Value;
 
 use super::whole::is_temporary;
@@ -54,7 +54,7 @@ pub(crate) fn fails_during(world: &World, program: &str, args: &[String], parts:
         faults
             .extend(lost.map(|(path, _)| (format!("{} is lost", path.display()), "although the run has ended".into())));
     }
-    super::tell(&format!(
+    tell(&format!(
         "{program}: power lost after each of {changes} changes, {} states, {} violations",
         states.len(),
         faults.len()

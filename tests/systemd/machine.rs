@@ -1,15 +1,11 @@
 //! A machine with systemd: a small Debian in a folder, booted by systemd-nspawn, on this machine's network.
-//!
-//! It is this machine's own release of Debian or what was made of it, so that the programs built here run there.
-//! What debootstrap takes minutes for is kept in the target folder, and each machine is a copy.
 
 use bg_tests::ports::Port;
-use bg_tests::{http, programs, until};
+use bg_tests::{debian, http, programs, until};
 use nix::sys::signal::{Signal, kill};
-use nix::unistd::{Pid, geteuid};
+use nix::unistd::Pid;
 use std::fs;
 use std::net::{Ipv4Addr, UdpSocket};
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::Duration;
@@ -22,9 +18,6 @@ const TURN_WITHIN: Duration = Duration::from_secs(1200);
 
 /// The UDP port that says that there is a machine; just below those of the tests.
 const ONE_AT_A_TIME: u16 = 9_999;
-
-/// What a small server has; libpam-systemd is for a user's own systemd.
-const PACKAGES: &str = "systemd,systemd-sysv,dbus,dbus-user-session,libpam-systemd,nginx-light,iproute2,strace";
 
 const OURS: [&str; 6] = ["bg-probe", "bg-launch", "bg-health", "bg-switch", "bg-deploy", "fake-app"];
 
@@ -49,7 +42,7 @@ impl Machine {
     pub(crate) fn boot() -> Machine {
         let only = the_only_one();
         let folder = tempfile::Builder::new().prefix("bg-machine-").tempdir().expect("a temporary folder");
-        run(Command::new("cp").args(["-a", "--reflink=auto"]).arg(installed()).arg(folder.path().join("root")));
+        debian::install(&folder.path().join("root"));
         let mut machine =
             Machine { booted: None, ports: [Port::free(), Port::free(), Port::free()], _only: only, folder };
         for program in OURS {
@@ -80,7 +73,8 @@ impl Machine {
         let script = "mkdir -p /run/systemd/nspawn && mount -t tmpfs tmpfs /run/systemd/nspawn && exec \"$@\"";
         let mut nspawn = Command::new("setpriv");
         nspawn.args(["--pdeathsig", "TERM", "unshare", "--mount", "sh", "-c", script, "sh"]);
-        nspawn.args(["systemd-nspawn", "--quiet", "--boot", "--register=no", "--console=read-only"]);
+        nspawn.arg(programs::of_the_system("systemd-nspawn"));
+        nspawn.args(["--quiet", "--boot", "--register=no", "--console=read-only"]);
         // Without a systemd there is nobody who could give it a control group of its own.
         nspawn.args((!Path::new("/run/systemd/system").exists()).then_some("--keep-unit"));
         nspawn.arg("--directory").arg(self.folder.path().join("root"));
@@ -204,42 +198,6 @@ fn the_only_one() -> UdpSocket {
         claim.is_some()
     });
     claim.expect("it was bound")
-}
-
-/// The folder that machines are copies of, made by debootstrap where it is not there yet.
-#[track_caller]
-fn installed() -> PathBuf {
-    assert!(geteuid().is_root(), "a machine with systemd can be booted by root alone: sudo tests/run --full systemd");
-    let [debootstrap, _] = ["debootstrap", "systemd-nspawn"].map(programs::of_the_system);
-    let suite = suite();
-    let target = programs::folder();
-    let made = target.parent().unwrap_or(&target).join(format!("systemd-machine-{suite}"));
-    if !made.exists() {
-        // Half a system must not look like one.
-        let half = made.with_extension("half");
-        if half.exists() {
-            fs::remove_dir_all(&half).expect("a folder of ours");
-        }
-        let mut making = Command::new(debootstrap);
-        run(making.args(["--variant=minbase", &format!("--include={PACKAGES}"), &suite]).arg(&half));
-        fs::set_permissions(&half, fs::Permissions::from_mode(0o755)).expect("a folder of ours");
-        fs::rename(&half, &made).expect("a folder of ours");
-    }
-    made
-}
-
-/// The release of this machine, by the name that debootstrap knows it by.
-fn suite() -> String {
-    let release = fs::read_to_string("/etc/os-release").unwrap_or_default();
-    let name = release.lines().find_map(|line| line.strip_prefix("VERSION_CODENAME="));
-    name.expect("a Debian, or what was made of it, has a VERSION_CODENAME in /etc/os-release").to_owned()
-}
-
-#[track_caller]
-fn run(command: &mut Command) {
-    let output = command.stdin(Stdio::null()).output().expect("a program that is there");
-    let said = Said::of(output);
-    assert_eq!(said.code, Some(0), "{command:?}: {}{}", said.stdout, said.stderr);
 }
 
 /// Ends a machine at once. All its processes end with its first one, and only so.

@@ -1,0 +1,62 @@
+//! A small Debian in a folder, for what has to be installed or booted: this machine's own release of it, so that the
+//! programs built here run there.
+//!
+//! What debootstrap takes minutes for is kept in the target folder, and each test gets a copy.
+
+use std::fs::{self, File, Permissions};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use nix::unistd::geteuid;
+
+use crate::programs;
+
+/// What a small server has; libpam-systemd is for a user's own systemd, strace and curl are for the tests.
+const PACKAGES: &str =
+    "systemd,systemd-sysv,dbus,dbus-user-session,libpam-systemd,nginx-light,iproute2,strace,curl,ca-certificates";
+
+/// Puts a Debian of its own into a new folder.
+#[track_caller]
+pub fn install(folder: &Path) {
+    assert!(geteuid().is_root(), "only root can install a Debian: sudo tests/run --full");
+    run(Command::new("cp").args(["-a", "--reflink=auto"]).arg(made()).arg(folder));
+}
+
+/// The folder that all are copies of, made by debootstrap where it is not there yet.
+#[track_caller]
+fn made() -> PathBuf {
+    let suite = suite();
+    let target = programs::folder();
+    let made = target.parent().unwrap_or(&target).join(format!("debian-{suite}"));
+    let half = made.with_extension("half");
+    // One makes it, and the others wait.
+    let lock = File::create(made.with_extension("lock")).expect("a folder of ours");
+    lock.lock().expect("a file of ours");
+    if !made.exists() {
+        // Half a system must not look like one.
+        if half.exists() {
+            fs::remove_dir_all(&half).expect("a folder of ours");
+        }
+        let mut making = Command::new(programs::of_the_system("debootstrap"));
+        run(making.args(["--variant=minbase", &format!("--include={PACKAGES}"), &suite]).arg(&half));
+        fs::set_permissions(&half, Permissions::from_mode(0o755)).expect("a folder of ours");
+        fs::rename(&half, &made).expect("a folder of ours");
+    }
+    made
+}
+
+/// The release of this machine, by the name that debootstrap knows it by.
+#[track_caller]
+fn suite() -> String {
+    let release = fs::read_to_string("/etc/os-release").unwrap_or_default();
+    let name = release.lines().find_map(|line| line.strip_prefix("VERSION_CODENAME="));
+    name.expect("a Debian, or what was made of it, has a VERSION_CODENAME in /etc/os-release").to_owned()
+}
+
+#[track_caller]
+fn run(command: &mut Command) {
+    let output = command.stdin(Stdio::null()).output().expect("a program that is there");
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{command:?}: {}{said}", String::from_utf8_lossy(&output.stdout));
+}
