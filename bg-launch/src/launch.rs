@@ -97,8 +97,7 @@ fn make_ready(args: &Args, record: &Record, release: &Release, way: &Way) -> Res
 fn place(args: &Args, start: &Start, record: &Record) -> Result<Launch> {
     let (dir, slot) = (&start.site.dir, &start.slot.name);
     let replaced = Replaced::by_what_comes_into(dir, slot);
-    start.release.put_into(dir, slot)?;
-    let begun = begin(args, start, record);
+    let begun = start.release.put_into(dir, slot).and_then(|()| begin(args, start, record));
     if begun.is_err()
         && let Err(why) = replaced.put_back(dir, slot)
     {

@@ -54,20 +54,27 @@ pub(crate) fn switch(
     within: Duration,
 ) -> Result<&'static str> {
     let before = std::fs::read_link(dir.live()).ok();
-    replace::link(&dir.live(), &route(dir, slot)?)?;
-    let Some(front) = witnesses.front else { return Ok("link") };
-    witnesses.see(slot, within).map_err(|unseen| {
-        let undone = match &before {
-            Some(target) => replace::link(&dir.live(), target),
-            None => replace::remove(&dir.live()),
-        };
-        let now = match undone.with_context(|| format!("put {} back", dir.live().display())) {
-            Ok(()) => {
-                let now = from.map(|from| as_before(front, from, false, within));
-                format!("The link is as it was; {}", now.as_deref().unwrap_or("no slot was live before"))
-            }
-            Err(worse) => format!("{worse:#}. Run the same command again once that can be done"),
-        };
-        Exit::NotMoved.because(format!("{}. {now}", unseen.in_words(slot, within)))
-    })
+    let route = route(dir, slot)?;
+    let why = match (replace::link(&dir.live(), &route), witnesses.front) {
+        (Ok(()), None) => return Ok("link"),
+        (Ok(()), Some(_)) => match witnesses.see(slot, within) {
+            Ok(evidence) => return Ok(evidence),
+            Err(unseen) => Exit::NotMoved.because(unseen.in_words(slot, within)),
+        },
+        (Err(why), _) if std::fs::read_link(dir.live()).ok() == before => return Err(why),
+        // It was moved, and only the last fsync has failed.
+        (Err(why), _) => why,
+    };
+    let undone = match &before {
+        Some(target) => replace::link(&dir.live(), target),
+        None => replace::remove(&dir.live()),
+    };
+    let now = match undone.with_context(|| format!("put {} back", dir.live().display())) {
+        Ok(()) => {
+            let now = witnesses.front.zip(from).map(|(front, from)| as_before(front, from, false, within));
+            format!("The link is as it was; {}", now.as_deref().unwrap_or("no slot was seen live before"))
+        }
+        Err(worse) => format!("{worse:#}. Run the same command again once that can be done"),
+    };
+    Err(Exit::of(&why).because(format!("{why:#}. {now}")))
 }

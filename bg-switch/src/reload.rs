@@ -10,6 +10,7 @@ use anyhow::Result;
 use bg_probe::exit::Exit;
 use bg_probe::front::Front;
 use bg_probe::replace;
+use bg_probe::say::Voice;
 use bg_probe::settings::Site;
 use bg_probe::slot::Name;
 use bg_probe::unfinished::Unfinished;
@@ -24,6 +25,7 @@ pub(crate) struct Reload<'a> {
     pub(crate) front: Option<&'a Front>,
     pub(crate) within: Duration,
     pub(crate) interrupted: &'a AtomicBool,
+    pub(crate) voice: Voice,
 }
 
 impl Reload<'_> {
@@ -37,15 +39,20 @@ impl Reload<'_> {
         self.nginx.program()?;
         plan.begin(dir)?;
         if let Err(why) = replace::file(&self.site.upstream_file, text.as_bytes(), 0o644) {
-            Unfinished::end(dir)?;
-            return Err(why);
+            return Err(self.unwritten(plan, why));
         }
         let mut told = false;
         match self.reload(to, &mut told) {
-            Ok(evidence) => {
-                Unfinished::end(dir)?;
-                Ok(evidence)
-            }
+            Ok(evidence) => match Unfinished::end(dir) {
+                Ok(()) => Ok(evidence),
+                // The next run would undo it.
+                Err(why) if plan.is_conversion() => Err(self.back(plan, &why, told)),
+                Err(why) => {
+                    let words = format!("nginx has moved; the note of that is for the next run to remove: {why:#}");
+                    self.voice.warn("bg-switch", &words);
+                    Ok(evidence)
+                }
+            },
             Err(why) => Err(self.back(plan, &why, told)),
         }
     }
@@ -74,6 +81,17 @@ impl Reload<'_> {
 
     fn see(&self, slot: &Name, before: Option<Generation>) -> Result<&'static str, Unseen> {
         Witnesses { front: self.front, before, reloaded: true, interrupted: self.interrupted }.see(slot, self.within)
+    }
+
+    /// Ends a change whose text could not be written. It may stand there all the same, where only the last fsync has
+    /// failed.
+    fn unwritten(&self, plan: &Unfinished, why: anyhow::Error) -> anyhow::Error {
+        if std::fs::read_to_string(&self.site.upstream_file).ok() != plan.before {
+            return self.back(plan, &why, false);
+        }
+        // A note that stays does no harm: file and nginx agree, and the next run sees that.
+        let _ = Unfinished::end(&self.site.dir);
+        why
     }
 
     /// Puts the old file back, has nginx read it if it may have read the new one, and says what serves now.

@@ -59,15 +59,20 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     say(args, &site, &switch, began.elapsed());
     record.set("switch", &switch)?;
     drop(lock);
-    record.print()
+    if let Err(why) = record.print() {
+        // nginx has moved: whoever reads the exit code must not take it for a failure, and end what serves.
+        args.voice.warn("bg-switch", &format!("nginx has moved, but the record could not be printed: {why:#}"));
+    }
+    Ok(())
 }
 
 fn change_form(args: &Args, site: &Site, form: Form) -> Result<()> {
     let _lock = Lock::take(&site.dir, args.wait, "bg-switch")?;
     let began = Instant::now();
     let (nginx, front, interrupted) = surroundings(args, site)?;
+    let within = *args.verify_timeout;
     let reload =
-        Reload { site, nginx: &nginx, front: front.as_ref(), within: *args.verify_timeout, interrupted: &interrupted };
+        Reload { site, nginx: &nginx, front: front.as_ref(), within, interrupted: &interrupted, voice: args.voice };
     settle(args, &reload)?;
     let (slot, evidence) = convert::convert(&reload, form)?;
     if form == Form::Link {
@@ -106,7 +111,7 @@ fn move_to(args: &Args, site: &Site, slot: &Slot) -> Result<Switch> {
     let began = Instant::now();
     let (nginx, front, interrupted) = surroundings(args, site)?;
     let (front, within) = (front.as_ref(), *args.verify_timeout);
-    let reload = Reload { site, nginx: &nginx, front, within, interrupted: &interrupted };
+    let reload = Reload { site, nginx: &nginx, front, within, interrupted: &interrupted, voice: args.voice };
     let settled = settle(args, &reload)?;
     let upstream = there(site)?;
     let file_says = upstream.as_ref().and_then(|upstream| upstream.points_at(site));

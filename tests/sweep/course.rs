@@ -108,6 +108,9 @@ impl Course {
         *(if blow.error.is_none() { &mut self.killed } else { &mut self.refused }) += 1;
         let mut faults = blow.faults_of(&output, &call);
         let ended_well = blow.error.is_some() && output.status.success();
+        if blow.error.is_some() && !ended_well {
+            faults.extend(whole::stayed(&self.scene));
+        }
         let warned = String::from_utf8_lossy(&output.stderr).contains("warning: ");
         faults.extend(match (ended_well, warned) {
             (false, _) => whole::half_done(&self.scene),

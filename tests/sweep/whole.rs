@@ -30,6 +30,12 @@ pub(crate) fn half_done(scene: &Scene) -> Vec<String> {
     faults
 }
 
+/// What is wrong when a run has said that it failed: nginx serves what it served.
+pub(crate) fn stayed(scene: &Scene) -> Option<String> {
+    let (slot, _) = slot_and_version(&scene.world.nginx).ok()?;
+    (slot != scene.before.live).then(|| format!("it failed, and yet nginx has moved to {slot}"))
+}
+
 /// Everything that is wrong when a run has ended well.
 pub(crate) fn done(scene: &Scene) -> Vec<String> {
     [reached(scene), leftovers(scene)].concat()
