@@ -274,6 +274,20 @@ mod room {
     }
 
     #[test]
+    fn a_folder_that_can_not_be_entered_fails() {
+        let world = World::new();
+        let closed = world.folder().join("closed");
+        fs::create_dir(&closed).unwrap();
+        fs::set_permissions(&closed, Permissions::from_mode(0o700)).unwrap();
+        let world = world.env("BG_DIR", closed.join("web").to_str().unwrap());
+        let seen = ordinary(&world, "bg-launch");
+        assert!(
+            seen.contains("can't be looked at: Permission denied") && seen.contains("or run this as its owner"),
+            "{seen}"
+        );
+    }
+
+    #[test]
     fn a_folder_that_can_not_be_made_fails() {
         let world = World::new();
         let seen = ordinary(&world, "bg-launch");

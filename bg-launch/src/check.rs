@@ -92,7 +92,7 @@ fn java_version(java: &Path) -> Result<String> {
 fn port(site: &Site, idle: &Slot, adopt: bool) -> Finding {
     let Slot { name, port } = idle;
     match Tenant::of(site, idle, adopt) {
-        Err(why) => Finding::refused("port", &why, "free the port"),
+        Err(why) => Finding::refused("port", &why, "mend that, or run this as the user to whom --dir belongs"),
         Ok(tenant) if tenant.is_empty() => Finding::ok("port", format!("port {port} of the idle {name} is free")),
         Ok(_) => Finding::ok("port", format!("port {port} of the idle {name} is held by what a deploy would replace")),
     }

@@ -22,6 +22,10 @@ pub(crate) fn findings(site: &Site, artifact: Option<&Path>) -> Vec<Finding> {
 
 fn folder(dir: &Dir, there: &Path) -> Finding {
     let root = dir.root().display();
+    if let Err(why) = dir.root().try_exists() {
+        let remedy = format!("let {} enter the folders on the way, or run this as its owner", user(geteuid()));
+        return Finding::fail("dir", format!("{root} can't be looked at: {why}"), remedy);
+    }
     if there != dir.root() {
         return match may_write(there) {
             Ok(()) => Finding::ok("dir", format!("{root} is not there yet and can be made")),
