@@ -78,9 +78,12 @@ fn the_lines_of_a_crontab() {
     let runner = Runner::new(&world);
     runner.check_out("1.1");
     runner.step("bg-deploy --env-file /etc/bg/web.env build/libs/app.jar").end().succeeded();
-    let [after_boot, monitor, nightly] = example::cron(&runner.example("crontab")).try_into().expect("three lines");
+    let lines = example::cron(&runner.example("crontab"));
+    let [after_boot, watchdog, monitor, nightly] = lines.try_into().expect("four lines");
+    assert_eq!(after_boot, watchdog);
     let silent = |line: &str| assert_eq!(runner.cron(line).end().succeeded(), "", "cron would mail this");
 
+    silent(&watchdog);
     silent(&monitor);
     silent(&nightly);
     let pid = fs::read_to_string(world.dir().join("slots/set1/process.json")).unwrap();
@@ -91,10 +94,7 @@ fn the_lines_of_a_crontab() {
 
     let mail = runner.cron(&monitor).end();
     assert!(mail.code != 0 && mail.output.lines().count() == 1, "{}", mail.output);
-    // Its front, /profile, names no slot while the application is down: the README says what to write then.
-    let by_name = after_boot.replace("--slot live", "--slot set1");
-    assert_ne!(by_name, after_boot);
-    runner.cron(&by_name).end().succeeded();
+    runner.cron(&watchdog).end().succeeded();
     runner.clean_up();
     until(SOON, "the release is back", || world.live().is_some());
     silent(&monitor);
