@@ -1,0 +1,85 @@
+//! What a switch needs: an nginx that runs, its configuration, the upstream file wired in, the link within reach.
+
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt;
+use std::time::Duration;
+
+use bg_tests::{World, until};
+
+use super::{check, ordinary, says};
+
+#[test]
+fn a_missing_nginx_fails() {
+    let world = World::new().env("BG_NGINX", "no-such-nginx");
+    says(&world, "bg-switch", 1, "fail    no-such-nginx: not on this machine's PATH");
+}
+
+#[test]
+fn a_broken_configuration_fails() {
+    let world = World::new();
+    world.nginx.add_to_http("broken", "nonsense;");
+    says(&world, "bg-switch", 1, "fail    nginx -t refused the configuration: [emerg] unknown directive \"nonsense\"");
+}
+
+#[test]
+fn a_file_that_is_not_wired_in_fails() {
+    let world = World::new();
+    let other = world.folder().join("other.inc");
+    fs::write(&other, "set $service_url http://127.0.0.1:1;\n").unwrap();
+    let world = world.env("BG_UPSTREAM_FILE", other.to_str().unwrap());
+    says(&world, "bg-switch", 1, &format!("nginx does not include {}: put `include", other.display()));
+}
+
+#[test]
+fn a_missing_proxy_pass_fails() {
+    let world = World::new();
+    let text = fs::read_to_string(world.nginx.conf()).unwrap();
+    fs::write(world.nginx.conf(), text.replace("proxy_pass $service_url;", "proxy_pass http://127.0.0.1:1;")).unwrap();
+    says(&world, "bg-switch", 1, "no proxy_pass names $service_url: put `proxy_pass $service_url;` into the location");
+}
+
+#[test]
+fn a_name_that_nginx_can_not_look_up_fails() {
+    let world = World::new();
+    world.nginx.write_upstream(&format!("set $service_url http://localhost:{};\n", world.port("set1")));
+    says(&world, "bg-switch", 1, "names localhost, which nginx can't find without a resolver: write 127.0.0.1");
+    world.nginx.write_upstream("set $service_url http://web_set1;\n");
+    says(&world, "bg-switch", 1, "names web_set1, which nginx can't find without a resolver: add the upstream groups");
+    world.nginx.add_to_http("resolver", "resolver 127.0.0.1;");
+    says(&world, "bg-switch", 0, "every address in the upstream file can be found");
+}
+
+#[test]
+fn a_link_that_the_workers_can_not_reach_fails() {
+    let world = World::new().link_form();
+    fs::create_dir(world.dir()).unwrap();
+    fs::set_permissions(world.dir(), Permissions::from_mode(0o700)).unwrap();
+    says(&world, "bg-switch", 1, "(mode 700): chmod o+x it, or choose a --dir elsewhere");
+}
+
+#[test]
+fn another_folders_link_fails() {
+    let world = World::new().link_form();
+    let world = world.env("BG_DIR", "/nowhere");
+    says(&world, "bg-switch", 1, "but this deploy's link is /nowhere/live");
+}
+
+#[test]
+fn a_file_that_is_newer_than_the_workers_and_a_cache_are_warnings() {
+    let world = World::new().link_form();
+    world.nginx.add_to_http("cache", "open_file_cache max=10;");
+    let text = world.nginx.read_upstream();
+    until(Duration::from_secs(5), "the file is newer than the workers", || {
+        world.nginx.write_upstream(&text);
+        check(&world, "bg-switch", &[]).0.contains("was changed after nginx last read its configuration: reload nginx")
+    });
+    says(&world, "bg-switch", 0, "warn    open_file_cache is on: nginx remembers");
+}
+
+#[test]
+fn a_user_who_may_not_write_or_reload_is_told_so() {
+    let world = World::new();
+    let seen = ordinary(&world, "bg-switch");
+    assert!(seen.contains("service-url.inc can't be replaced:") && seen.contains("convert link"), "{seen}");
+    assert!(seen.contains("fail    this user may not tell nginx to reload: let --nginx be 'sudo -n nginx'"), "{seen}");
+}

@@ -1,0 +1,77 @@
+//! Whom the witnesses name, and whether a deploy runs already.
+
+use std::fs;
+use std::process::Stdio;
+use std::time::Duration;
+
+use bg_tests::{World, programs, until};
+
+use super::says;
+
+#[test]
+fn a_front_that_answers_nothing_fails() {
+    let world = World::new();
+    world.nginx.stop();
+    says(&world, "bg-probe", 1, "connection refused: start nginx, or let --front be a URL through it");
+}
+
+#[test]
+fn a_front_that_names_no_slot_is_a_warning() {
+    let world = World::new();
+    world.start_fake("set1", &["--profile", "real"]);
+    says(&world, "bg-probe", 0, "warn    http://127.0.0.1:");
+    says(
+        &world,
+        "bg-probe",
+        0,
+        "names no slot (200 \"real\"): let --front be a page that answers with the slot's name",
+    );
+}
+
+#[test]
+fn a_file_that_is_missing_or_strange_fails() {
+    let world = World::new();
+    world.nginx.write_upstream("# nothing\n");
+    says(&world, "bg-probe", 1, "has no line `set $service_url ...;`");
+    fs::remove_file(world.nginx.upstream_file()).unwrap();
+    says(&world, "bg-probe", 1, "service-url.inc is not there: bg-switch --print-upstream >");
+}
+
+#[test]
+fn a_file_that_points_elsewhere_is_a_warning() {
+    let world = World::new();
+    world.nginx.write_upstream("set $service_url http://127.0.0.1:;\n");
+    says(&world, "bg-probe", 0, "points at neither slot: see that --slots set1=");
+}
+
+#[test]
+fn witnesses_that_disagree_fail() {
+    let world = World::new();
+    world.start_fake("set1", &[]);
+    world.nginx.write_upstream(&format!("set $service_url http://127.0.0.1:{};\n", world.port("set2")));
+    says(&world, "bg-probe", 1, "fail    nginx and its file disagree");
+    says(&world, "bg-probe", 1, ": go on serving set1 with: bg-switch --to set1");
+    says(&world, "bg-launch", 1, "it can't be told which slot is idle: see what bg-probe --check says");
+}
+
+#[test]
+fn a_deploy_that_runs_is_named_and_not_disturbed() {
+    let world = World::new();
+    let mut deploy = world.command(&programs::ours("bg-deploy"));
+    deploy.args(["--health-timeout", "60s", "--"]).args(world.fake_app(&["--boot-503-ms", "60000"]));
+    let mut deploy = deploy.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    until(Duration::from_secs(20), "the deploy has launched", || world.listens("set1"));
+
+    says(&world, "bg-probe", 0, &format!("bg-deploy (pid {})", deploy.id()));
+    says(&world, "bg-probe", 0, ": wait until it is done, or let the next one wait with --wait 5m");
+
+    deploy.kill().unwrap();
+    deploy.wait().unwrap();
+}
+
+#[test]
+fn a_release_from_the_future_is_a_warning() {
+    let world = World::new();
+    fs::create_dir_all(world.dir().join("releases/29991231T000000Z-1a2b3c4d")).unwrap();
+    says(&world, "bg-probe", 0, "but release 29991231T000000Z-1a2b3c4d is from later: set the clock");
+}
