@@ -9,6 +9,8 @@ mod launched;
 mod machine;
 /// A user's own systemd.
 mod owned;
+/// The README's recipe, as it stands there.
+mod readme;
 /// The machine is rebooted, and loses its power.
 mod rebooted;
 /// What is killed is known, and what crashes comes back.

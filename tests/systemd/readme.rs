@@ -1,0 +1,33 @@
+//! The README's recipe, as it stands there.
+
+use super::{SOON, machine, main_pid, units};
+use bg_tests::until;
+
+const README: &str = include_str!("../../README.md");
+
+#[test]
+fn the_recipe_of_the_readme_works_line_by_line() {
+    let Some(mut machine) = machine() else { return };
+    let recipe = README.split("\n### systemd\n").nth(1).and_then(|rest| rest.split("\n### ").next()).expect("a recipe");
+    let [deploy, boot] = recipe
+        .split("```sh\n")
+        .skip(1)
+        .filter_map(|block| block.split("```").next())
+        .collect::<Vec<_>>()
+        .try_into()
+        .expect("two blocks of shell");
+    // There is no java in that machine, and nobody but root.
+    let deploy = deploy.replace("web.env app.jar", "web.env -- fake-app");
+    assert!(deploy.contains("-- fake-app"), "{deploy}");
+    machine.ok(&format!("mkdir -p /var/lib/bg/web; sudo() {{ \"$@\"; }}\n{deploy}{boot}"));
+    assert_eq!(machine.ok("stat -c %U /var/lib/bg/web /var/lib/bg/web/slots/set1/work"), "root\nwww-data");
+    let pid = main_pid(&machine, "set1");
+    assert!(machine.ok(&format!("grep 'Max open files' /proc/{pid}/limits")).contains("65536"));
+    assert!(machine.get_slot("set1", "/env").lines().any(|line| line.starts_with("SPRING_DATASOURCE_URL=")));
+
+    machine.shut_down();
+    machine.start();
+    until(SOON, "it serves", || !machine.get("/version").is_empty());
+    assert_eq!(units(&machine), ["bg-web-set1.service"]);
+    assert_eq!(machine.ok("stat -c %U /proc/$(systemctl show -P MainPID bg-web-set1)"), "www-data");
+}
