@@ -21,37 +21,48 @@ use scene::{Act, Form};
 
 #[test]
 fn a_launch_is_whole() {
-    Course::run(Act::Launch, Form::Reload);
+    Course::run(Act::Launch, Form::Reload, &["bg-launch"]);
 }
 
 #[test]
 fn a_switch_in_the_reload_form_is_whole() {
-    Course::run(Act::Switch, Form::Reload);
+    Course::run(Act::Switch, Form::Reload, &["bg-switch"]);
 }
 
 #[test]
 fn a_switch_in_the_link_form_is_whole() {
-    Course::run(Act::Switch, Form::Link);
+    Course::run(Act::Switch, Form::Link, &["bg-switch"]);
 }
 
 #[test]
 fn a_conversion_to_the_link_form_is_whole() {
-    Course::run(Act::Convert, Form::Reload);
+    Course::run(Act::Convert, Form::Reload, &["bg-switch"]);
 }
 
 #[test]
 fn a_conversion_to_the_reload_form_is_whole() {
-    Course::run(Act::Convert, Form::Link);
+    Course::run(Act::Convert, Form::Link, &["bg-switch"]);
 }
 
-#[test]
-fn a_deploy_in_the_reload_form_is_whole() {
-    Course::run(Act::Deploy, Form::Reload);
-}
-
+/// The stages that do the same in both forms are struck in the reload form.
 #[test]
 fn a_deploy_in_the_link_form_is_whole() {
-    Course::run(Act::Deploy, Form::Link);
+    Course::run(Act::Deploy, Form::Link, &["bg-deploy", "bg-switch"]);
+}
+
+#[test]
+fn a_deploy_is_whole_whose_driver_or_probe_or_health_is_struck() {
+    Course::run(Act::Deploy, Form::Reload, &["bg-deploy", "bg-probe", "bg-health"]);
+}
+
+#[test]
+fn a_deploy_is_whole_whose_launch_is_struck() {
+    Course::run(Act::Deploy, Form::Reload, &["bg-launch"]);
+}
+
+#[test]
+fn a_deploy_is_whole_whose_switch_is_struck() {
+    Course::run(Act::Deploy, Form::Reload, &["bg-switch"]);
 }
 
 #[test]

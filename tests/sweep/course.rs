@@ -13,10 +13,12 @@ use super::scene::{Act, Form, Scene};
 use super::{whole, written};
 
 /// How long a sample of a course may take.
-const SAMPLE: Duration = Duration::from_secs(8);
+const SAMPLE: Duration = Duration::from_secs(6);
 
 pub(crate) struct Course {
     act: Act,
+    /// The programs that are struck, of those that take part.
+    targets: &'static [&'static str],
     form: Form,
     scene: Scene,
     killed: usize,
@@ -25,16 +27,17 @@ pub(crate) struct Course {
 }
 
 impl Course {
-    /// Strikes `act` at every point, or, without `BG_TEST_FULL`, at as many as fit into a few seconds; fails the test if
+    /// Strikes `act` in these programs at every point, or, without `BG_TEST_FULL`, at as many as fit into a few seconds; fails the test if
     /// anything was not whole.
     #[track_caller]
-    pub(crate) fn run(act: Act, form: Form) {
+    pub(crate) fn run(act: Act, form: Form, targets: &'static [&'static str]) {
         let began = Instant::now();
         let scene = Scene::new(act, form);
-        let mut course = Self { act, form, scene, killed: 0, refused: 0, violations: Vec::new() };
+        let mut course = Self { act, targets, form, scene, killed: 0, refused: 0, violations: Vec::new() };
         let how = if is_full() { course.full() } else { course.sample() };
         tell(&format!(
-            "{act:?} in the {form:?} form, {how}: killed at {} points, refused at {}, {} violations, {:.0} s",
+            "{act:?} in the {form:?} form, {} struck, {how}: killed at {} points, refused at {}, {} violations, {:.0} s",
+            targets.join(" and "),
             course.killed,
             course.refused,
             course.violations.len(),
@@ -84,7 +87,7 @@ impl Course {
         self.scene.begin();
         let may_write = written::files(&self.scene);
         let traces: Vec<_> =
-            self.scene.targets().into_iter().map(|target| (target, Strace::of(CALLS, &self.log(target)))).collect();
+            self.targets.iter().map(|target| (*target, Strace::of(CALLS, &self.log(target)))).collect();
         let output = self.scene.run_under(&traces);
         let said = String::from_utf8_lossy(&output.stderr);
         assert!(output.status.success(), "{:?} fails undisturbed: {said}", self.act);

@@ -4,15 +4,18 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bg_tests::{Nginx, Strace, World, http, process, programs, until};
 use serde_json::Value;
 
-use super::scripts::{STAGES, Scripts};
+use super::scripts::Scripts;
 
 /// How long one run may take, whatever happens in it.
 const LONGEST: Duration = Duration::from_secs(60);
+
+/// Longer than nginx lets two generations of its workers answer.
+const STEADY: Duration = Duration::from_millis(200);
 
 /// The two forms of the upstream file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -89,16 +92,6 @@ impl Scene {
         }
     }
 
-    /// The programs of ours that take part, and so can be killed.
-    pub(crate) fn targets(&self) -> Vec<&'static str> {
-        match (self.act, self.form) {
-            // The stages that do the same in both forms are struck in one of them.
-            (Act::Deploy, Form::Link) => vec!["bg-deploy", "bg-switch"],
-            (Act::Deploy, Form::Reload) => ["bg-deploy"].into_iter().chain(STAGES).collect(),
-            _ => vec![self.program()],
-        }
-    }
-
     /// Sees to it that the next run has something to do.
     #[track_caller]
     pub(crate) fn begin(&mut self) {
@@ -119,11 +112,21 @@ impl Scene {
         }
     }
 
+    /// Looks who serves, once that does not change any more: who was killed may have told nginx to reload just before.
     #[track_caller]
     fn look(&mut self) {
-        let live = self.world.live().expect("a slot that is live");
+        let serving = || Self::serving(&self.world.nginx).expect("a slot that is live");
+        let (mut now, mut since) = (serving(), Instant::now());
+        until(LONGEST, "one slot serves", || {
+            let next = serving();
+            if next != now {
+                (now, since) = (next, Instant::now());
+            }
+            since.elapsed() > STEADY
+        });
+        let (live, version) = now;
         let idle = if live == "set1" { "set2" } else { "set1" }.to_owned();
-        self.before = Before { version: self.world.get("/version").body, live, idle };
+        self.before = Before { live, version, idle };
     }
 
     /// Runs it as it is.
@@ -193,6 +196,14 @@ impl Scene {
     /// The file that is deployed.
     pub(crate) fn artifact(&self) -> PathBuf {
         self.world.folder().join("app.bin")
+    }
+
+    /// The slot that an nginx sends to, and the release that runs there: of one answer, for while nginx reloads, the
+    /// next may come from the other slot.
+    pub(crate) fn serving(nginx: &Nginx) -> Result<(String, String), String> {
+        let environment = Self::ask(nginx, "/env")?;
+        let said = |name: &str| environment.lines().find_map(|line| line.strip_prefix(name)).map(str::to_owned);
+        said("BG_SLOT=").zip(said("BG_RELEASE=")).ok_or_else(|| "what answers was not launched".to_owned())
     }
 
     /// What an nginx answers at a path.

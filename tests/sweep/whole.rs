@@ -32,7 +32,7 @@ pub(crate) fn half_done(scene: &Scene) -> Vec<String> {
 
 /// What is wrong when a run has said that it failed: nginx serves what it served.
 pub(crate) fn stayed(scene: &Scene) -> Option<String> {
-    let (slot, _) = slot_and_version(&scene.world.nginx).ok()?;
+    let (slot, _) = Scene::serving(&scene.world.nginx).ok()?;
     (slot != scene.before.live).then(|| format!("it failed, and yet nginx has moved to {slot}"))
 }
 
@@ -74,7 +74,7 @@ fn strays(scene: &Scene) -> Vec<String> {
 
 /// nginx sends to the slot it sent to, as it was, or to the new one that is healthy.
 fn serves(scene: &Scene, nginx: &Nginx, who: &str) -> Option<String> {
-    let (slot, version) = match slot_and_version(nginx) {
+    let (slot, version) = match Scene::serving(nginx) {
         Ok(both) => both,
         Err(why) => return Some(format!("{who}: {why}")),
     };
@@ -88,19 +88,6 @@ fn serves(scene: &Scene, nginx: &Nginx, who: &str) -> Option<String> {
     };
     (expected.as_deref() != Some(version.as_str()))
         .then(|| format!("{who} serves {version} in {slot}, expected {expected:?}"))
-}
-
-/// Two answers of the same slot: while nginx reloads, both generations of its workers answer.
-fn slot_and_version(nginx: &Nginx) -> Result<(String, String), String> {
-    let mut slot = Scene::ask(nginx, "/profile")?;
-    loop {
-        let version = Scene::ask(nginx, "/version")?;
-        let still = Scene::ask(nginx, "/profile")?;
-        if slot == still {
-            return Ok((slot, version));
-        }
-        slot = still;
-    }
 }
 
 fn nginx_test(scene: &Scene) -> Option<String> {
