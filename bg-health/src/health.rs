@@ -139,7 +139,11 @@ impl<'a> Wait<'a> {
                 return Ok(End::Late);
             }
             let enough = row.add(&answer, same, self.began.elapsed()) >= self.successes() && same;
-            if enough && let Err(cold) = self.warmup.run(|| self.patience()) {
+            // A monitor asks how it is, and is no visitor.
+            if enough
+                && !self.args.once
+                && let Err(cold) = self.warmup.run(|| self.patience())
+            {
                 answer = cold;
                 row = Row::default();
             }

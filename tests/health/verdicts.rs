@@ -30,7 +30,7 @@ fn accepted(flags: &[&str], health: &[&str]) {
 #[test]
 fn up_is_healthy_and_the_record_goes_on() {
     let world = World::new();
-    let app = App::launch(&world, &["--boot-ms", "300"]);
+    let app = App::launch(&world, &["--boot-ms", "1000"]);
     let line = app.record(&world).replace("\"launch\"", r#""later":{"n":1234567890123456789012,"f":1.10},"launch""#);
     let assert = world.cmd("bg-health").write_stdin(line.clone()).assert().success();
 

@@ -144,6 +144,14 @@ fn a_warm_up_that_fails_is_tried_again() {
 }
 
 #[test]
+fn a_monitor_is_no_visitor() {
+    let world = World::new();
+    let server = Server::answering(world.port(SLOT), |_, _| (200, UP.into()));
+    health(&world, &["--warmup", "/items", "--once"]).success();
+    assert!(server.asked("/items").is_empty());
+}
+
+#[test]
 fn a_warm_up_that_always_fails_is_not_healthy() {
     let world = World::new();
     let _server = Server::answering(world.port(SLOT), |path, _| match path {
