@@ -129,6 +129,16 @@ fn what_says_no_before_the_switch_ends_the_deploy_there() {
 }
 
 #[test]
+fn a_release_that_dies_before_the_switch_is_not_called_healthy() {
+    let world = serving();
+    let line = r#"sh -c 'kill -9 "$(sed "s/.*\"pid\":\([0-9]*\).*/\1/")"'"#;
+    let deploy = world.cmd("bg-deploy").args(["--before-switch", line, "--", "fake-app"]).assert().code(5);
+    let words = contains("nothing listens on port").and(contains("was stopped; its log is kept"));
+    deploy.stderr(words.and(contains("set2 holds no release, as before")));
+    assert_eq!(world.live().as_deref(), Some("set1"));
+}
+
+#[test]
 fn the_way_back_asks_nobody() {
     let world = serving();
     world.deploy_fake(&["--version-text", "1.1"]).success();

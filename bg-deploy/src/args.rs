@@ -80,6 +80,12 @@ pub(crate) struct Stages {
     /// How long the old process may take to stop before it is killed
     #[arg(long, value_name = "DURATION")]
     launch_stop_timeout: Option<String>,
+    /// Who looks after the application: session or systemd
+    #[arg(long, value_name = "VIA")]
+    launch_via: Option<String>,
+    /// The user the application runs as, where root launches it
+    #[arg(long, value_name = "NAME")]
+    launch_user: Option<String>,
     /// How many releases, and how many logs a slot, to keep
     #[arg(long, value_name = "N")]
     launch_keep: Option<String>,
@@ -129,6 +135,8 @@ impl Stages {
             ("probe-timeout", &self.probe_timeout),
             ("launch-drain", &self.launch_drain),
             ("launch-stop-timeout", &self.launch_stop_timeout),
+            ("launch-via", &self.launch_via),
+            ("launch-user", &self.launch_user),
             ("launch-keep", &self.launch_keep),
             ("launch-workdir", &self.launch_workdir),
             ("health-path", &self.health_path),
@@ -200,4 +208,7 @@ Exit codes:
   7  can't tell which slot is live, or the live one would be touched
   8  the application exited before it was healthy
   9  switched, went bad within the watch, and switched back
-  128+N  ended by signal N; nothing is left half-way";
+  128+N  ended by signal N; nothing is left half-way
+
+A watch that ends with another code than 0 and 9 leaves the new slot serving:
+there was no slot to go back to, or the way back has failed as that code says.";

@@ -14,8 +14,9 @@ use crate::watch;
 use anyhow::Result;
 use bg_probe::exit::Exit;
 use bg_probe::lock::Lock;
+use bg_probe::port;
 use bg_probe::process::Launched;
-use bg_probe::record::print;
+use bg_probe::record::{Record, print};
 use bg_probe::settings::Site;
 use std::time::Instant;
 
@@ -133,16 +134,33 @@ fn before_switch(args: &Args, runner: &Runner, end: &mut End) {
     }
 }
 
+/// Whether what was launched is still there to serve.
+fn is_up(record: &Record) -> bool {
+    let launched = Launched::of(&record.site.dir, &record.slot.name).ok().flatten();
+    launched.is_some_and(|launched| launched.running().is_some()) && port::listens(record.slot.port)
+}
+
+/// Whether nginx serves the slot of this deploy.
+fn is_live(args: &Args, runner: &Runner, record: &Record) -> bool {
+    let flags = ["--quiet", "--slot=live", "--format=name"].map(str::to_owned).into_iter();
+    let Ok(settings) = args.settings.typed_flags() else { return false };
+    let live = runner.run_undisturbed(&Stage::of("probe", flags.chain(settings)), "");
+    live.output.trim() == record.slot.name.as_str()
+}
+
 /// What was launched last in each slot: what differs after a run was launched by it.
 fn launched(site: &Site) -> [Option<Launched>; 2] {
     site.slots.both().each_ref().map(|slot| Launched::of(&site.dir, &slot.name).ok().flatten())
 }
 
-/// Stops what this run has launched, unless it was found healthy.
+/// Stops what this run has launched, unless it was found healthy and is there still.
 fn tidy_up(args: &Args, runner: &Runner, end: &End) -> Leftover {
-    // What nginx has not moved to was found healthy, and an nginx that is slow may still turn to it.
-    if end.failed == Some("switch") {
-        return Leftover::Healthy;
+    if end.failed == Some("switch")
+        && let Ok(record) = Record::parse(end.record.as_bytes())
+        && is_up(&record)
+    {
+        // A bg-switch that was killed may have moved it; an nginx that is slow may still turn to it.
+        return if is_live(args, runner, &record) { Leftover::Live } else { Leftover::Healthy };
     }
     if args.keep_failed {
         return Leftover::Kept;

@@ -27,8 +27,10 @@ pub(crate) struct End {
 /// What became of a release that was launched and does not serve.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Leftover {
-    /// It is healthy, and nginx would not move to it: once nginx is mended, one bg-switch is enough.
+    /// It is healthy, and nginx would not move to it: when the cause of that is gone, one bg-switch is enough.
     Healthy,
+    /// It is healthy, and nginx has moved to it all the same.
+    Live,
     /// It was left running, as was asked for.
     Kept,
     /// It was stopped.
@@ -67,8 +69,11 @@ pub(crate) fn say_failed(args: &Args, end: &End, leftover: Option<Leftover>) {
         if leftover == Some(Leftover::Stopped) {
             line("idle", &held(&record.site.dir, &record.slot.name));
         }
+        if leftover == Some(Leftover::Live) {
+            line("next", &format!("to go back: {}", move_over(args)));
+        }
         if leftover == Some(Leftover::Healthy) {
-            let when = if end.signal.is_some() { "to move to it" } else { "when nginx is mended" };
+            let when = if end.signal.is_some() { "to move to it" } else { "when the cause is gone" };
             line("next", &format!("{when}: {}", move_over(args)));
         }
         // Where nginx is in the middle of a switch, only bg-switch knows; and where no slot was live, nginx may serve
@@ -88,6 +93,7 @@ fn in_words(record: &Record, leftover: Leftover) -> String {
     let log = log.display();
     match leftover {
         Leftover::Healthy => format!("{what} is healthy and runs on"),
+        Leftover::Live => format!("{what} is healthy, and nginx serves it all the same"),
         Leftover::Kept => format!("{what} was left running, as --keep-failed says; its log: {log}"),
         Leftover::Stopped => format!("{what} was stopped; its log is kept: {log}"),
         Leftover::Running => format!("{what} was not stopped: bg-launch says why"),
@@ -104,7 +110,12 @@ fn launched(record: &Record) -> String {
 }
 
 fn held(dir: &Dir, slot: &Name) -> String {
+    let failed = Launched::of(dir, slot).ok().flatten().map(|launched| launched.release);
     match dir.release(slot) {
+        // Whoever was to put it back did not live to say what was there before.
+        held if held.is_some() && held == failed => {
+            format!("{} still; the next deploy replaces it", named(dir, slot))
+        }
         Some(_) => format!("{} again, for --rollback to start", named(dir, slot)),
         None => format!("{slot} holds no release, as before"),
     }

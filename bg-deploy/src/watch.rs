@@ -30,7 +30,8 @@ pub(crate) fn watch(args: &Args, runner: &Runner, line: &str, within: Duration) 
     let look = Look::new(args, &record)?;
     let began = Instant::now();
     let (mut bad, mut looks) = (0, 0);
-    while began.elapsed() < within || bad > 0 {
+    // A watch that has seen nothing is no watch.
+    while looks == 0 || began.elapsed() < within || bad > 0 {
         let due = Instant::now() + LOOK_EVERY;
         let well = look.is_good(runner, &record, line);
         // A look that a signal has ended says nothing.

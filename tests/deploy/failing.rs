@@ -73,8 +73,9 @@ fn where_nginx_refuses_the_healthy_release_waits_for_one_more_command() {
     let world = serving();
     world.nginx.add_to_http("broken", "this is no directive;\n");
     let failed = world.deploy_fake(&["--version-text", "1.1"]).code(5);
-    failed
-        .stderr(contains("in set2 is healthy and runs on").and(contains("when nginx is mended: bg-deploy --rollback")));
+    failed.stderr(
+        contains("in set2 is healthy and runs on").and(contains("when the cause is gone: bg-deploy --rollback")),
+    );
     assert_eq!(world.get("/version").body, "1.0");
     assert_eq!(world.get_slot("set2", "/version").expect("1.1 runs on").body, "1.1");
 
