@@ -1,6 +1,10 @@
 //! `bg-probe`: which slot is live, and which one the run is for. The verdict table, line by line.
 
+/// Slots that are down, or not up yet.
+mod down;
 mod settings;
+/// Switches that were cut short.
+mod unfinished;
 mod words;
 
 use std::fs;
@@ -203,20 +207,6 @@ fn a_reload_that_is_under_way_is_waited_for() {
     let front = front_of(vec![answer("set1"), answer("set1"), answer("set1"), answer("set2")]);
     let said = Said::by(&world, &["--front", &front]);
     said.is(Some("set2"), "set1", &json!({"by": "front", "points_at": "set2"}));
-}
-
-#[test]
-fn a_switch_that_was_cut_short_does_not_stop_the_next_deploy() {
-    let world = World::new();
-    world.start_fake("set1", &[]);
-    world.start_fake("set2", &[]);
-    fs::create_dir_all(world.dir()).expect("a folder of ours");
-    let note = format!(r#"{{"from":"set1","to":"set2","before":{:?}}}"#, world.nginx.read_upstream());
-    fs::write(world.dir().join("switching.json"), note).expect("a folder of ours");
-    world.nginx.write_upstream(&format!("set $service_url http://127.0.0.1:{};\n", world.port("set2")));
-    let said = Said::by(&world, &[]);
-    said.is(Some("set1"), "set2", &json!({"by": "front", "points_at": "set2"}));
-    assert!(said.stderr.contains("an earlier switch to set2 was cut short; nginx serves set1"), "{}", said.stderr);
 }
 
 #[test]

@@ -154,6 +154,17 @@ fn a_websocket_stays_open_over_a_switch() {
 }
 
 #[test]
+fn a_cache_of_open_files_elsewhere_is_none_here() {
+    let world = both_run();
+    world.nginx.add_to_http("cache", "open_file_cache max=100;\nopen_file_cache_errors on;\n");
+    let url = install(&world, &[]);
+    for to in ["set2", "set1"] {
+        (0..20).for_each(|_| drop(http::get(&format!("{url}/profile"))));
+        switch(&world, &url, to).success();
+    }
+}
+
+#[test]
 fn a_connection_that_nginx_keeps_holds_up_no_drain() {
     let world = both_run();
     let url = install(&world, &[]);

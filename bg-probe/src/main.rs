@@ -38,7 +38,7 @@ fn run(args: &Args) -> Result<()> {
         return verdict.map(drop);
     }
     let verdict = verdict?;
-    let slot = choose(&site, &args.slot, verdict.live.as_ref())?.clone();
+    let slot = choose(&site, &args.slot, &verdict)?.clone();
     match args.format {
         Format::Name => print(&format!("{}\n", slot.name)),
         Format::Port => print(&format!("{}\n", slot.port)),

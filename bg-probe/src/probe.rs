@@ -8,6 +8,7 @@ use crate::dir::Dir;
 use crate::exit::Exit;
 use crate::front::{Answer, Front};
 use crate::port;
+use crate::process::Launched;
 use crate::record::Record;
 use crate::settings::{Settings, Site};
 use crate::slot::{Choice, Name, Slot};
@@ -90,13 +91,23 @@ pub fn live(site: &Site, by: By, within: Duration) -> Result<Verdict> {
 ///
 /// # Errors
 /// When the live slot is meant and none is live, or a name is neither slot's.
-pub fn choose<'a>(site: &'a Site, choice: &Choice, live: Option<&Name>) -> Result<&'a Slot> {
-    match (choice, live) {
+pub fn choose<'a>(site: &'a Site, choice: &Choice, verdict: &Verdict) -> Result<&'a Slot> {
+    match (choice, &verdict.live) {
         (Choice::Named(name), _) => site.slots.named(name.as_str()),
-        (Choice::Idle, None) => Ok(site.slots.first()),
+        (Choice::Idle, None) => Ok(first_idle(site, verdict)),
         (Choice::Idle, Some(live)) => Ok(site.slots.other(live)),
         (Choice::Live, Some(live)) => site.slots.named(live.as_str()),
         (Choice::Live, None) => Err(Exit::Refused.because("no slot is live")),
+    }
+}
+
+/// The slot to begin with where none is live: the first. But where both are down after a crash or a reboot, it is the
+/// one that nginx is not set to serve, as it was before.
+fn first_idle<'a>(site: &'a Site, verdict: &Verdict) -> &'a Slot {
+    let points_at = verdict.facts.points_at.as_ref().and_then(|name| site.slots.named(name).ok());
+    match points_at.filter(|slot| site.dir.release(&slot.name).is_some()) {
+        Some(served) => site.slots.other(&served.name),
+        None => site.slots.first(),
     }
 }
 
@@ -126,9 +137,10 @@ impl Heard {
             None => None,
         };
         let listening: Vec<&Slot> = site.slots.both().iter().filter(|slot| port::listens(slot.port)).collect();
-        if listening.is_empty() {
+        if listening.is_empty() && !self.file_names_one_that_runs(site)? {
             return Ok(self.decided("ports", None, None));
         }
+        ensure_not_cut_short(site)?;
         match &self.file {
             Some(Ok(slot)) => {
                 let down = !listening.iter().any(|listening| listening.name == *slot);
@@ -152,14 +164,34 @@ impl Heard {
     /// The verdict where the front names a slot. A front that nginx answers by itself (`/_bg/slot`) names one also
     /// when nothing is there to serve.
     fn named(&self, site: &Site, slot: &Name) -> Result<Verdict> {
-        let serves = |slot: &Slot| port::listens(slot.port);
-        if serves(site.slots.named(slot.as_str())?) {
+        if port::listens(site.slots.named(slot.as_str())?.port) {
             return Ok(self.decided("front", Some(slot.clone()), None));
         }
-        if !serves(site.slots.other(slot)) {
-            return Ok(self.decided("ports", None, None));
+        // What runs may listen in a moment, or where an older --slots said.
+        if runs(site, slot)? || port::listens(site.slots.other(slot).port) {
+            return Ok(self.decided("front", Some(slot.clone()), warning(site, slot, None, true)));
         }
-        Ok(self.decided("front", Some(slot.clone()), warning(site, slot, None, true)))
+        Ok(self.decided("ports", None, None))
+    }
+
+    /// Whether nginx is set to serve a slot whose process runs, although nothing listens.
+    ///
+    /// # Errors
+    /// [`Exit::Unsure`] when the file can't say which slot is served, and one of them runs where an older `--slots` said.
+    fn file_names_one_that_runs(&self, site: &Site) -> Result<bool> {
+        if let Some(Ok(slot)) = &self.file {
+            return runs(site, slot);
+        }
+        for slot in site.slots.both() {
+            let Some(launched) = Launched::of(&site.dir, &slot.name)? else { continue };
+            if launched.port != slot.port && launched.running().is_some() {
+                return Err(Exit::Unsure.because(format!(
+                    "{} runs on port {}, but --slots says {}: nothing was touched. Give the same --slots as when it was launched",
+                    slot.name, launched.port, slot.port
+                )));
+            }
+        }
+        Ok(false)
     }
 
     fn decided(&self, by: &'static str, live: Option<Name>, warning: Option<String>) -> Verdict {
@@ -176,9 +208,8 @@ impl Heard {
     fn cut_short(&self, site: &Site) -> Option<Verdict> {
         let unfinished = Unfinished::of(&site.dir).ok()??;
         let (Some(Answer::Slot(front)), Some(Ok(file))) = (&self.front, &self.file) else { return None };
-        let explained = unfinished.to == file.as_str() && unfinished.from.as_deref() == Some(front.as_str());
-        let warning = format!("an earlier switch to {file} was cut short; nginx serves {front}");
-        explained.then(|| self.decided("front", Some(front.clone()), Some(warning)))
+        let warning = format!("an earlier switch to {} was cut short; nginx serves {front}", unfinished.to);
+        unfinished.is_between(front, file).then(|| self.decided("front", Some(front.clone()), Some(warning)))
     }
 
     fn disagreement(&self, site: &Site) -> anyhow::Error {
@@ -197,6 +228,32 @@ impl Heard {
             site.front
         ))
     }
+}
+
+/// Refuses to go by the file while a switch is cut short: nobody knows then whether nginx has read it.
+///
+/// # Errors
+/// [`Exit::Unsure`].
+fn ensure_not_cut_short(site: &Site) -> Result<()> {
+    let end = "nothing was touched. Choose one that serves, and end it by hand with";
+    match Unfinished::of(&site.dir) {
+        Ok(None) => Ok(()),
+        Ok(Some(unfinished)) if unfinished.is_conversion => Ok(()),
+        Ok(Some(unfinished)) => {
+            let [one, other] = site.slots.both().each_ref().map(|slot| &slot.name);
+            Err(Exit::Unsure.because(format!(
+                "an earlier switch to {} was cut short, and no front says which slot nginx serves: {end}: \
+                 bg-switch --to {one}; or: bg-switch --to {other}",
+                unfinished.to
+            )))
+        }
+        Err(why) => Err(Exit::Unsure.because(format!("{why:#}"))),
+    }
+}
+
+/// Whether the process that was launched in a slot runs.
+fn runs(site: &Site, slot: &Name) -> Result<bool> {
+    Ok(Launched::of(&site.dir, slot)?.is_some_and(|launched| launched.running().is_some()))
 }
 
 fn file_says(site: &Site) -> Result<Name, String> {
@@ -255,7 +312,7 @@ pub fn subject(settings: &Settings, slot: Option<&Choice>) -> Result<Record> {
     let site = settings.site()?;
     choice.ensure_one_of(&site.slots)?;
     let verdict = live(&site, By::Both, FRONT_WITHIN)?;
-    let slot = choose(&site, choice, verdict.live.as_ref())?.clone();
+    let slot = choose(&site, choice, &verdict)?.clone();
     let mut record = Record::new(site, slot, verdict.live);
     record.set("probe", &verdict.facts)?;
     Ok(record)

@@ -54,6 +54,12 @@ impl Launched {
         Process { pid: self.pid, start_ticks: self.start_ticks, boot_id: self.boot_id.clone() }
     }
 
+    /// Whether that is its process: the one that was started, or the one systemd has started since in its place.
+    #[must_use]
+    pub fn is(&self, process: &Process) -> bool {
+        self.process() == *process || self.running().as_ref() == Some(process)
+    }
+
     /// The process that runs now: the one that was started, or the one systemd has started since in its place.
     #[must_use]
     pub fn running(&self) -> Option<Process> {

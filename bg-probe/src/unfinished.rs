@@ -12,7 +12,7 @@ use crate::probe::FRONT_WITHIN;
 use crate::replace;
 use crate::settings::Site;
 use crate::slot::Name;
-use crate::upstream::Upstream;
+use crate::upstream::{Upstream, reload_form};
 use anyhow::{Context, Result, anyhow, ensure};
 use serde::{Deserialize, Serialize};
 use std::fs::File;
@@ -23,7 +23,10 @@ use std::time::{Duration, Instant};
 /// How long the front must name one slot: nginx lets both generations of workers take connections for 100 ms.
 pub const OVERLAP: Duration = Duration::from_millis(250);
 
-/// How long a reload that is under way may keep it from doing so.
+/// How long nginx may take to read the configuration it was told to read: with a thousand TLS sites it is 2.5 s.
+const READ_WITHIN: Duration = Duration::from_secs(5);
+
+/// How long the front may be unsteady after that.
 const SETTLED_WITHIN: Duration = Duration::from_secs(2);
 
 /// How often it is asked meanwhile.
@@ -38,6 +41,9 @@ pub struct Unfinished {
     pub to: String,
     /// The text of the upstream file when it began; `None` where there was none.
     pub before: Option<String>,
+    /// Whether it changes the form of the file and not the slot.
+    #[serde(default)]
+    pub is_conversion: bool,
 }
 
 impl Unfinished {
@@ -74,10 +80,11 @@ impl Unfinished {
         serde_json::from_str(text).map_err(|e| anyhow!(crate::say::quoted(&e.to_string())))
     }
 
-    /// Whether it changed the form of the file and not the slot.
+    /// Whether it moves nginx between these two slots, one way or, where it is being undone, the other.
     #[must_use]
-    pub fn is_conversion(&self) -> bool {
-        self.from.as_deref() == Some(self.to.as_str())
+    pub fn is_between(&self, one: &Name, other: &Name) -> bool {
+        let is_end = |name: &Name| self.to == name.as_str() || self.from.as_deref() == Some(name.as_str());
+        !self.is_conversion && is_end(one) && is_end(other)
     }
 
     /// Writes down that it begins.
@@ -109,46 +116,74 @@ impl Unfinished {
     }
 }
 
-/// Brings file and nginx together again where a switch was cut short; to be called with the lock held. What was
-/// done about it, in words. Where the front can't say which slot nginx serves, everything stays as it is.
+/// Brings file and nginx together again where a switch was cut short, or its undoing; to be called with the lock held.
+/// What was done about it, in words. Where the front can't say which slot nginx serves, everything stays as it is.
 ///
 /// # Errors
 /// When the note or the file can't be read or written.
 pub fn settle(site: &Site) -> Result<Option<String>> {
     let Some(unfinished) = Unfinished::of(&site.dir)? else { return Ok(None) };
     // Either form sends to the same slot: nobody is misled, and only bg-switch can have nginx read it again.
-    if unfinished.is_conversion() {
+    if unfinished.is_conversion {
         return Ok(None);
     }
     let Some(front) = Front::of(site)? else { return Ok(None) };
-    let Some(serving) = steady(&front) else { return Ok(None) };
-    let says = Upstream::read(&site.upstream_file).ok().and_then(|upstream| upstream.points_at(site));
-    if says.as_ref() != Some(&serving) {
-        unfinished.undo(site)?;
-    }
+    let Some(serving) = unfinished.steady(site, &front) else { return Ok(None) };
+    unfinished.agree(site, &serving)?;
     Unfinished::end(&site.dir)?;
     Ok(Some(format!(
-        "an earlier switch to {} was cut short; nginx serves {serving}, and {} says so again",
+        "an earlier switch to {} was cut short; nginx serves {serving}, and {} says so",
         unfinished.to,
         site.upstream_file.display()
     )))
 }
 
-/// The slot that the front names without a change for longer than nginx lets two configurations serve at once: who
-/// was killed may have sent a reload just before.
-fn steady(front: &Front) -> Option<Name> {
-    let deadline = Instant::now() + SETTLED_WITHIN;
-    let mut steady: Option<(Name, Instant)> = None;
-    while Instant::now() < deadline {
-        let Answer::Slot(slot) = front.ask(FRONT_WITHIN) else { return None };
-        match &steady {
-            Some((same, since)) if *same == slot && since.elapsed() >= OVERLAP => return Some(slot),
-            Some((same, _)) if *same == slot => {}
-            _ => steady = Some((slot, Instant::now())),
+impl Unfinished {
+    /// The slot that the front names without a change for longer than nginx lets two configurations serve at once.
+    /// Unless that is what was to be reached, who was killed may have told nginx just before to read the file, so it
+    /// must have had the time for that.
+    fn steady(&self, site: &Site, front: &Front) -> Option<Name> {
+        let began = Instant::now();
+        let age = age(&site.dir);
+        let mut steady: Option<(Name, Instant)> = None;
+        while began.elapsed() < READ_WITHIN + SETTLED_WITHIN {
+            let Answer::Slot(slot) = front.ask(FRONT_WITHIN) else { return None };
+            let reached = slot.as_str() == self.to && file_says(site).as_ref() == Some(&slot);
+            let was_read = reached || age + began.elapsed() >= READ_WITHIN;
+            match &steady {
+                Some((same, since)) if *same == slot && since.elapsed() >= OVERLAP && was_read => return Some(slot),
+                Some((same, _)) if *same == slot => {}
+                _ => steady = Some((slot, Instant::now())),
+            }
+            std::thread::sleep(ASK_EVERY);
         }
-        std::thread::sleep(ASK_EVERY);
+        None
     }
-    None
+
+    /// Has the upstream file say what nginx serves, in the words it had before if they say so.
+    fn agree(&self, site: &Site, serving: &Name) -> Result<()> {
+        if file_says(site).as_ref() == Some(serving) {
+            return Ok(());
+        }
+        let before = self.before.clone().and_then(|text| Upstream::parse(text).ok());
+        let slot = site.slots.named(serving.as_str())?;
+        let text = match (before, Upstream::read(&site.upstream_file)) {
+            (Some(before), _) if before.points_at(site).as_ref() == Some(serving) => before.text,
+            (_, Ok(now)) => now.moved_to(slot)?,
+            (_, Err(_)) => reload_form(slot),
+        };
+        replace::file(&site.upstream_file, text.as_bytes(), 0o644)
+    }
+}
+
+fn file_says(site: &Site) -> Option<Name> {
+    Upstream::read(&site.upstream_file).ok()?.points_at(site)
+}
+
+/// How long ago the note was written; none where the clock was put back since.
+fn age(dir: &Dir) -> Duration {
+    let written = std::fs::metadata(note(dir)).and_then(|meta| meta.modified());
+    written.ok().and_then(|written| written.elapsed().ok()).unwrap_or_default()
 }
 
 fn note(dir: &Dir) -> PathBuf {

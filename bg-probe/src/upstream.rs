@@ -8,6 +8,7 @@ use crate::conf::{self, Directive, Word};
 use crate::settings::Site;
 use crate::slot::{Name, Slot, Slots};
 use anyhow::{Context, Result, anyhow, ensure};
+use std::io::ErrorKind;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
@@ -64,14 +65,19 @@ impl Upstream {
         Ok(Upstream { text, form, places })
     }
 
-    /// The slot that the file sends requests to at this moment; `None` where it sends them somewhere else.
+    /// The slot that the file sends requests to at this moment; `None` where it sends them somewhere else, and where
+    /// this user may not look at what nginx looks at.
     #[must_use]
     pub fn points_at(&self, site: &Site) -> Option<Name> {
         let address = match &self.form {
             Form::Reload { address } => address,
             // What nginx does on every request: a stat that follows links (`-f`, ngx_http_rewrite_module).
-            Form::Link { flag, there, .. } if flag.is_file() => there,
-            Form::Link { otherwise, .. } => otherwise,
+            Form::Link { flag, there, otherwise } => match std::fs::metadata(flag) {
+                Ok(meta) if meta.is_file() => there,
+                Ok(_) => otherwise,
+                Err(e) if matches!(e.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => otherwise,
+                Err(_) => return None,
+            },
         };
         slot_at(&address.text, &site.app, &site.slots).map(|slot| slot.name.clone())
     }

@@ -67,7 +67,7 @@ times running, each time on a fresh connection, and nginx's old workers take
 no more of them. If that does not come, all is put back as it was.
 
 Exit codes:
-  0  done, or already so; both seen at the front
+  0  done, or already so; both seen at the front, if there is one
   1  the system refused: a permission, a missing program, an upstream file that is not ours to write
   2  usage
   3  no record on stdin, one that is not valid, or one without a health verdict

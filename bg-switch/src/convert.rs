@@ -39,7 +39,7 @@ pub(crate) fn convert(reload: &Reload, form: Form) -> Result<(Slot, Option<&'sta
     };
     let text = before.converted(&directives);
     let name = slot.name.to_string();
-    let plan = Unfinished { from: Some(name.clone()), to: name, before: Some(before.text) };
+    let plan = Unfinished { from: Some(name.clone()), to: name, before: Some(before.text), is_conversion: true };
     let evidence = provable(reload).apply(&plan, &text, &slot.name)?;
     Ok((slot, Some(evidence)))
 }
@@ -50,7 +50,9 @@ pub(crate) fn convert(reload: &Reload, form: Form) -> Result<(Slot, Option<&'sta
 /// [`Exit::NotMoved`] when nginx refuses.
 pub(crate) fn settle(reload: &Reload) -> Result<Option<String>> {
     let site = reload.site;
-    let Some(unfinished) = Unfinished::of(&site.dir)?.filter(Unfinished::is_conversion) else { return Ok(None) };
+    let Some(unfinished) = Unfinished::of(&site.dir)?.filter(|unfinished| unfinished.is_conversion) else {
+        return Ok(None);
+    };
     let slot = site.slots.named(&unfinished.to)?;
     let file = site.upstream_file.display();
     if let Some(Answer::Slot(serving)) = reload.front.map(|front| front.ask(FRONT_WITHIN))

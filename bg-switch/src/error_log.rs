@@ -23,13 +23,25 @@ impl ErrorLog {
 
     /// The first grave complaint that has come since: the cause, where the last is often `still could not bind()`.
     pub(crate) fn complaint(&self) -> Option<String> {
+        complaint(&self.added()?)
+    }
+
+    /// Whether the process of that pid, nginx's master, has said since that it gives up. A port that is taken is tried
+    /// several times, and may be free the next.
+    pub(crate) fn has_given_up(&self, master: i32) -> bool {
+        let by_master = format!("[emerg] {master}#");
+        let gives_up = |line: &str| line.contains(&by_master) && !line.contains("bind() to ");
+        self.added().is_some_and(|text| text.lines().any(gives_up))
+    }
+
+    /// What was added since, as far as it is read.
+    fn added(&self) -> Option<String> {
         let mut file = File::open(&self.path).ok()?;
         let end = file.metadata().ok()?.len();
         file.seek(SeekFrom::Start(self.length.max(end.saturating_sub(MOST)))).ok()?;
         let mut added = Vec::new();
         file.take(MOST).read_to_end(&mut added).ok()?;
-        let added = String::from_utf8_lossy(&added).into_owned();
-        complaint(&added)
+        Some(String::from_utf8_lossy(&added).into_owned())
     }
 }
 

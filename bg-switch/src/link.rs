@@ -71,7 +71,7 @@ pub(crate) fn switch(
     };
     let now = match undone.with_context(|| format!("put {} back", dir.live().display())) {
         Ok(()) => {
-            let now = witnesses.front.zip(from).map(|(front, from)| as_before(front, from, false, within));
+            let now = witnesses.front.zip(from).map(|(front, from)| as_before(front, from, None, within).0);
             format!("The link is as it was; {}", now.as_deref().unwrap_or("no slot was seen live before"))
         }
         Err(worse) => format!("{worse:#}. Run the same command again once that can be done"),

@@ -3,20 +3,26 @@
 use crate::dump::Dump;
 use crate::error_log::{self, ErrorLog};
 use crate::workers::Master;
-use anyhow::{Context, Result};
-use bg_probe::conf;
+use anyhow::{Context, Result, bail};
+use bg_probe::conf::{self, Directive};
 use bg_probe::exit::Exit;
 use bg_probe::say;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::{Pid, geteuid};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
+use std::sync::mpsc;
+use std::thread;
+use std::time::Duration;
 
 /// Where distributions put the pid file when the configuration does not say.
 const USUAL_PID: [&str; 2] = ["/run/nginx.pid", "/usr/local/nginx/logs/nginx.pid"];
 
 /// Where they put the error log.
 const USUAL_LOG: &str = "/var/log/nginx/error.log";
+
+/// How long nginx may take to test a configuration, or whatever stands before it (`docker exec`) to come to an end.
+const ENDS_WITHIN: Duration = Duration::from_secs(60);
 
 /// How nginx is called.
 pub(crate) struct Nginx {
@@ -94,8 +100,9 @@ impl Nginx {
             return Err(Exit::NotMoved.because(format!("nginx -t refused the configuration: {}", complaint(&output))));
         }
         let main = self.is_on_this_machine().then(|| main_file(&output)).flatten();
-        let directives =
+        let in_file =
             main.as_deref().and_then(|file| conf::parse(&std::fs::read_to_string(file).ok()?).ok()).unwrap_or_default();
+        let directives = [self.given(), in_file].concat();
         let named = |name: &str| {
             let found = directives.iter().find(|directive| directive.texts().first() == Some(&name))?;
             found.words.get(1).map(|word| self.absolute(Path::new(&word.text)))
@@ -139,13 +146,24 @@ impl Nginx {
 
     fn run(&self, args: &[&str]) -> Result<Output> {
         let program = self.program()?;
-        Command::new(&program)
-            .args(&self.words[1..])
-            .args(args)
-            // In our own process group, so that sudo can ask for a password on the terminal.
-            .stdin(Stdio::null())
-            .output()
-            .with_context(|| format!("run {}", program.display()))
+        let mut command = Command::new(&program);
+        // In our own process group, so that sudo can ask for a password on the terminal.
+        command.args(&self.words[1..]).args(args).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let run = || format!("run {}", program.display());
+        let child = command.spawn().with_context(run)?;
+        let pid = Pid::from_raw(child.id().try_into().with_context(run)?);
+        let (said, heard) = mpsc::channel();
+        // Who has stopped listening does not want to know.
+        let wait = move || drop(said.send(child.wait_with_output()));
+        thread::Builder::new().spawn(wait).with_context(run)?;
+        heard.recv_timeout(ENDS_WITHIN).map_or_else(
+            |_| {
+                // It may be root's, as through sudo: then it is left to itself.
+                let _ = kill(pid, Signal::SIGKILL);
+                bail!("{} {} had not ended within {}", self.words.join(" "), args.join(" "), say::seconds(ENDS_WITHIN))
+            },
+            |output| output.with_context(run),
+        )
     }
 
     /// Whether this is an nginx whose files and processes are those seen from here, and not one in a container.
@@ -166,6 +184,12 @@ impl Nginx {
         }
     }
 
+    /// The directives on the command line, as in `nginx -g 'pid /run/web.pid;'`.
+    fn given(&self) -> Vec<Directive> {
+        let words = self.words.iter().zip(self.words.iter().skip(1));
+        words.filter(|(flag, _)| *flag == "-g").filter_map(|(_, text)| conf::parse(text).ok()).flatten().collect()
+    }
+
     /// A path of the configuration, which may be relative to the prefix given by `-p`.
     fn absolute(&self, path: &Path) -> PathBuf {
         let prefix = self.words.iter().skip_while(|word| *word != "-p").nth(1);
@@ -177,6 +201,12 @@ impl Tested {
     /// What nginx has complained of in its error log since it was tested.
     pub(crate) fn complaint(&self) -> Option<String> {
         self.log.as_ref()?.complaint()
+    }
+
+    /// What nginx has said since it was tested, where that is that it goes on with the configuration it has.
+    pub(crate) fn refusal(&self) -> Option<String> {
+        let log = self.log.as_ref()?;
+        log.has_given_up(self.master.as_ref()?.pid()).then(|| log.complaint())?
     }
 }
 

@@ -1,5 +1,6 @@
 //! The proof that nginx serves a slot: fresh connections reach it, and none can reach another any more.
 
+use crate::nginx::Tested;
 use crate::workers::Generation;
 use bg_probe::front::{Answer, Front};
 use bg_probe::say;
@@ -30,12 +31,25 @@ const LOOK_EVERY: Duration = Duration::from_millis(2);
 pub(crate) struct Witnesses<'a> {
     /// The front, where it can name the slot.
     pub(crate) front: Option<&'a Front>,
-    /// The workers that were there before a reload, where there was one and they can be watched.
-    pub(crate) before: Option<Generation>,
-    /// Whether a reload was sent, so that two generations may overlap.
-    pub(crate) reloaded: bool,
+    /// The reload that was sent, if one was.
+    pub(crate) reloaded: Option<Reloaded<'a>>,
     /// Set when the operator has had enough.
     pub(crate) interrupted: &'a AtomicBool,
+}
+
+/// A reload that was sent. While it goes on, two generations of workers overlap.
+pub(crate) struct Reloaded<'a> {
+    /// The workers that were there before, where they can be watched.
+    pub(crate) before: Option<Generation>,
+    /// nginx as it was found before.
+    pub(crate) tested: &'a Tested,
+}
+
+impl Reloaded<'_> {
+    /// Whether none of the workers there were before takes connections any more.
+    fn is_over(&self) -> bool {
+        self.before.as_ref().is_none_or(Generation::has_left)
+    }
 }
 
 /// Why a proof did not come.
@@ -56,14 +70,16 @@ impl Unseen {
     }
 }
 
-/// Whether `from` serves, as it did before, in words. A signal that was heard does not end this: it is the reason to
-/// ask. Nor can the workers be counted on, for a reload that did not take the new file does not take the old one either.
-pub(crate) fn as_before(front: &Front, from: &Name, reloaded: bool, within: Duration) -> String {
+/// Whether `from` serves, as it did before: in words, and whether that is how it stays. A signal that was heard does
+/// not end this: it is the reason to ask.
+pub(crate) fn as_before(front: &Front, from: &Name, reloaded: Option<Reloaded>, within: Duration) -> (String, bool) {
     let calm = AtomicBool::new(false);
-    let witnesses = Witnesses { front: Some(front), before: None, reloaded, interrupted: &calm };
-    match witnesses.see(from, within) {
-        Err(Unseen::Late(seen)) => format!("{from} was live before, but {seen}"),
-        _ => format!("{from} is serving, seen at the front"),
+    match (Witnesses { front: Some(front), reloaded, interrupted: &calm }).see(from, within) {
+        Err(Unseen::Late(_)) if front.ask(LAST_ANSWER) == Answer::Slot(from.clone()) => {
+            (format!("{from} is serving, and nginx may still be reading its configuration"), false)
+        }
+        Err(Unseen::Late(seen)) => (format!("{from} was live before, but {seen}"), false),
+        _ => (format!("{from} is serving, seen at the front"), true),
     }
 }
 
@@ -81,22 +97,31 @@ impl Witnesses<'_> {
     }
 
     fn at_the_front(&self, front: &Front, slot: &Name, deadline: Instant) -> Result<&'static str, Unseen> {
+        let unwatched = self.reloaded.as_ref().is_some_and(|reloaded| reloaded.before.is_none());
         let mut agreed: u32 = 0;
         let mut since = Instant::now();
         loop {
-            // Before the question: an answer counts only if no old worker could have given it.
-            let settled = self.before.as_ref().is_none_or(Generation::has_left);
+            // Before the question: an answer counts only if no old worker could have given it, or none will be old.
+            let refused = self.is_refused();
+            let settled = refused || self.reloaded.as_ref().is_none_or(Reloaded::is_over);
             let left = deadline.saturating_duration_since(Instant::now());
             let answer = front.ask(left.clamp(LAST_ANSWER, ANSWER_WITHIN));
             let seen = answer == Answer::Slot(slot.clone());
+            if let Answer::Slot(other) = &answer
+                && agreed > 0
+                && !seen
+                && self.reloaded.is_none()
+            {
+                return Err(Unseen::Late(format!("some of nginx's workers still answered {other}")));
+            }
             agreed = if seen && settled { agreed + 1 } else { 0 };
             if agreed <= 1 {
                 since = Instant::now();
             }
-            let unwatched = self.reloaded && self.before.is_none();
             if agreed >= IN_A_ROW && !(unwatched && since.elapsed() < OVERLAP) {
                 return Ok("front");
             }
+            let deadline = if refused && !seen { Instant::now() } else { deadline };
             self.go_on(deadline, || match answer {
                 Answer::Slot(_) if seen => "nginx's old workers still took connections".into(),
                 Answer::Slot(other) => format!("the front still answered {other}"),
@@ -108,11 +133,17 @@ impl Witnesses<'_> {
         }
     }
 
+    /// Whether nginx has said that it does not take the configuration, and goes on with what it has.
+    fn is_refused(&self) -> bool {
+        self.reloaded.as_ref().is_some_and(|reloaded| reloaded.tested.refusal().is_some())
+    }
+
     fn in_the_workers(&self, deadline: Instant) -> Result<&'static str, Unseen> {
-        let Some(before) = &self.before else {
+        let Some(before) = self.reloaded.as_ref().and_then(|reloaded| reloaded.before.as_ref()) else {
             return Err(Unseen::Late("there is no front to ask and no worker to watch".into()));
         };
         while !(before.is_followed() && before.has_left()) {
+            let deadline = if self.is_refused() { Instant::now() } else { deadline };
             self.go_on(deadline, || "nginx's old workers still took connections".into())?;
             std::thread::sleep(LOOK_EVERY);
         }

@@ -4,8 +4,8 @@
 //! use it, goes on with the old one and says so in a log. Whatever goes wrong, the old file is put back.
 
 use crate::nginx::Nginx;
-use crate::proof::{AT_ONCE, Unseen, Witnesses, as_before};
-use crate::workers::{Generation, Master};
+use crate::proof::{AT_ONCE, Reloaded, Unseen, Witnesses, as_before};
+use crate::workers::Master;
 use anyhow::Result;
 use bg_probe::exit::Exit;
 use bg_probe::front::Front;
@@ -46,7 +46,7 @@ impl Reload<'_> {
             Ok(evidence) => match Unfinished::end(dir) {
                 Ok(()) => Ok(evidence),
                 // The next run would undo it.
-                Err(why) if plan.is_conversion() => Err(self.back(plan, &why, told)),
+                Err(why) if plan.is_conversion => Err(self.back(plan, &why, told)),
                 Err(why) => {
                     let words = format!("nginx has moved; the note of that is for the next run to remove: {why:#}");
                     self.voice.warn("bg-switch", &words);
@@ -73,14 +73,12 @@ impl Reload<'_> {
         let sent = self.nginx.reload(tested.master.as_ref());
         *told = sent.is_ok() || interrupted();
         sent.map_err(unless_interrupted)?;
-        self.see(to, before).map_err(|unseen| {
+        let reloaded = Some(Reloaded { before, tested: &tested });
+        let witnesses = Witnesses { front: self.front, reloaded, interrupted: self.interrupted };
+        witnesses.see(to, self.within).map_err(|unseen| {
             let log = tested.complaint().map(|line| format!("; nginx's error log: {line}")).unwrap_or_default();
             Exit::NotMoved.because(unseen.in_words(to, self.within) + &log)
         })
-    }
-
-    fn see(&self, slot: &Name, before: Option<Generation>) -> Result<&'static str, Unseen> {
-        Witnesses { front: self.front, before, reloaded: true, interrupted: self.interrupted }.see(slot, self.within)
     }
 
     /// Ends a change whose text could not be written. It may stand there all the same, where only the last fsync has
@@ -101,29 +99,43 @@ impl Reload<'_> {
         if let Err(worse) = plan.undo(self.site) {
             return Exit::NotMoved.because(format!("{why:#}. The old text of {file} could not be put back: {worse:#}. Run the same command again once it can"));
         }
-        let again = if told { self.reload_back() } else { Ok(()) };
-        let now = self.serving(plan.from.as_deref(), told);
-        match again.and_then(|()| Unfinished::end(&self.site.dir)) {
-            Ok(()) => exit.because(format!("{why:#}. {file} is as it was; {now}")),
+        let from = plan.from.as_deref().and_then(|from| from.parse::<Name>().ok());
+        let back = if told { self.reload_back(plan, from.as_ref()) } else { Ok(self.left_on(from.as_ref())) };
+        let ended = back.and_then(|(now, stays)| {
+            // Else nginx may still move: the note stays, and whoever comes next waits until it does not.
+            if stays { Unfinished::end(&self.site.dir).map(|()| now) } else { Ok(now) }
+        });
+        match ended {
+            Ok(now) => exit.because(format!("{why:#}. {file} is as it was; {now}")),
             Err(worse) => {
+                let (now, _) = self.left_on(from.as_ref());
                 exit.because(format!("{why:#}. {file} is as it was, but nginx did not read it again: {worse:#}; {now}"))
             }
         }
     }
 
-    fn reload_back(&self) -> Result<()> {
-        self.nginx.reload(self.nginx.test()?.master.as_ref())
+    /// Has nginx read the old text again, and waits until it serves `from`: in words, and whether that is how it stays.
+    fn reload_back(&self, plan: &Unfinished, from: Option<&Name>) -> Result<(String, bool)> {
+        // Written anew, it says how long ago nginx was told the last time.
+        plan.begin(&self.site.dir)?;
+        let tested = self.nginx.test()?;
+        let before = tested.master.as_ref().and_then(Master::generation);
+        self.nginx.reload(tested.master.as_ref())?;
+        Ok(match (self.front, from) {
+            (Some(front), Some(from)) => {
+                as_before(front, from, Some(Reloaded { before, tested: &tested }), self.within)
+            }
+            (None, Some(from)) => (format!("{from} should be serving"), true),
+            (_, None) => ("no slot was live before".to_owned(), true),
+        })
     }
 
-    /// Whether `from` serves, as before, in words.
-    fn serving(&self, from: Option<&str>, told: bool) -> String {
-        let Some(from) = from.and_then(|from| from.parse::<Name>().ok()) else {
-            return "no slot was live before".into();
-        };
-        match self.front {
-            Some(front) => as_before(front, &from, told, if told { self.within } else { AT_ONCE }),
-            None if told => format!("{from} should be serving"),
-            None => format!("nginx was left on {from}"),
+    /// Whether `from` serves where nginx was told nothing: in words, and whether that is how it stays.
+    fn left_on(&self, from: Option<&Name>) -> (String, bool) {
+        match (self.front, from) {
+            (Some(front), Some(from)) => (as_before(front, from, None, AT_ONCE).0, true),
+            (None, Some(from)) => (format!("nginx was left on {from}"), true),
+            (_, None) => ("no slot was live before".to_owned(), true),
         }
     }
 }

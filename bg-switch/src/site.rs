@@ -91,6 +91,8 @@ geo ${var}_is_local {{
 server {{
     listen {listen};
     server_name {server_name};
+    # What nginx remembers of a file, it would not see changing.
+    open_file_cache off;
 
     # Says which slot is live. Changed by bg-switch, or looked up by nginx itself.
     include {file};

@@ -45,7 +45,7 @@ pub(crate) fn ensure_fit(record: &Record) -> Result<()> {
             .because(format!("nothing listens on port {} of {}: nginx stays where it is", slot.port, slot.name)));
     }
     let Some(launch) = launched(record)? else { return Ok(()) };
-    let holds = Launched::of(&record.site.dir, &slot.name)?.is_some_and(|launched| launched.process() == launch);
+    let holds = Launched::of(&record.site.dir, &slot.name)?.is_some_and(|launched| launched.is(&launch));
     if holds && launch.is_alive() {
         return Ok(());
     }

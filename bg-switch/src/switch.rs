@@ -11,7 +11,7 @@ use crate::{check, convert, explain, link};
 use anyhow::{Context, Result};
 use bg_probe::exit::Exit;
 use bg_probe::finding::conclude;
-use bg_probe::front::{Answer, Front};
+use bg_probe::front::{Answer, Front, Setting};
 use bg_probe::lock::Lock;
 use bg_probe::probe::FRONT_WITHIN;
 use bg_probe::record::print;
@@ -115,21 +115,23 @@ fn move_to(args: &Args, site: &Site, slot: &Slot) -> Result<Switch> {
     let settled = settle(args, &reload)?;
     let upstream = there(site)?;
     let file_says = upstream.as_ref().and_then(|upstream| upstream.points_at(site));
-    let from = serving(front).or_else(|| file_says.clone());
+    let served = serving(front);
+    let from = served.clone().or_else(|| file_says.clone());
     let form = upstream.as_ref().map_or("reload", |upstream| upstream.form.name());
-    let witnesses = Witnesses { front, before: None, reloaded: false, interrupted: &interrupted };
+    let witnesses = Witnesses { front, reloaded: None, interrupted: &interrupted };
     let agreed = front.is_some() && file_says.as_ref() == Some(&slot.name) && from == file_says;
     // What was cut short may have left a reload under way.
     let already = agreed && !settled && witnesses.see(&slot.name, AT_ONCE).is_ok();
     let evidence = match &upstream {
-        _ if already => "front",
+        _ if already => Ok("front"),
         Some(Upstream { form: upstream::Form::Link { flag, .. }, .. }) => {
             link::ensure_ours(&site.dir, flag)?;
             link::switch(&site.dir, from.as_ref(), &slot.name, &witnesses, within)
-                .map_err(|why| explained(why, site, &nginx))?
+                .map_err(|why| explained(why, site, &nginx))
         }
-        _ => rewrite(&reload, upstream.as_ref(), from.as_ref(), slot)?,
+        _ => rewrite(&reload, upstream.as_ref(), from.as_ref(), slot),
     };
+    let evidence = evidence.map_err(|why| if served.is_none() { without_a_name(why, site) } else { why })?;
     let took_ms = (began.elapsed().as_secs_f64() * 1e4).round() / 10.0;
     Ok(Switch { from: from.map(|from| from.to_string()), to: slot.name.to_string(), form, took_ms, evidence })
 }
@@ -161,8 +163,19 @@ fn rewrite(reload: &Reload, upstream: Option<&Upstream>, from: Option<&Name>, sl
         }
         (upstream, _) => upstream.map(|upstream| upstream.text.clone()),
     };
-    let plan = Unfinished { from: from.map(Name::to_string), to: slot.name.to_string(), before };
+    let plan = Unfinished { from: from.map(Name::to_string), to: slot.name.to_string(), before, is_conversion: false };
     reload.apply(&plan, &text, &slot.name)
+}
+
+/// Adds that a front which named no slot before either may be one that can't.
+fn without_a_name(why: anyhow::Error, site: &Site) -> anyhow::Error {
+    if Exit::of(&why) != Exit::NotMoved || site.front == Setting::Unset {
+        return why;
+    }
+    Exit::NotMoved.because(format!(
+        "{why:#}\n  likely    {} named no slot before either: if it never does, say so with --front - (BG_FRONT=-)",
+        site.front
+    ))
 }
 
 /// Adds what may have kept nginx from following the link.

@@ -103,7 +103,8 @@ fn a_configuration_that_is_broken_after_the_test_is_undone() {
 
 #[test]
 fn a_reload_that_silently_does_not_apply_is_seen_and_undone() {
-    let world = serving(World::new().env("BG_SWITCH_VERIFY_TIMEOUT", "1s"));
+    // nginx tries a port that is taken for 2.5 s, and then says that it gives up.
+    let world = serving(World::new().env("BG_SWITCH_VERIFY_TIMEOUT", "60s"));
     let taken = TcpListener::bind(("127.0.0.1", world.free_port())).expect("a free port");
     let listen = taken.local_addr().expect("its address");
     world.nginx.add_to_http("other", &format!("server {{ listen {listen}; return 204; }}\n"));
@@ -113,6 +114,23 @@ fn a_reload_that_silently_does_not_apply_is_seen_and_undone() {
     drop(taken);
     world.cmd("bg-deploy").arg("--rollback").assert().success();
     assert_eq!(world.get("/version").body, "1.1");
+}
+
+#[test]
+fn an_nginx_that_is_still_reading_when_the_time_is_up_is_waited_for_by_the_next_run() {
+    let world = serving(World::new().env("BG_SWITCH_VERIFY_TIMEOUT", "500ms"));
+    let taken = TcpListener::bind(("127.0.0.1", world.free_port())).expect("a free port");
+    let listen = taken.local_addr().expect("its address");
+    world.nginx.add_to_http("other", &format!("server {{ listen {listen}; return 204; }}\n"));
+    let failed = world.deploy_fake(&["--version-text", "1.1"]).code(5);
+    failed.stderr(contains("set1 is serving, and nginx may still be reading its configuration"));
+    assert!(world.dir().join("switching.json").exists());
+    drop(taken);
+    // What is stopped now must be what nginx does not turn to any more.
+    let next = world.deploy_fake(&["--version-text", "1.2"]).success();
+    next.stderr(contains("an earlier switch to set2 was cut short; nginx serves set1"));
+    assert_eq!(world.get("/version").body, "1.2");
+    assert!(!world.dir().join("switching.json").exists());
 }
 
 #[test]

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeSet;
 use std::fs::{self, Permissions};
+use std::io::{Read, Write};
+use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -38,6 +40,26 @@ fn workers_that_may_not_enter_the_folder_are_the_reason() {
 
     fs::set_permissions(world.dir(), Permissions::from_mode(0o711)).expect("our folder");
     switch(&world, "set2").success();
+}
+
+#[test]
+fn a_worker_that_still_serves_the_old_slot_is_not_passed_over() {
+    let world = both_run();
+    // Each worker remembers files for itself: some have moved, others not.
+    let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a free port");
+    let front = format!("http://{}/", listener.local_addr().expect("its address"));
+    thread::spawn(move || {
+        for (visitor, slot) in listener.incoming().zip(["set1", "set2"].into_iter().cycle()) {
+            let answer = format!("HTTP/1.1 200 OK\r\nContent-Length: 4\r\nConnection: close\r\n\r\n{slot}");
+            let Ok(mut visitor) = visitor else { return };
+            // Only the question itself matters, and that there is one.
+            let _ = visitor.read(&mut [0; 1024]);
+            let _ = visitor.write_all(answer.as_bytes());
+        }
+    });
+    let refused = world.cmd("bg-switch").args(["--to", "set2", "--front", &front]).assert().code(5);
+    assert!(said(&refused).contains("some of nginx's workers still answered set1"), "{}", said(&refused));
+    assert_eq!(linked(&world), None);
 }
 
 #[test]

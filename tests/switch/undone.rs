@@ -1,5 +1,6 @@
 //! What goes wrong, is interrupted or killed is undone, and the old slot goes on serving.
 
+use std::fs;
 use std::process::Stdio;
 
 use bg_tests::{Traffic, World, process, programs, until};
@@ -109,6 +110,24 @@ fn killed_after_the_reload_the_way_back_is_open_too() {
     assert_untouched(&world, &before);
     switch(&world, "set2").success();
     assert_eq!(world.live().as_deref(), Some("set2"));
+}
+
+#[test]
+fn killed_on_the_way_back_the_next_one_says_what_nginx_serves() {
+    let world = both_run();
+    fs::create_dir_all(world.dir()).expect("a folder of ours");
+    // nginx has moved, and the file is back already.
+    switch(&world, "set2").success();
+    let line = |slot: &str| format!("set $service_url http://127.0.0.1:{};\n", world.port(slot));
+    world.nginx.write_upstream(&line("set1"));
+    let note = format!(r#"{{"from":"set1","to":"set2","before":{:?}}}"#, line("set1"));
+    fs::write(world.dir().join("switching.json"), note).expect("a folder of ours");
+    let probed = world.cmd("bg-probe").args(["--format", "name"]).assert().success().stdout("set1\n");
+    assert!(said(&probed).contains("nginx serves set2"), "{}", said(&probed));
+    world.shell("bg-launch --slot idle --adopt -- fake-app </dev/null | bg-health").assert().success();
+    assert_eq!(world.nginx.read_upstream(), line("set2"));
+    assert_eq!(world.live().as_deref(), Some("set2"));
+    assert!(!world.dir().join("switching.json").exists());
 }
 
 fn kill_half_way(world: &World, nginx: &str) {
