@@ -18,6 +18,7 @@ use bg_probe::upstream::Upstream;
 /// Starts the live slot's release again, unless it runs. A deploy that is under way is left alone: it knows better.
 pub(crate) fn run(args: &Args) -> Result<()> {
     let site = args.settings.site()?;
+    site.dir.ensure_own()?;
     let lock = match Lock::take(&site.dir, args.wait, "bg-launch") {
         Err(why) if Exit::of(&why) == Exit::Locked => {
             args.voice.detail("bg-launch", &format!("{why:#}"));

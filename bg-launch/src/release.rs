@@ -4,13 +4,14 @@ use crate::artifact;
 use crate::template::Template;
 use anyhow::{Context, Result, bail, ensure};
 use bg_probe::dir::{Dir, make};
-use bg_probe::owner::hand_over;
+use bg_probe::owner::{hand_over, is_trusted};
 use bg_probe::replace::{self, sync_folder_of};
 use bg_probe::slot::Name;
 use sha2::{Digest, Sha256};
 use std::fmt::Write as _;
 use std::fs::{File, Permissions};
 use std::io::{Read, Write};
+use std::iter;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
@@ -64,14 +65,8 @@ impl Release {
     /// When it can't be understood, or was put there by another user than this one or root: to start it would be
     /// to do as that user says.
     pub(crate) fn ours(dir: &Dir, name: &str) -> Result<Release> {
-        let release = Release::named(dir, name)?;
-        let command = dir.releases().join(name).join(COMMAND);
-        let owner = std::fs::metadata(&command).with_context(|| format!("look at {}", command.display()))?.uid();
-        ensure!(
-            owner == 0 || owner == nix::unistd::geteuid().as_raw(),
-            "release {name} belongs to another user (uid {owner}): start it as that user"
-        );
-        Ok(release)
+        ensure_ours(&folder_of(dir, name)?, name)?;
+        Release::named(dir, name)
     }
 
     /// The release of that name.
@@ -79,8 +74,7 @@ impl Release {
     /// # Errors
     /// When there is none, or it is not whole.
     fn named(dir: &Dir, name: &str) -> Result<Release> {
-        ensure!(is_name(name), "{name:?} is not the name of a release");
-        let folder = dir.releases().join(name);
+        let folder = folder_of(dir, name)?;
         let command = folder.join(COMMAND);
         let text = std::fs::read_to_string(&command).with_context(|| format!("read {}", command.display()))?;
         let template = serde_json::from_str(&text).with_context(|| format!("understand {}", command.display()))?;
@@ -107,6 +101,27 @@ impl Release {
     pub(crate) fn discard(&self, dir: &Dir) -> Result<()> {
         gone(&dir.releases(), &self.name)
     }
+}
+
+fn folder_of(dir: &Dir, name: &str) -> Result<PathBuf> {
+    ensure!(is_name(name), "{name:?} is not the name of a release");
+    Ok(dir.releases().join(name))
+}
+
+/// Refuses a release of which another user could have made any part, a link too: before a word of it is read.
+fn ensure_ours(folder: &Path, name: &str) -> Result<()> {
+    let read = || format!("read {}", folder.display());
+    let inside = std::fs::read_dir(folder).with_context(read)?.map(|file| Ok(file?.path()));
+    let inside: Vec<PathBuf> = inside.collect::<std::io::Result<_>>().with_context(read)?;
+    for path in iter::once(folder).chain(inside.iter().map(PathBuf::as_path)) {
+        let meta = path.symlink_metadata().with_context(|| format!("look at {}", path.display()))?;
+        ensure!(
+            is_trusted(&meta),
+            "release {name} belongs to another user (uid {}): start it as that user",
+            meta.uid()
+        );
+    }
+    Ok(())
 }
 
 /// The names of the releases there are.

@@ -5,6 +5,7 @@ use bg_tests::{World, process, sample_jar, until};
 use nix::sys::signal::Signal;
 use predicates::str::contains;
 use std::fs;
+use std::os::unix::fs::lchown;
 
 #[test]
 fn what_runs_is_left_running() {
@@ -85,12 +86,20 @@ fn a_release_of_another_user_is_not_executed() {
     let world = World::new();
     let release = text(&launch_fake(&world, &[]), "release").to_owned();
     launch(&world, &["--stop"]).success();
-    let template = world.dir().join("releases").join(release).join(".command.json");
-    if let Err(errno) = nix::unistd::chown(&template, Some(12345.into()), None) {
-        // Only root can give a file away; who is not root runs nothing with another's rights.
-        assert_eq!(errno, nix::errno::Errno::EPERM);
-        return;
+    let folder = world.dir().join("releases").join(release);
+    let (template, artifact) = (folder.join(".command.json"), folder.join("artifact"));
+    std::os::unix::fs::symlink("/bin/true", &artifact).expect("a folder of ours");
+    for its in [&template, &artifact, &folder] {
+        if let Err(e) = lchown(its, Some(12345), None) {
+            // Only root can give a file away; who is not root runs nothing with another's rights.
+            assert_eq!(e.kind(), std::io::ErrorKind::PermissionDenied);
+            return;
+        }
+        launch(&world, &["--current"]).code(1).stdout("").stderr(contains("belongs to another user (uid 12345)"));
+        assert!(!world.listens("set2"));
+        lchown(its, Some(0), None).expect("root may");
     }
-    launch(&world, &["--current"]).code(1).stdout("").stderr(contains("belongs to another user (uid 12345)"));
-    assert!(!world.listens("set2"));
+    fs::write(&template, "not ours to read").expect("a file of ours");
+    lchown(&template, Some(12345), None).expect("root may");
+    launch(&world, &["--current"]).code(1).stderr(contains("belongs to another user (uid 12345)"));
 }

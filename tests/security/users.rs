@@ -173,6 +173,7 @@ fn root_starts_and_stops_nothing_by_what_a_user_may_change() {
     for words in [&["--", "fake-app"][..], &["--current"], &["--stop"]] {
         world.cmd("bg-launch").args(["--slot", "set1"]).args(words).assert().code(1).stderr(contains(why.clone()));
     }
+    world.cmd("bg-launch").arg("--live").assert().code(1).stderr(contains(why.clone()));
     assert_eq!(owners(&dir), []);
     // A folder that is not there yet would be made in that user's.
     let inside = dir.join("deeper/still");
