@@ -121,7 +121,11 @@ fn another(args: &Args, record: &Record, wanted: &str) -> Result<Launch> {
     if let Some((last, process)) = running.filter(|(last, _)| last.release == release.name) {
         let words = format!("release {} runs already in {} as pid {}", last.release, slot.name, process.pid);
         args.voice.done("launch", &words, None);
-        return facts(last, process, Some(&release), true);
+        // Where it was put there by a launch that was undone by half.
+        if site.dir.release(&slot.name).as_ref() != Some(&release.name) {
+            release.put_into(&site.dir, &slot.name)?;
+        }
+        return Ok(facts(last, process, Some(&release), true));
     }
     ensure_idle(site, slot)?;
     Tenant::of(site, slot, args.adopt)?;
@@ -142,7 +146,7 @@ pub(crate) fn current(args: &Args, record: &Record) -> Result<Option<Launch>> {
     };
     if let Some((last, process)) = last.as_ref().and_then(|last| Some((last, last.running()?))) {
         say(&format!("release {} runs already in {} as pid {}", last.release, slot.name, process.pid));
-        return facts(last, process, held.as_ref(), true).map(Some);
+        return Ok(Some(facts(last, process, held.as_ref(), true)));
     }
     if port::listens(slot.port) {
         say(&format!("{} runs already, but not as bg-launch started it; left as it is", slot.name));
@@ -218,7 +222,7 @@ fn begin(args: &Args, start: &Start, record: &Record) -> Result<Launch> {
     if let Err(why) = detached::prune_logs(start.site, &start.slot.name, args.keep) {
         args.voice.warn("bg-launch", &format!("old logs stay: {why:#}"));
     }
-    facts(&launched, launched.process(), Some(start.release), false)
+    Ok(facts(&launched, launched.process(), Some(start.release), false))
 }
 
 /// Says what may surprise somebody later, while it can still be prevented.
@@ -238,11 +242,12 @@ fn warn(args: &Args, start: &Start, record: &Record) {
 }
 
 /// What the record says of a launch, of which `process` runs now.
-fn facts(launched: &Launched, process: Process, release: Option<&Release>, was_running: bool) -> Result<Launch> {
+fn facts(launched: &Launched, process: Process, release: Option<&Release>, was_running: bool) -> Launch {
     let release = release.filter(|release| release.name == launched.release);
     let artifact = release.and_then(|release| Some(release.artifact.as_ref()?.to_str()?.to_owned()));
-    let state = launched.unit.as_ref().map(Unit::state).transpose()?;
-    Ok(Launch {
+    // It runs, whether or not systemd says more of it; without this, its journal is not shown.
+    let state = launched.unit.as_ref().and_then(|unit| unit.state().ok());
+    Launch {
         pid: process.pid,
         start_ticks: process.start_ticks,
         boot_id: process.boot_id,
@@ -254,5 +259,5 @@ fn facts(launched: &Launched, process: Process, release: Option<&Release>, was_r
         invocation: state.map(|state| state.invocation),
         replaced: None,
         was_running,
-    })
+    }
 }

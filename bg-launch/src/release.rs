@@ -5,6 +5,7 @@ use crate::template::Template;
 use anyhow::{Context, Result, bail, ensure};
 use bg_probe::dir::{Dir, make};
 use bg_probe::owner::{hand_over, is_trusted};
+use bg_probe::process::Launched;
 use bg_probe::replace::{self, sync_folder_of};
 use bg_probe::slot::Name;
 use sha2::{Digest, Sha256};
@@ -137,14 +138,18 @@ pub(crate) fn names(dir: &Dir) -> Result<Vec<String>> {
     Ok(names)
 }
 
-/// Removes all but the newest `keep` releases, and never `spared` or one that a slot holds: any slot there ever was, for one
-/// that has another name by now may still be running.
+/// Removes all but the newest `keep` releases, and never `spared` or one that a slot holds or has started last: any slot
+/// there ever was, for one that has another name by now may still be running.
 ///
 /// # Errors
-/// When a folder can't be read or one of them can't be removed.
+/// When it can't be read what a slot has, or one of them can't be removed.
 pub(crate) fn prune(dir: &Dir, keep: usize, spared: Option<&str>) -> Result<()> {
     let slots = names_in(&dir.root().join("slots"))?;
-    let held: Vec<String> = slots.iter().filter_map(|slot| dir.release(&slot.parse().ok()?)).collect();
+    let mut held = Vec::new();
+    for slot in slots.iter().filter_map(|slot| slot.parse().ok()) {
+        held.extend(dir.release(&slot));
+        held.extend(Launched::of(dir, &slot)?.map(|last| last.release));
+    }
     let releases = dir.releases();
     let mut names = names_in(&releases)?;
     // What a run that was killed has left.

@@ -62,14 +62,18 @@ pub(crate) fn warn_of_logout(voice: Voice, site: &Site, slot: &Slot) {
 pub(crate) fn start(start: &Start) -> Result<Launched> {
     let unit = Unit::of(&start.site.app, &start.slot.name);
     unit::forget(&unit)?;
-    let mut launched = Launched { unit: Some(unit.clone()), ..start.launched()? };
+    let launched = Launched { unit: Some(unit.clone()), ..start.launched()? };
     start.write_down(&launched)?;
-    let ran = run(start, &unit);
-    if ran.is_err() {
+    let begun = run(start, &unit).and_then(|()| with_its_process(start, &unit, launched));
+    if begun.is_err() {
         // It is the failure that counts. Where systemd would go on trying, the next launch or --stop ends that.
-        let _ = unit::stop(&unit, &launched.release, Duration::ZERO);
+        let _ = unit::stop(&unit, &start.release.name, Duration::ZERO);
     }
-    ran?;
+    begun
+}
+
+/// Asks systemd which process it has started, and writes that down too.
+fn with_its_process(start: &Start, unit: &Unit, mut launched: Launched) -> Result<Launched> {
     let state = unit.state()?;
     launched.pid = state.last_main;
     // One that has ended already is known by a start that nobody else has.

@@ -3,6 +3,7 @@
 use super::{current, facts, launch, launch_fake, names_in, text};
 use bg_tests::World;
 use std::fs;
+use std::os::unix::fs::symlink;
 
 #[test]
 fn pruning_never_takes_a_release_in_use() {
@@ -67,4 +68,18 @@ fn a_slot_holds_its_newest_release() {
         assert!(current(&world, "set2").is_some_and(|link| link.ends_with(&release)));
     }
     assert_eq!(names_in(&world, "releases").len(), 2);
+}
+
+#[test]
+fn nor_one_that_still_runs_in_a_slot_that_holds_another() {
+    let world = World::new();
+    let running = text(&launch_fake(&world, &[]), "release").to_owned();
+    world.point_at("set2");
+    let into_set1 = ["--slot", "set1", "--keep", "0", "--", "fake-app"];
+    let other = facts(&world.cmd("bg-launch").args(into_set1).assert().success());
+    let held = world.dir().join("slots/set2/current");
+    fs::remove_file(&held).expect("a link of ours");
+    symlink(format!("../../releases/{}", text(&other, "release")), &held).expect("a folder of ours");
+    world.cmd("bg-launch").args(into_set1).assert().success();
+    assert!(names_in(&world, "releases").contains(&running));
 }

@@ -4,6 +4,8 @@ use super::{SOON, current, facts, launch, launch_fake, pid, stderr, text};
 use bg_tests::{World, process, until};
 use predicates::prelude::*;
 use predicates::str::contains;
+use std::fs;
+use std::os::unix::fs::symlink;
 
 #[test]
 fn it_runs_again_as_it_was_started_then() {
@@ -23,6 +25,17 @@ fn what_runs_already_is_left_running() {
     let running = launch_fake(&world, &[]);
     let again = facts(&launch(&world, &["--release", text(&running, "release")]).success());
     assert_eq!((pid(&again), &again["was_running"]), (pid(&running), &true.into()));
+}
+
+#[test]
+fn what_runs_already_is_what_the_slot_holds() {
+    let world = World::new();
+    let running = text(&launch_fake(&world, &[]), "release").to_owned();
+    let held = world.dir().join("slots/set2/current");
+    fs::remove_file(&held).expect("a link of ours");
+    symlink("../../releases/another", &held).expect("a folder of ours");
+    launch(&world, &["--release", &running]).success();
+    assert!(current(&world, "set2").is_some_and(|held| held.ends_with(&running)));
 }
 
 #[test]

@@ -61,6 +61,24 @@ fn one_that_can_not_be_executed_is_refused_and_not_tried_again() {
 }
 
 #[test]
+fn one_that_systemd_says_nothing_of_after_its_start_is_stopped_again() {
+    let Some(machine) = machine() else { return };
+    // Found first on PATH: the first time that it is asked about a unit that runs, it fails.
+    let systemctl = "#!/bin/sh
+if [ \"$2\" = show ] && [ ! -e /run/failed ] && /usr/bin/systemctl is-active --quiet bg-web-set2; then
+    touch /run/failed; echo 'Failed to get properties: Connection timed out' >&2; exit 1
+fi
+exec /usr/bin/systemctl \"$@\"
+";
+    machine.write("/usr/local/sbin/systemctl", systemctl);
+    let failed = machine.run("chmod +x /usr/local/sbin/systemctl; bg-launch --slot set2 -- fake-app");
+    assert_eq!(failed.code, Some(1), "{}", failed.stderr);
+    assert!(failed.stderr.contains("Connection timed out"), "{}", failed.stderr);
+    assert!(units(&machine).is_empty());
+    assert_eq!(machine.run("readlink /var/lib/bg/web/slots/set2/current").stdout, "");
+}
+
+#[test]
 fn limits_and_variables_come_from_drop_ins_and_the_user_from_the_flag() {
     let Some(machine) = machine() else { return };
     machine
