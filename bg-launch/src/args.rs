@@ -31,8 +31,8 @@ pub(crate) struct Args {
     /// Start the release that the slot holds already, unless it is running
     #[arg(long, conflicts_with_all = ["stop", "artifact", "command"])]
     pub(crate) current: bool,
-    /// Put this release, which is on disk, into the slot and start it as it was started then; the first
-    /// letters of its name are enough
+    /// Put this release, which is on disk, into the slot and start it by the command that is kept with it;
+    /// the first letters of its name are enough
     #[arg(long, value_name = "NAME", conflicts_with_all = ["current", "stop", "artifact", "command"])]
     pub(crate) release: Option<String>,
     /// Stop what is in the slot, start nothing, print no record; given that of its launch, the slot
@@ -48,10 +48,11 @@ pub(crate) struct Args {
     #[arg(long, env = "BG_LAUNCH_DRAIN", default_value = "10s", value_name = "DURATION")]
     pub(crate) drain: Duration,
     /// Who looks after the application: nobody, or systemd, as the unit bg-APP-SLOT.service
-    /// [default: session; with --current and --live as it was started last]
+    /// [default: session; with --current, --release and --live as the slot was started last]
     #[arg(long, env = "BG_LAUNCH_VIA", value_enum)]
     pub(crate) via: Option<Via>,
-    /// The user the application runs as, where root launches it
+    /// The user the application runs as, where root launches it [default: who launches it; with --current,
+    /// --release and --live as the slot was started last]
     #[arg(long, env = "BG_LAUNCH_USER", value_name = "NAME")]
     pub(crate) user: Option<String>,
     /// How long the old process may take to stop before it is killed

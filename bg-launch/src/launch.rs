@@ -121,7 +121,7 @@ fn another(args: &Args, record: &Record, wanted: &str) -> Result<Launch> {
     if let Some((last, process)) = running.filter(|(last, _)| last.release == release.name) {
         let words = format!("release {} runs already in {} as pid {}", last.release, slot.name, process.pid);
         args.voice.done("launch", &words, None);
-        // Where it was put there by a launch that was undone by half.
+        // A launch that could only be undone by half leaves it so.
         if site.dir.release(&slot.name).as_ref() != Some(&release.name) {
             release.put_into(&site.dir, &slot.name)?;
         }
@@ -129,7 +129,7 @@ fn another(args: &Args, record: &Record, wanted: &str) -> Result<Launch> {
     }
     ensure_idle(site, slot)?;
     Tenant::of(site, slot, args.adopt)?;
-    let way = Way::of(args, None)?;
+    let way = Way::of(args, last.as_ref())?;
     let command = make_ready(args, record, &release, &way)?;
     place(args, &Start { site, slot, release: &release, command: &command, way: &way }, record)
 }

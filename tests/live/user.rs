@@ -61,6 +61,23 @@ fn it_is_stopped_and_started_again_as_that_user() {
 }
 
 #[test]
+fn a_release_from_the_shelf_runs_as_that_user_too() {
+    let Some(world) = world_of_root() else { return };
+    launch(&world, &["--user", "nobody"]).success();
+    let release = fs::read_link(world.dir().join("slots/set2/current")).expect("a link");
+    let release = release.file_name().expect("a name").to_owned();
+    launch(&world, &["--user", "nobody"]).success();
+    let mut again = world.cmd("bg-launch");
+    again.args(["--slot", "set2", "--release"]).arg(&release).assert().success().stderr(contains(WARNING).not());
+    let owner = |world: &World| fs::metadata(format!("/proc/{}", pid(world, "set2"))).expect("it runs").uid();
+    assert_eq!(owner(&world), nobody().uid.as_raw());
+    world.cmd("bg-launch").args(["--slot", "set2", "--stop"]).assert().success();
+    let mut said = world.cmd("bg-launch");
+    said.args(["--slot", "set2", "--user", "root", "--release"]).arg(&release).assert().success();
+    assert_eq!(owner(&world), 0, "what is said counts more");
+}
+
+#[test]
 fn root_is_warned_once_unless_it_has_said_so() {
     let Some(world) = world_of_root() else { return };
     let launched = launch(&world, &[]).success();
