@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use bg_tests::{World, process, programs, until};
 use nix::sys::signal::Signal;
+use predicates::prelude::PredicateBooleanExt;
 use predicates::str::{contains, is_empty};
 use serde_json::Value;
 
@@ -126,6 +127,24 @@ fn a_deploy_that_is_under_way_is_left_alone() {
     assert!(deploy.wait().expect("a child of ours").success());
     world.cmd("bg-launch").arg("--live").assert().success();
     until(SOON, "it is back", || world.listens("set2"));
+}
+
+#[test]
+fn to_check_is_not_to_start() {
+    let world = deployed_twice(World::new());
+    kill(&world, "set2");
+    let checked = world.cmd("bg-launch").args(["--live", "--check"]).assert();
+    checked.stdout(contains("java"));
+    assert!(!world.listens("set2"));
+}
+
+#[test]
+fn a_release_to_start_is_not_passed_over() {
+    let world = World::new();
+    for way in ["--live", "--print-unit"] {
+        let refused = world.cmd("bg-launch").args([way, "--release", "2026"]).assert().code(2).stdout("");
+        refused.stderr(contains("--release <NAME>").and(contains(way)));
+    }
 }
 
 #[test]

@@ -26,7 +26,7 @@ pub(crate) struct Args {
     #[arg(long, env = "BG_LAUNCH_SLOT", value_name = "SLOT")]
     pub(crate) slot: Option<Choice>,
     /// Start the release of the slot that nginx serves, unless it is running; for cron, which no line disturbs
-    #[arg(long, conflicts_with_all = ["slot", "current", "stop", "artifact", "command"])]
+    #[arg(long, conflicts_with_all = ["slot", "current", "release", "stop", "artifact", "command"])]
     pub(crate) live: bool,
     /// Start the release that the slot holds already, unless it is running
     #[arg(long, conflicts_with_all = ["stop", "artifact", "command"])]
@@ -65,7 +65,7 @@ pub(crate) struct Args {
     #[arg(long, env = "BG_LAUNCH_WORKDIR", value_name = "DIR")]
     pub(crate) workdir: Option<PathBuf>,
     /// Print a unit of systemd that starts the live slot again after a reboot, with these settings
-    #[arg(long, conflicts_with_all = ["live", "slot", "current", "stop", "artifact", "command"])]
+    #[arg(long, conflicts_with_all = ["live", "slot", "current", "release", "stop", "artifact", "command"])]
     pub(crate) print_unit: bool,
     #[command(flatten)]
     pub(crate) wait: Wait,

@@ -27,14 +27,15 @@ use std::time::Instant;
 
 /// Runs the program.
 pub(crate) fn run(args: &Args) -> Result<()> {
+    // Before anything else: to check is to start nothing.
+    if args.check.check {
+        return conclude(&check::findings(args, &args.settings.site()?), args.check.json, args.voice);
+    }
     if args.print_unit {
         return print(&boot::unit(args)?);
     }
     if args.live {
         return live::run(args);
-    }
-    if args.check.check {
-        return conclude(&check::findings(args, &args.settings.site()?), args.check.json, args.voice);
     }
     let mut record = subject(&args.settings, args.slot.as_ref())?;
     record.site.dir.ensure_own()?;
