@@ -27,14 +27,15 @@ impl Template {
     /// The command given after `--`, else that of `BG_LAUNCH_COMMAND`, else `java $JAVA_OPTS … -jar` for a jar.
     ///
     /// # Errors
-    /// [`Exit::Usage`] when there is none, or a variable has an unclosed quote.
+    /// [`Exit::Usage`] when there is none, or a variable has an unclosed quote; else when the current folder is
+    /// unknown and the program is said from there.
     pub(crate) fn new(command: &[String], artifact: Option<&Path>) -> Result<Template> {
         if !command.is_empty() {
-            return Ok(Template(command.to_vec()));
+            return Template::from_here(command.to_vec());
         }
         let words = words_of("BG_LAUNCH_COMMAND")?;
         if !words.is_empty() {
-            return Ok(Template(words));
+            return Template::from_here(words);
         }
         match artifact {
             Some(jar) if is_java(jar) => {
@@ -49,6 +50,16 @@ impl Template {
             }
             None => Err(Exit::Usage.because("nothing to launch: name a jar, or a command after --")),
         }
+    }
+
+    /// A command as typed in this folder: `./run` is to be found from any other too, by cron or a rollback.
+    fn from_here(mut words: Vec<String>) -> Result<Template> {
+        let program = words.first_mut().filter(|word| word.contains('/') && !word.starts_with(['/', '{']));
+        if let Some(program) = program {
+            let found = std::path::absolute(&*program).context("the current folder")?;
+            found.to_str().context("the current folder's path is not UTF-8")?.clone_into(program);
+        }
+        Ok(Template(words))
     }
 
     /// Whether the artifact's own manifest must say what to start, as with `java -jar`.
@@ -121,6 +132,16 @@ mod tests {
         let filled = words("sh {slot}:{port} x={artifact} {release} {other}").fill(&blanks).unwrap();
         assert!(filled[0].starts_with('/') && filled[0].ends_with("/sh"));
         assert_eq!(filled[1..], ["set1:8081", "x=/r/{port}.jar", "R", "{other}"]);
+    }
+
+    #[test]
+    fn a_program_said_from_here_is_found_from_anywhere() {
+        let program = |word: &str| Template::new(&[word.to_owned()], None).unwrap().0.remove(0);
+        for found in ["java", "/x/../run", "{artifact}", "{artifact}/bin/run"] {
+            assert_eq!(program(found), found);
+        }
+        let here = std::env::current_dir().unwrap();
+        assert_eq!(Path::new(&program("./{slot}/run")), here.join("{slot}/run"));
     }
 
     #[test]

@@ -38,6 +38,20 @@ fn what_was_killed_is_started_as_it_was() {
 }
 
 #[test]
+fn a_command_said_from_one_folder_is_found_from_any_other() {
+    let world = World::new();
+    assert_eq!(world.script("run", "exec fake-app"), world.folder().join("run").display().to_string());
+    for (variable, words) in [(Some("./run"), &[][..]), (None, &["--", "./run"])] {
+        let mut first = world.cmd("bg-launch");
+        first.envs(variable.map(|command| ("BG_LAUNCH_COMMAND", command)));
+        first.args(["--slot", "set2"]).args(words).current_dir(world.folder()).assert().success();
+        launch(&world, &["--stop"]).success();
+        world.cmd("bg-launch").args(["--slot", "set2", "--current"]).current_dir("/").assert().success();
+        until(SOON, "it listens", || world.listens("set2"));
+    }
+}
+
+#[test]
 fn a_live_slot_that_is_down_comes_back() {
     let world = World::new();
     world.start_fake("set1", &[]);
