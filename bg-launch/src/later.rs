@@ -85,8 +85,10 @@ fn start(args: &Args, record: &Record, after: Duration) -> Result<()> {
 fn log(record: &Record) -> Result<(PathBuf, File)> {
     let path = record.site.dir.slot(&record.slot.name).join("stop.log");
     let mut options = OpenOptions::new();
-    options.write(true).create(true).truncate(true).mode(0o640).custom_flags(nix::libc::O_NOFOLLOW);
+    // Another may be waiting, and have the file open: whoever writes next must write at its end.
+    options.append(true).create(true).mode(0o640).custom_flags(nix::libc::O_NOFOLLOW);
     let file = options.open(&path).with_context(|| format!("open {}", path.display()))?;
+    file.set_len(0).with_context(|| format!("empty {}", path.display()))?;
     Ok((path, file))
 }
 

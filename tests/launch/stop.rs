@@ -127,3 +127,19 @@ fn child_of(parent: u32) -> u32 {
     let children = fs::read_to_string(format!("/proc/{parent}/task/{parent}/children")).expect("proc(5)");
     children.trim().parse().expect("one child")
 }
+
+#[test]
+fn two_that_wait_to_stop_a_slot_do_not_write_over_each_other() {
+    let world = World::new();
+    let app = pid(&launch_fake(&world, &[]));
+    for _ in 0..2 {
+        launch(&world, &["--stop", "--after", "100s"]).success();
+    }
+    process::signal(app, Signal::SIGKILL);
+    let log = world.dir().join("slots/set2/stop.log");
+    let said = format!("pid {app} is not there any more; nothing was stopped");
+    until(SOON, "both have said so", || {
+        fs::read_to_string(&log).is_ok_and(|text| text.lines().filter(|line| line.ends_with(&said)).count() == 2)
+    });
+    assert!(!fs::read_to_string(&log).expect("UTF-8").contains('\0'));
+}
