@@ -253,8 +253,12 @@ fn settle(dir: &Dir, incoming: &Path, digits: &str) -> Result<String> {
     let name = unused(&format!("{time}-{}", &digits[..8]), &names_in(&dir.releases())?);
     let release = dir.releases().join(&name);
     std::fs::rename(incoming, &release).with_context(|| format!("rename to {}", release.display()))?;
-    sync_folder_of(&release)?;
-    Ok(name)
+    let synced = sync_folder_of(&release);
+    if synced.is_err() {
+        // It is the failure that counts; what can't be removed is pruned by a later run.
+        let _ = gone(&dir.releases(), &name);
+    }
+    synced.map(|()| name)
 }
 
 /// `name`, or with a number where it was given before; always a higher one, for by name is by time.

@@ -18,7 +18,8 @@ use std::path::{Path, PathBuf};
 /// What root makes anew becomes that of the folder's owner.
 ///
 /// # Errors
-/// When anything on the way fails; what was at `path` is then still there, and nothing beside it.
+/// When anything on the way fails; what was at `path` is then still there, and nothing beside it. Where only the last
+/// step fails, the fsync of the folder, the new one is there, whole, and may be gone after a power loss.
 pub fn file(path: &Path, bytes: &[u8], mode: u32) -> Result<()> {
     ensure_no_foreign_link(path)?;
     let path = &real(path)?;
@@ -54,7 +55,8 @@ fn put(path: &Path, bytes: &[u8], dress: impl FnOnce(&File, &Path) -> Result<()>
 /// Makes the symbolic link at `path` lead to `target`, in place of the link that is there.
 ///
 /// # Errors
-/// When anything on the way fails, or something other than a link is at `path`; it is then still there.
+/// When anything on the way fails, or something other than a link is at `path`; it is then still there. Where only
+/// the last step fails, the fsync of the folder, the new link is there, and may be gone after a power loss.
 pub fn link(path: &Path, target: &Path) -> Result<()> {
     if let Ok(there) = std::fs::symlink_metadata(path) {
         ensure!(there.is_symlink(), "{} is there and is not a symbolic link", path.display());

@@ -1,9 +1,12 @@
 //! Releases and logs: what is kept, and what is cleared away.
 
 use super::{current, facts, launch, launch_fake, names_in, text};
-use bg_tests::World;
+use bg_tests::strace::Strace;
+use bg_tests::{World, programs};
+use nix::errno::Errno;
 use std::fs;
 use std::os::unix::fs::symlink;
+use std::path::Path;
 
 #[test]
 fn pruning_never_takes_a_release_in_use() {
@@ -82,4 +85,22 @@ fn nor_one_that_still_runs_in_a_slot_that_holds_another() {
     symlink(format!("../../releases/{}", text(&other, "release")), &held).expect("a folder of ours");
     world.cmd("bg-launch").args(into_set1).assert().success();
     assert!(names_in(&world, "releases").contains(&running));
+}
+
+#[test]
+fn one_that_may_not_outlive_a_power_loss_is_not_left_behind() {
+    let world = World::new();
+    launch_fake(&world, &[]);
+    let before = names_in(&world, "releases");
+    // The folder is synced for the new one, and again when that has got its name.
+    let strace = Strace::of("fsync", &world.folder().join("strace"));
+    let strace = strace.only_on(&[world.dir().join("releases")]).fail_at("fsync", 2, Errno::EIO);
+    let words = strace.words();
+    let mut launch = world.command(Path::new(&words[0]));
+    launch.args(&words[1..]).arg(programs::ours("bg-launch")).args(["--slot", "set2", "--", "fake-app"]);
+    let failed = launch.output().expect("strace(1)");
+    let said = String::from_utf8_lossy(&failed.stderr).into_owned();
+    assert_eq!(failed.status.code(), Some(1), "{said}");
+    assert!(said.contains("fsync") && strace.struck().is_some(), "{said}");
+    assert_eq!(names_in(&world, "releases"), before);
 }
