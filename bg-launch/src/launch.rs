@@ -5,7 +5,8 @@ use crate::args::Args;
 use crate::artifact;
 use crate::check;
 use crate::later;
-use crate::release::{self, Release};
+use crate::prune::prune;
+use crate::release::Release;
 use crate::shelf;
 use crate::start::{self, Start};
 use crate::template::Template;
@@ -107,7 +108,7 @@ fn place(args: &Args, start: &Start, record: &Record) -> Result<Launch> {
     let launch = begun?;
     // Room is made last: a deploy does not fail for the sake of old files. The slot may have to hold the one before
     // again.
-    if let Err(why) = release::prune(dir, args.keep, replaced.release()) {
+    if let Err(why) = prune(dir, args.keep, replaced.release()) {
         args.voice.warn("bg-launch", &format!("old releases stay: {why:#}"));
     }
     Ok(Launch { replaced: Some(replaced), ..launch })

@@ -14,6 +14,7 @@ mod later;
 mod launch;
 mod live;
 mod memory;
+mod prune;
 mod release;
 mod shelf;
 mod start;

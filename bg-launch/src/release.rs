@@ -5,7 +5,6 @@ use crate::template::Template;
 use anyhow::{Context, Result, bail, ensure};
 use bg_probe::dir::{Dir, make};
 use bg_probe::owner::{hand_over, is_trusted};
-use bg_probe::process::Launched;
 use bg_probe::replace::{self, sync_folder_of};
 use bg_probe::slot::Name;
 use sha2::{Digest, Sha256};
@@ -138,32 +137,11 @@ pub(crate) fn names(dir: &Dir) -> Result<Vec<String>> {
     Ok(names)
 }
 
-/// Removes all but the newest `keep` releases, and never `spared` or one that a slot holds or has started last: any slot
-/// there ever was, for one that has another name by now may still be running.
+/// Hidden first, and for good, then removed: a release that is half gone must not look like one.
 ///
 /// # Errors
-/// When it can't be read what a slot has, or one of them can't be removed.
-pub(crate) fn prune(dir: &Dir, keep: usize, spared: Option<&str>) -> Result<()> {
-    let slots = names_in(&dir.root().join("slots"))?;
-    let mut held = Vec::new();
-    for slot in slots.iter().filter_map(|slot| slot.parse().ok()) {
-        held.extend(dir.release(&slot));
-        held.extend(Launched::of(dir, &slot)?.map(|last| last.release));
-    }
-    let releases = dir.releases();
-    let mut names = names_in(&releases)?;
-    // What a run that was killed has left.
-    let mut left = names.iter().filter(|name| name.strip_prefix('.').is_some_and(is_name));
-    left.try_for_each(|name| remove(&releases.join(name)))?;
-    names.retain(|name| is_name(name));
-    // By name is by time.
-    names.sort_unstable_by(|a, b| b.cmp(a));
-    let mut old = names.iter().skip(keep).filter(|name| !held.contains(name) && spared != Some(name.as_str()));
-    old.try_for_each(|name| gone(&releases, name))
-}
-
-/// Hidden first, and for good, then removed: a release that is half gone must not look like one.
-fn gone(releases: &Path, name: &str) -> Result<()> {
+/// When it can't be renamed or removed.
+pub(crate) fn gone(releases: &Path, name: &str) -> Result<()> {
     let hidden = releases.join(format!(".{name}"));
     std::fs::rename(releases.join(name), &hidden)
         .with_context(|| format!("rename {name} in {}", releases.display()))?;
@@ -171,16 +149,25 @@ fn gone(releases: &Path, name: &str) -> Result<()> {
     remove(&hidden)
 }
 
-fn names_in(folder: &Path) -> Result<Vec<String>> {
+/// The names in a folder.
+///
+/// # Errors
+/// When it can't be read.
+pub(crate) fn names_in(folder: &Path) -> Result<Vec<String>> {
     let entries = std::fs::read_dir(folder).with_context(|| format!("read {}", folder.display()))?;
     Ok(entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok()).collect())
 }
 
-fn remove(folder: &Path) -> Result<()> {
+/// Removes a folder with all that is in it.
+///
+/// # Errors
+/// When something of it can't be removed.
+pub(crate) fn remove(folder: &Path) -> Result<()> {
     std::fs::remove_dir_all(folder).with_context(|| format!("remove {}", folder.display()))
 }
 
-fn is_name(name: &str) -> bool {
+/// Whether it can be the name of a release.
+pub(crate) fn is_name(name: &str) -> bool {
     !name.is_empty() && !name.starts_with('.') && name.bytes().all(|c| c.is_ascii_alphanumeric() || c == b'-')
 }
 

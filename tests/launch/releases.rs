@@ -104,3 +104,19 @@ fn one_that_may_not_outlive_a_power_loss_is_not_left_behind() {
     assert!(said.contains("fsync") && strace.struck().is_some(), "{said}");
     assert_eq!(names_in(&world, "releases"), before);
 }
+
+#[test]
+fn what_can_not_be_cleared_away_does_not_keep_the_others() {
+    let world = World::new();
+    let stuck = ".20200101T000000Z-00000000";
+    // No folder, and so nothing that a release has left.
+    fs::create_dir_all(world.dir().join("releases")).expect("a folder of ours");
+    fs::write(world.dir().join("releases").join(stuck), "").expect("a folder of ours");
+    for _ in 0..2 {
+        launch_fake(&world, &[]);
+    }
+    let launched = launch(&world, &["--keep", "1", "--", "fake-app"]).success();
+    let said = super::stderr(&launched);
+    assert!(said.contains("old releases stay: ") && said.contains(stuck), "{said}");
+    assert_eq!(names_in(&world, "releases").len(), 3, "the newest, the one before and what can't be removed");
+}
