@@ -136,6 +136,18 @@ fn broken_lines_are_passed_over_and_counted() {
 }
 
 #[test]
+fn what_is_too_long_for_a_table_is_cut() {
+    let world = serving();
+    let path = file(&world, "deploys.jsonl");
+    let mut line = newest(&world);
+    line["launch"] = Value::Null;
+    line["deploy"]["files"] = vec!["é"; 70_000].into();
+    fs::write(&path, line.to_string() + "\n").expect("a file of ours");
+    let cell = &table(&world, "1")[1][8];
+    assert_eq!((cell.chars().count(), cell.ends_with("é…") || cell.ends_with(" …")), (200, true), "{cell}");
+}
+
+#[test]
 fn a_file_that_is_full_makes_room_for_one_more_and_one_alone() {
     let world = serving();
     let (path, older) = (file(&world, "deploys.jsonl"), file(&world, "deploys.jsonl.1"));

@@ -13,6 +13,9 @@ use std::time::Duration;
 /// The headings; the stages among them are those of the record.
 const HEADINGS: [&str; 10] = ["WHEN", "EXIT", "WHAT", "SLOTS", "TOOK", "LAUNCH", "HEALTH", "SWITCH", "RELEASE", "BY"];
 
+/// How many characters a cell shows at most.
+const WIDEST: usize = 200;
+
 /// A line of the audit, as far as the table shows it. Older ones say less.
 #[derive(Deserialize)]
 struct Line {
@@ -99,7 +102,7 @@ impl Line {
             self.release(),
             self.by(),
         ]
-        .map(|cell| clean(&cell))
+        .map(|cell| cut(clean(&cell)))
     }
 
     fn by(&self) -> String {
@@ -119,6 +122,14 @@ impl Line {
             ([], files) => files.join(" "),
             (known, _) => known.join(" "),
         }
+    }
+}
+
+/// As much of it as a table has room for: a line may hold the names of any number of files.
+fn cut(cell: String) -> String {
+    match cell.char_indices().nth(WIDEST) {
+        Some(_) => cell.chars().take(WIDEST - 1).chain(['…']).collect(),
+        None => cell,
     }
 }
 
