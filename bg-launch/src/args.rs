@@ -7,7 +7,7 @@ use bg_probe::say::Voice;
 use bg_probe::settings::Settings;
 use bg_probe::slot::Choice;
 use clap::Parser;
-use clap::builder::FalseyValueParser;
+use clap::builder::{FalseyValueParser, NonEmptyStringValueParser};
 use humantime::Duration;
 use std::path::PathBuf;
 
@@ -33,7 +33,8 @@ pub(crate) struct Args {
     pub(crate) current: bool,
     /// Put this release, which is on disk, into the slot and start it by the command that is kept with it;
     /// the first letters of its name are enough
-    #[arg(long, value_name = "NAME", conflicts_with_all = ["current", "stop", "artifact", "command"])]
+    #[arg(long, value_name = "NAME", value_parser = NonEmptyStringValueParser::new(),
+        conflicts_with_all = ["current", "stop", "artifact", "command"])]
     pub(crate) release: Option<String>,
     /// Stop what is in the slot, start nothing, print no record; given that of its launch, the slot
     /// holds again what it held before

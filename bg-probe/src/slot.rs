@@ -60,11 +60,18 @@ impl Slots {
     /// Two slots from names and ports.
     ///
     /// # Errors
-    /// When there are not exactly two, or they share a name or a port, or a port is 0.
+    /// When there are not exactly two, or they share a name or a port, or a port is 0, or one is called what a
+    /// [`Choice`] takes for a role.
     pub fn new(slots: Vec<Slot>) -> Result<Slots> {
         let [first, second]: [Slot; 2] = slots
             .try_into()
             .map_err(|other: Vec<Slot>| anyhow::anyhow!("{} slots given, exactly two are needed", other.len()))?;
+        for Slot { name, .. } in [&first, &second] {
+            ensure!(
+                !matches!(name.as_str(), "live" | "idle"),
+                "a slot can't be called {name}: live and idle say what a slot does at the moment"
+            );
+        }
         ensure!(first.name != second.name, "both slots are called {}", first.name);
         ensure!(first.port != second.port, "both slots have port {}", first.port);
         ensure!(first.port != 0 && second.port != 0, "0 is not a port: 1 to 65535");
@@ -224,6 +231,10 @@ mod tests {
     fn anything_but_two_different_slots_is_refused() {
         for bad in ["", "a=1", "a=1,b=2,c=3", "a=1,a=2", "a=1,b=1", "a=0,b=1", "a=1,b=65536", "a=1,b", "a=1,b=x"] {
             assert!(bad.parse::<Slots>().is_err(), "{bad:?}");
+        }
+        for role in ["live=1,b=2", "a=1,idle=2"] {
+            let why = role.parse::<Slots>().unwrap_err().to_string();
+            assert!(why.contains("say what a slot does at the moment"), "{why}");
         }
     }
 }

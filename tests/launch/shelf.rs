@@ -63,6 +63,7 @@ fn what_is_not_there_is_said_with_what_is() {
     let world = World::new();
     launch(&world, &["--release", "2026"]).code(2).stderr(contains("there are none in "));
     let running = launch_fake(&world, &[]);
+    launch(&world, &["--release", ""]).code(2).stdout("").stderr(contains("--release"));
     for wanted in ["1999", "../../etc", ".incoming"] {
         let refused = launch(&world, &["--release", wanted]).code(2).stdout("");
         refused
