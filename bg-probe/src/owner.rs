@@ -4,9 +4,11 @@
 //! user's, or the next deploy could not write it; and what that user has put there leads root nowhere else.
 
 use anyhow::{Context, Result, ensure};
-use nix::unistd::geteuid;
+use nix::fcntl::AtFlags;
+use nix::libc::{O_NOFOLLOW, O_PATH};
+use nix::unistd::{fchownat, geteuid};
 use std::fs::{File, Metadata};
-use std::os::unix::fs::{MetadataExt, fchown, lchown};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, fchown};
 use std::path::Path;
 
 /// Gives an open file or folder that root has made to the owner of the folder it is in.
@@ -29,7 +31,16 @@ pub fn hand_over(file: &File, path: &Path) -> Result<()> {
 /// Those of [`hand_over`].
 pub fn hand_over_link(path: &Path) -> Result<()> {
     let Some((uid, gid)) = heir(path)? else { return Ok(()) };
-    lchown(path, Some(uid), Some(gid)).with_context(|| format!("chown {}", path.display()))
+    // Held while it is looked at: that user may put a further name of one of root's files in its place.
+    let mut options = File::options();
+    let link = options.read(true).custom_flags(O_PATH | O_NOFOLLOW).open(path);
+    let link = link.with_context(|| format!("open {}", path.display()))?;
+    let meta = link.metadata().with_context(|| format!("look at {}", path.display()))?;
+    if !meta.is_symlink() || meta.nlink() != 1 {
+        return Ok(());
+    }
+    fchownat(&link, "", Some(uid.into()), Some(gid.into()), AtFlags::AT_EMPTY_PATH)
+        .with_context(|| format!("chown {}", path.display()))
 }
 
 /// Refuses a symbolic link that another user has made: it may lead anywhere. Root's are everybody's.
@@ -61,4 +72,32 @@ fn heir(path: &Path) -> Result<Option<(u32, u32)>> {
     let folder = path.parent().unwrap_or(Path::new("/"));
     let meta = std::fs::metadata(folder).with_context(|| format!("look at {}", folder.display()))?;
     Ok((meta.uid() != 0).then(|| (meta.uid(), meta.gid())))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::{chown, symlink};
+
+    /// Who is not root hands nothing over, and then there is nothing to see.
+    #[test]
+    fn another_name_of_a_file_is_not_handed_over_in_place_of_a_link() {
+        if !geteuid().is_root() {
+            return;
+        }
+        let folder = std::env::temp_dir().join(format!("bg-owner-{}", std::process::id()));
+        let (users, root) = (folder.join("users"), folder.join("root"));
+        std::fs::create_dir_all(&users).unwrap();
+        chown(&users, Some(12345), Some(12345)).unwrap();
+        std::fs::write(&root, "").unwrap();
+        let owner = |path: &Path| std::fs::symlink_metadata(path).unwrap().uid();
+        let (link, planted) = (users.join("link"), users.join("planted"));
+        symlink("anywhere", &link).unwrap();
+        std::fs::hard_link(&root, &planted).unwrap();
+        hand_over_link(&link).unwrap();
+        hand_over_link(&planted).unwrap();
+        let owners = (owner(&link), owner(&root));
+        std::fs::remove_dir_all(folder).unwrap();
+        assert_eq!(owners, (12345, 0));
+    }
 }
