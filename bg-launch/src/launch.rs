@@ -173,7 +173,7 @@ pub(crate) fn current(args: &Args, record: &Record) -> Result<Option<Launch>> {
 fn stop(args: &Args, record: &Record) -> Result<()> {
     let undone = undone(record)?;
     // Before draining: nobody is to wait for visitors who will not go.
-    ensure_idle(&record.site, &record.slot)?;
+    ensure_not_serving(record)?;
     if !vacate(args, record)? {
         args.voice.done("launch", &format!("nothing runs in {}", record.slot.name), None);
     }
@@ -188,9 +188,16 @@ fn stop(args: &Args, record: &Record) -> Result<()> {
 fn undone(record: &Record) -> Result<Option<Replaced>> {
     let (dir, slot) = (&record.site.dir, &record.slot.name);
     let Some(launch) = record.get::<Launch>("launch")? else { return Ok(None) };
-    let is_last = Launched::of(dir, slot)?.is_some_and(|last| last.process() == launch.process())
+    let is_last = Launched::of(dir, slot)?.is_some_and(|last| last.is(&launch.process()))
         && dir.release(slot).as_ref() == Some(&launch.release);
     Ok(launch.replaced.filter(|_| is_last))
+}
+
+/// Refuses to stop what may be serving. What this very record has launched while no slot was live, and what does not
+/// listen, serves nobody, whatever nginx is set to serve.
+fn ensure_not_serving(record: &Record) -> Result<()> {
+    let serves_nobody = record.live.is_none() && undone(record)?.is_some() && !port::listens(record.slot.port);
+    if serves_nobody { Ok(()) } else { ensure_idle(&record.site, &record.slot) }
 }
 
 /// Drains the slot and stops what is in it; whether there was anything.
@@ -202,7 +209,7 @@ pub(crate) fn vacate(args: &Args, record: &Record) -> Result<bool> {
     let began = Instant::now();
     Tenant::of(site, slot, args.adopt)?.drain(*args.drain)?;
     // The record may be old, and draining took its time: this is the last look before the first harm.
-    ensure_idle(site, slot)?;
+    ensure_not_serving(record)?;
     let stopped = Tenant::of(site, slot, args.adopt)?.stop(*args.stop_timeout)?;
     if let Some(words) = &stopped {
         args.voice.done("launch", words, Some(began.elapsed()));

@@ -29,6 +29,15 @@ fn keep_failed_leaves_it_running_for_a_look() {
 }
 
 #[test]
+fn at_a_cold_start_what_never_listens_is_stopped() {
+    let world = World::new().env("BG_HEALTH_TIMEOUT", "1s");
+    world.deploy_fake(&["--boot-ms", "600000"]).code(4).stderr(contains("was stopped; its log is kept"));
+    assert!(!process::alive(pid_in(&world, "set1")));
+    world.deploy_fake(&["--version-text", "1.1"]).success();
+    assert_eq!(world.live().as_deref(), Some("set1"));
+}
+
+#[test]
 fn at_a_cold_start_nginx_may_serve_the_failed_release_and_then_it_is_not_stopped() {
     // The file points at set1 from the start, and so nginx does as soon as something answers there.
     let world = World::new().env("BG_HEALTH_TIMEOUT", "5s");
