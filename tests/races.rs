@@ -235,7 +235,7 @@ fn a_stage_alone_takes_the_lock_and_under_its_driver_it_has_it() {
 
     // As bg-deploy hands it down: open and held, and named by its number.
     let under = |words: &str| world.shell(&format!("exec 9<>{lock}; flock 9; export BG_LOCK_FD=9; {words}"));
-    under("bg-switch --to set2 && bg-launch --slot set1 -- fake-app && bg-switch --wait 9s --to set1")
+    under("bg-switch --to set2 && bg-launch --slot set1 -- fake-app | bg-health && bg-switch --wait 9s --to set1")
         .assert()
         .success();
     world.cmd("bg-switch").args(["--to", "set2"]).assert().success();

@@ -7,7 +7,7 @@ use bg_probe::lock::Wait;
 use bg_probe::say::Voice;
 use bg_probe::settings::Settings;
 use clap::Parser;
-use clap::builder::FalseyValueParser;
+use clap::builder::{FalseyValueParser, NonEmptyStringValueParser};
 use humantime::Duration;
 use std::path::PathBuf;
 
@@ -24,7 +24,8 @@ pub(crate) struct Args {
     #[arg(long, conflicts_with_all = ["artifact", "command"])]
     pub(crate) rollback: bool,
     /// Go back to this release, which is on disk; the first letters of its name are enough
-    #[arg(long, requires = "rollback", conflicts_with_all = ["artifact", "command"], value_name = "RELEASE")]
+    #[arg(long, requires = "rollback", conflicts_with_all = ["artifact", "command"], value_name = "RELEASE",
+        value_parser = NonEmptyStringValueParser::new())]
     pub(crate) to: Option<String>,
     /// Print the pipeline that would run, as shell, and do nothing
     #[arg(long)]

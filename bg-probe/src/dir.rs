@@ -229,7 +229,8 @@ fn open_up(folder: &Path) -> Result<()> {
 }
 
 /// Whether the operator says that others may have a say in what runs.
-fn is_shared() -> bool {
+#[must_use]
+pub fn is_shared() -> bool {
     std::env::var_os("BG_SHARED_DIR").is_some_and(|value| value == "1")
 }
 

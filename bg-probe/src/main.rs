@@ -38,6 +38,7 @@ fn run(args: &Args) -> Result<()> {
         return verdict.map(drop);
     }
     let verdict = verdict?;
+    args.voice.detail("bg-probe", &found_out(&site, &verdict));
     let slot = choose(&site, &args.slot, &verdict)?.clone();
     match args.format {
         Format::Name => print(&format!("{}\n", slot.name)),
@@ -58,6 +59,14 @@ fn past(args: &Args, site: &Site, most: usize) -> Result<()> {
         args.voice.warn("bg-probe", &format!("{}: {lines} broken, and passed over", site.dir.deploys().display()));
     }
     print(&table)
+}
+
+/// What each witness said.
+fn found_out(site: &Site, verdict: &Verdict) -> String {
+    let facts = &verdict.facts;
+    let file = facts.points_at.as_deref().unwrap_or("no slot that is known");
+    let front = facts.front_said.as_ref().map_or(String::new(), |said| format!("{} said {said}; ", site.front));
+    format!("decided by the {}; {front}{} points at {file}", facts.by, site.upstream_file.display())
 }
 
 fn said(record: &Record, verdict: &Verdict) -> String {

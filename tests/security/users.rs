@@ -153,14 +153,14 @@ fn where_it_is_the_operators_wish_root_deploys_in_a_users_folder_and_leaves_all_
     needs_root();
     let world = World::new().link_form();
     let dir = nobodys_dir(&world);
-    let deploy = || {
-        let mut deploy = world.cmd("bg-deploy");
-        deploy.env("BG_SHARED_DIR", "1").args(["--", "fake-app"]);
-        deploy.assert()
-    };
-    deploy().success();
-    deploy().success();
+    let shared = |program: &str, words: &[&str]| world.cmd(program).env("BG_SHARED_DIR", "1").args(words).assert();
+    shared("bg-deploy", &["--", "fake-app", "--version-text", "1.0"]).success();
+    shared("bg-deploy", &["--", "fake-app", "--version-text", "1.1"]).success();
     assert_nobodys(&dir);
+    // The release is the user's by now, and can be started again all the same.
+    shared("bg-launch", &["--slot", "idle", "--stop"]).success();
+    shared("bg-deploy", &["--rollback"]).success();
+    assert_eq!(world.get("/version").body, "1.0");
 }
 
 #[test]

@@ -19,6 +19,10 @@ fn what_crashes_is_started_again_by_systemd_and_still_ours() {
     assert_eq!(machine.run("bg-launch --live").stderr, "");
 
     deploy(&machine, "--version-text second");
+    // And back to it: what systemd has started is what the slot runs.
+    machine.ok("bg-deploy -q --rollback");
+    assert_eq!(machine.get("/version"), "first");
+    machine.ok("bg-deploy -q --rollback");
     // The next release goes where the first one is, and has to find it.
     let third = machine.run("bg-deploy -- fake-app --version-text third");
     assert!(third.stderr.contains("stopped bg-web-set1.service in set1"), "{}", third.stderr);
