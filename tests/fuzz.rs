@@ -2,7 +2,7 @@
 //!
 //! The program `fuzz` (tests/fuzz) makes it from the corpus (tests/corpus). What it ever finds belongs there too.
 
-use bg_tests::{is_full, programs};
+use bg_tests::{is_full, programs, tell};
 use std::env;
 use std::process::{Child, Command, Stdio};
 use std::thread;
@@ -42,6 +42,6 @@ fn nothing_that_is_parsed_makes_a_program_panic() {
         executions += last.split(' ').nth(3).and_then(|count| count.parse::<u64>().ok()).expect("a count");
         assert!(last.ends_with(" 0 panics"), "{last}");
     }
-    println!("fuzz: {executions} executions, 0 panics");
+    tell(&format!("fuzz: {executions} executions, 0 panics"));
     assert!(executions >= if full { FULL } else { 10_000 }, "{executions}");
 }

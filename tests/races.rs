@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use std::process::{Child, Command, Output, Stdio};
 use std::time::Duration;
 
-use bg_tests::{World, is_full, process, programs, until};
+use bg_tests::{World, is_full, process, programs, tell, until};
 use nix::fcntl::{Flock, FlockArg};
 use nix::sys::signal::Signal;
 use predicates::str::contains;
@@ -169,7 +169,7 @@ fn two_switches_race_and_nginx_is_where_the_last_one_went() {
     }
     assert!(!overlaps.exists(), "{:?}", fs::read_to_string(overlaps));
     assert!(refused > 0, "nobody was ever in anybody's way");
-    println!("races: {} rounds of two switches, {refused} refused one, {both} did both", rounds());
+    tell(&format!("races: {} rounds of two switches, {refused} refused one, {both} did both", rounds()));
 }
 
 #[test]
@@ -206,7 +206,7 @@ fn a_launch_never_stops_the_slot_that_a_switch_moves_to() {
     }
     assert_eq!(running(&world), recorded(&world).into_values().collect());
     assert!(ways.keys().any(|(launched, switched)| *launched == 6 || *switched == 6), "nobody was in anybody's way");
-    println!("races: {} rounds of a launch and a switch, by exit codes {ways:?}", rounds());
+    tell(&format!("races: {} rounds of a launch and a switch, by exit codes {ways:?}", rounds()));
 }
 
 #[test]

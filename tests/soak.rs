@@ -7,7 +7,7 @@ use std::fs;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use bg_tests::{Traffic, World, is_full, until};
+use bg_tests::{Traffic, World, is_full, tell, until};
 
 /// So many deploys and rollbacks there are in a full run.
 const FULL: usize = 300;
@@ -107,7 +107,7 @@ fn nothing_is_lost_and_nothing_piles_up() {
     for counts in traffic.map(Traffic::stop) {
         assert_eq!(counts.failed, 0, "{counts}");
     }
-    println!("soak: {count} deploys and rollbacks, {sent} requests, 0 failed");
+    tell(&format!("soak: {count} deploys and rollbacks, {sent} requests, 0 failed"));
     for (what, times) in took {
         let all: Duration = times.iter().sum();
         println!(

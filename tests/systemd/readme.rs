@@ -22,7 +22,7 @@ fn the_recipe_of_the_readme_works_line_by_line() {
     machine.ok(&format!("mkdir -p /var/lib/bg/web; sudo() {{ \"$@\"; }}\n{deploy}{boot}"));
     assert_eq!(machine.ok("stat -c %U /var/lib/bg/web /var/lib/bg/web/slots/set1/work"), "root\nwww-data");
     let pid = main_pid(&machine, "set1");
-    assert!(machine.ok(&format!("grep 'Max open files' /proc/{pid}/limits")).contains("65536"));
+    assert_eq!(machine.ok(&format!("grep NoNewPrivs /proc/{pid}/status")), "NoNewPrivs:\t1");
     assert!(machine.get_slot("set1", "/env").lines().any(|line| line.starts_with("SPRING_DATASOURCE_URL=")));
 
     machine.shut_down();
