@@ -30,3 +30,4 @@ mod terminal;
 pub mod unfinished;
 pub mod unit;
 pub mod upstream;
+mod witnesses;
