@@ -239,6 +239,17 @@ fn where_something_serves_and_nobody_can_say_what_bg_probe_refuses() {
 }
 
 #[test]
+fn settings_that_were_not_loaded_are_what_is_spoken_of() {
+    let world = World::new().link_form();
+    world.start_fake("set1", &[]);
+    let others = world.folder().join("others").display().to_string();
+    let stderr = refusal(&world, &["--front", "-", "--app", "app", "--dir", &others], 7);
+    let link = world.dir().join("live").display().to_string();
+    let said = format!("looks at {link}, and not into --dir {others} (are the settings loaded?");
+    assert!(stderr.contains(&said), "{stderr}");
+}
+
+#[test]
 fn one_witness_may_be_asked_alone() {
     let world = World::new();
     world.start_fake("set1", &[]);

@@ -89,7 +89,7 @@ fn upstream_file(site: &Site) -> Finding {
         Some(slot) => Finding::ok("upstream-file", format!("{path} has the {form} form and points at {slot}")),
         None => Finding::warn(
             "upstream-file",
-            format!("{path} has the {form} form and points at neither slot"),
+            format!("{path} has the {form} form and {}", upstream.nowhere(site)),
             format!("see that --slots {} are the ports in it", site.slots),
         ),
     }

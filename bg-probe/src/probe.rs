@@ -10,7 +10,7 @@ use crate::front::Front;
 use crate::record::Record;
 use crate::settings::{Settings, Site};
 use crate::slot::{Choice, Name, Slot};
-use crate::witnesses::Heard;
+use crate::witnesses::{Heard, ensure_same_ports};
 use anyhow::Result;
 use clap::ValueEnum;
 use serde::Serialize;
@@ -71,6 +71,7 @@ pub fn live(site: &Site, by: By, within: Duration) -> Result<Verdict> {
     if by == By::Front && front.is_none() {
         return Err(Exit::Usage.because("--by front: there is no front to ask (--front is unset by -)"));
     }
+    ensure_same_ports(site)?;
     let deadline = Instant::now() + AGREE_WITHIN;
     loop {
         let heard = Heard::now(site, by, front.as_ref(), within);

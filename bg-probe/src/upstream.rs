@@ -82,6 +82,19 @@ impl Upstream {
         slot_at(&address.text, &site.app, &site.slots).map(|slot| slot.name.clone())
     }
 
+    /// Why it points at neither slot, in words.
+    #[must_use]
+    pub fn nowhere(&self, site: &Site) -> String {
+        match &self.form {
+            Form::Link { flag, .. } if flag.parent() != Some(&site.dir.live()) => format!(
+                "looks at {}, and not into --dir {} (are the settings loaded? set -a; . FILE; set +a, or bg-deploy --env-file FILE)",
+                flag.parent().unwrap_or(flag).display(),
+                site.dir.root().display()
+            ),
+            _ => "points at neither slot".to_owned(),
+        }
+    }
+
     /// The text of the file in the reload form with its address changed to `slot`'s, and nothing else.
     ///
     /// # Errors

@@ -56,7 +56,7 @@ impl Heard {
                 let names: Vec<&str> = listening.iter().map(|slot| slot.name.as_str()).collect();
                 Err(Exit::Unsure.because(format!(
                     "can't tell which slot is live: {}, the upstream file {why}, and {} listens. Nothing was touched. \
-                     Make {} point at the slot that serves",
+                     If these are the settings of this application, make {} point at the slot that serves",
                     front_said.map_or("the front was not asked".into(), |said| unnamed(site, said)),
                     names.join(" and "),
                     site.upstream_file.display(),
@@ -79,23 +79,11 @@ impl Heard {
     }
 
     /// Whether nginx is set to serve a slot whose process runs, although nothing listens.
-    ///
-    /// # Errors
-    /// [`Exit::Unsure`] when the file can't say which slot is served, and one of them runs where an older `--slots` said.
     fn file_names_one_that_runs(&self, site: &Site) -> Result<bool> {
-        if let Some(Ok(slot)) = &self.file {
-            return runs(site, slot);
+        match &self.file {
+            Some(Ok(slot)) => runs(site, slot),
+            _ => Ok(false),
         }
-        for slot in site.slots.both() {
-            let Some(launched) = Launched::of(&site.dir, &slot.name)? else { continue };
-            if launched.port != slot.port && launched.running().is_some() {
-                return Err(Exit::Unsure.because(format!(
-                    "{} runs on port {}, but --slots says {}: nothing was touched. Give the same --slots as when it was launched",
-                    slot.name, launched.port, slot.port
-                )));
-            }
-        }
-        Ok(false)
     }
 
     fn decided(&self, by: &'static str, live: Option<Name>, warning: Option<String>) -> Verdict {
@@ -155,6 +143,27 @@ fn ensure_not_cut_short(site: &Site) -> Result<()> {
     }
 }
 
+/// Refuses other ports than those that what runs was launched on: nginx is still set to send it the traffic there, and
+/// what the front names may be what it was set to name.
+///
+/// # Errors
+/// [`Exit::Unsure`].
+pub(crate) fn ensure_same_ports(site: &Site) -> Result<()> {
+    for slot in site.slots.both() {
+        let Some(launched) = Launched::of(&site.dir, &slot.name)?.filter(|launched| launched.port != slot.port) else {
+            continue;
+        };
+        if let Some(process) = launched.running() {
+            return Err(Exit::Unsure.because(format!(
+                "{} runs on port {} (pid {}), but --slots says {}: nothing was touched. \
+                 Give the same --slots as when it was launched; to change a port, stop the idle slot first, and print the site again",
+                slot.name, launched.port, process.pid, slot.port
+            )));
+        }
+    }
+    Ok(())
+}
+
 /// Whether the process that was launched in a slot runs.
 fn runs(site: &Site, slot: &Name) -> Result<bool> {
     Ok(Launched::of(&site.dir, slot)?.is_some_and(|launched| launched.running().is_some()))
@@ -162,7 +171,7 @@ fn runs(site: &Site, slot: &Name) -> Result<bool> {
 
 fn file_says(site: &Site) -> Result<Name, String> {
     match Upstream::read(&site.upstream_file) {
-        Ok(upstream) => upstream.points_at(site).ok_or_else(|| "points at neither slot".to_owned()),
+        Ok(upstream) => upstream.points_at(site).ok_or_else(|| upstream.nowhere(site)),
         Err(why) => Err(format!("can't be used ({why:#})")),
     }
 }
