@@ -28,10 +28,14 @@ pub(crate) fn findings(args: &Args, site: &Site) -> Result<Vec<Finding>> {
     });
     let mut findings = vec![version(&nginx)];
     if findings[0].state != State::Fail {
-        findings.push(tested(&nginx, flag.is_some()));
+        let refused = nginx.test().err().map(|why| format!("{why:#}"));
+        // Who may not ask nginx need not: a switch by link does without.
+        let unasked = flag.is_some() && refused.as_ref().is_some_and(|why| takes_root(why));
+        findings.push(if unasked { for_root() } else { tested(refused, flag.is_some()) });
         findings.extend(running(&nginx));
-        let dump = nginx.dump();
-        findings.extend(configured(site, &nginx, upstream.as_ref(), dump.as_ref()));
+        if !unasked {
+            findings.extend(configured(site, &nginx, upstream.as_ref(), nginx.dump().as_ref()));
+        }
     }
     match flag {
         Some(flag) => findings.extend(by_link(site, &nginx, flag)),
@@ -54,18 +58,21 @@ fn version(nginx: &Nginx) -> Finding {
 }
 
 /// In the link form a switch asks nothing of nginx, so that this user need not be able to test.
-fn tested(nginx: &Nginx, by_link: bool) -> Finding {
-    let Err(why) = nginx.test() else { return Finding::ok("configuration", "nginx -t accepts the configuration") };
-    let why = format!("{why:#}");
-    if by_link {
-        Finding::warn(
-            "configuration",
-            why,
-            "mend it, or nginx will not start again (if it is but a permission: a switch by link needs none)",
-        )
-    } else {
-        Finding::fail("configuration", why, "mend it, or let --nginx be 'sudo nginx'")
+fn tested(refused: Option<String>, by_link: bool) -> Finding {
+    match refused {
+        None => Finding::ok("configuration", "nginx -t accepts the configuration"),
+        Some(why) if by_link => Finding::warn("configuration", why, "mend it, or nginx will not start again"),
+        Some(why) => Finding::fail("configuration", why, "mend it, or let --nginx be 'sudo nginx'"),
     }
+}
+
+fn for_root() -> Finding {
+    Finding::ok("configuration", "nginx -t and -T take root here and were not asked; a switch by link does without")
+}
+
+/// Whether it is but a permission that this user lacks, and nothing wrong.
+fn takes_root(why: &str) -> bool {
+    !geteuid().is_root() && why.contains("Permission denied")
 }
 
 /// Where its pid file is not found, nobody can say that it does not run: the front can.

@@ -12,6 +12,7 @@ use anyhow::{Context, Result};
 use bg_probe::exit::Exit;
 use bg_probe::finding::conclude;
 use bg_probe::front::{Answer, Front, Setting};
+use bg_probe::http::NoReply;
 use bg_probe::lock::Lock;
 use bg_probe::probe::FRONT_WITHIN;
 use bg_probe::record::print;
@@ -131,7 +132,10 @@ fn move_to(args: &Args, site: &Site, slot: &Slot) -> Result<Switch> {
         }
         _ => rewrite(&reload, upstream.as_ref(), from.as_ref(), slot),
     };
-    let evidence = evidence.map_err(|why| if served.is_none() { without_a_name(why, site) } else { why })?;
+    let evidence = match (evidence, front) {
+        (Err(why), Some(front)) if served.is_none() => Err(without_a_name(why, front, &site.front)),
+        (evidence, _) => evidence,
+    }?;
     let took_ms = (began.elapsed().as_secs_f64() * 1e4).round() / 10.0;
     Ok(Switch { from: from.map(|from| from.to_string()), to: slot.name.to_string(), form, took_ms, evidence })
 }
@@ -168,14 +172,17 @@ fn rewrite(reload: &Reload, upstream: Option<&Upstream>, from: Option<&Name>, sl
 }
 
 /// Adds that a front which named no slot before either may be one that can't.
-fn without_a_name(why: anyhow::Error, site: &Site) -> anyhow::Error {
-    if Exit::of(&why) != Exit::NotMoved || site.front == Setting::Unset {
+fn without_a_name(why: anyhow::Error, front: &Front, url: &Setting) -> anyhow::Error {
+    if Exit::of(&why) != Exit::NotMoved {
         return why;
     }
-    Exit::NotMoved.because(format!(
-        "{why:#}\n  likely    {} named no slot before either: if it never does, say so with --front - (BG_FRONT=-)",
-        site.front
-    ))
+    let likely = match front.ask(AT_ONCE) {
+        Answer::NoSlot(said) if said == NoReply::Refused.to_string() => {
+            format!("nothing listens at {url}: does nginx run? systemctl status nginx")
+        }
+        _ => format!("{url} named no slot before either: if it never does, say so with --front - (BG_FRONT=-)"),
+    };
+    Exit::NotMoved.because(format!("{why:#}\n  likely    {likely}"))
 }
 
 /// Adds what may have kept nginx from following the link.

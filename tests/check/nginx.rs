@@ -77,6 +77,15 @@ fn a_file_that_is_newer_than_the_workers_and_a_cache_are_warnings() {
 }
 
 #[test]
+fn a_user_whose_switch_takes_no_root_is_not_warned_of_what_does() {
+    let world = World::new().link_form();
+    // The folder is root's here, which is what fails.
+    let seen = ordinary(&world, "bg-switch");
+    assert!(seen.contains("ok      nginx -t and -T take root here and were not asked"), "{seen}");
+    assert!(!seen.contains("warn"), "{seen}");
+}
+
+#[test]
 fn a_user_who_may_not_write_or_reload_is_told_so() {
     let world = World::new();
     let seen = ordinary(&world, "bg-switch");
