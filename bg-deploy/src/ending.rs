@@ -8,6 +8,7 @@ use bg_probe::record::Record;
 use bg_probe::say;
 use bg_probe::slot::Name;
 use nix::sys::signal::Signal;
+use nix::unistd::geteuid;
 use std::time::Duration;
 
 /// How a run of the stages ended.
@@ -57,9 +58,10 @@ pub(crate) fn say_live(args: &Args, record: &str) {
 /// Says where a deploy ended, what became of what it launched, and what serves now.
 pub(crate) fn say_failed(args: &Args, end: &End, leftover: Option<Leftover>) {
     let stage = end.failed.unwrap_or_default();
+    let what = if args.rollback { "rollback" } else { "deploy" };
     let mut report = vec![match end.signal {
-        Some(signal) => format!("{signal} ended the deploy at {stage}"),
-        None => format!("the deploy failed at {stage}, exit {}", end.code),
+        Some(signal) => format!("{signal} ended the {what} at {stage}"),
+        None => format!("the {what} failed at {stage}, exit {}", end.code),
     }];
     let mut line = |label, text: &str| report.push(format!("  {label:<9} {text}"));
     if let Ok(record) = Record::parse(end.record.as_bytes()) {
@@ -149,7 +151,13 @@ fn move_over(args: &Args) -> String {
     let nginx = args.nginx.clone().filter(|nginx| std::env::var("BG_NGINX").ok().as_ref() != Some(nginx));
     let nginx = nginx.map(|nginx| ["--nginx".to_owned(), nginx]);
     let settings = args.settings.typed_flags().unwrap_or_default();
-    let words = std::iter::once("bg-deploy".to_owned()).chain(env_file.into_iter().flatten()).chain(settings);
+    // Who came by sudo will have to come that way again.
+    let sudo = (geteuid().is_root() && std::env::var_os("SUDO_USER").is_some()).then(|| "sudo".to_owned());
+    let words = sudo
+        .into_iter()
+        .chain(std::iter::once("bg-deploy".to_owned()))
+        .chain(env_file.into_iter().flatten())
+        .chain(settings);
     let words = words.chain(nginx.into_iter().flatten()).chain(args.stages.typed());
     shell_words::join(words.chain(std::iter::once("--rollback".to_owned())))
 }

@@ -7,6 +7,7 @@ use crate::runner::Runner;
 use anyhow::Result;
 use bg_probe::exit::Exit;
 use bg_probe::front::Setting;
+use bg_probe::process::Launched;
 use bg_probe::record::Record;
 use bg_probe::say;
 use bg_probe::slot::Name;
@@ -102,7 +103,9 @@ fn back(args: &Args, runner: &Runner, record: &Record) -> Result<u8> {
         line = ended.output;
     }
     let log = record.site.dir.logs(bad).join("app.log");
-    say::error("bg-deploy", &format!("{old} is serving again; {bad} still runs, its log is {}", log.display()));
+    let launched = Launched::of(&record.site.dir, bad).ok().flatten();
+    let now = if launched.is_some_and(|launched| launched.running().is_some()) { "still runs" } else { "has ended" };
+    say::error("bg-deploy", &format!("{old} is serving again; {bad} {now}, its log is {}", log.display()));
     Ok(Exit::SwitchedBack as u8)
 }
 

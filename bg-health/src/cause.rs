@@ -50,6 +50,8 @@ impl<'a> Case<'a> {
         log: &'a str,
     ) -> Case<'a> {
         let members = launch.and_then(|launch| launch.members().ok()).unwrap_or_default();
+        // A monitor does not wait for that, but sees it as well.
+        let died = died || (args.once && launch.is_some() && members.is_empty());
         // What a unit has after its first process is what systemd has started in its place.
         let is_unit = launch.is_some_and(|launch| launch.unit.is_some());
         let was_silent = answers.last().is_some_and(|last| last.kind == Kind::Silent);
@@ -110,7 +112,10 @@ impl<'a> Case<'a> {
     }
 
     fn held_by(&self, who: &str) -> String {
-        format!("port {} is held by {who}: stop it, or let bg-launch take it over with --adopt", self.port)
+        format!(
+            "port {} is held by {who}: stop it, or let bg-launch take it over with --adopt (bg-deploy --launch-adopt)",
+            self.port
+        )
     }
 
     fn of_answer(&self, answer: &Answer) -> String {
@@ -271,6 +276,9 @@ mod tests {
         });
         assert!(holder.starts_with("port 8082 is held by pid 4711 ("), "{holder}");
         let stranger = likely(&[Kind::Stranger("pid 1 (x)".into()), Kind::Silent], |case| case.died = true);
-        assert_eq!(stranger, "port 8082 is held by pid 1 (x): stop it, or let bg-launch take it over with --adopt");
+        assert_eq!(
+            stranger,
+            "port 8082 is held by pid 1 (x): stop it, or let bg-launch take it over with --adopt (bg-deploy --launch-adopt)"
+        );
     }
 }

@@ -3,7 +3,7 @@
 //! It is kept with the release, so that the release can be started again, in either slot, as it was meant to be.
 
 use crate::artifact::is_java;
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 use bg_probe::exit::Exit;
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
@@ -93,7 +93,13 @@ impl Template {
 }
 
 fn found(program: &str) -> Result<PathBuf> {
-    which::which(program).with_context(|| format!("{program} is not on this machine's PATH, or can't be run"))
+    which::which(program).map_err(|_| {
+        if program.contains('/') {
+            anyhow!("{program} is not there, or may not be executed: chmod +x it, or name an interpreter before it")
+        } else {
+            anyhow!("{program} is not on this machine's PATH")
+        }
+    })
 }
 
 fn fill(word: &str, blanks: &Blanks) -> Result<String> {

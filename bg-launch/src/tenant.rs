@@ -125,7 +125,7 @@ fn ensure_adoptable(site: &Site, slot: &Slot, strangers: &[i32], adopt: bool) ->
     let then = if strangers.is_empty() {
         "Run this as the user it belongs to, or stop it"
     } else if !adopt {
-        "Stop it, or let bg-launch take it over with --adopt"
+        "Stop it, or let bg-launch take it over with --adopt (bg-deploy --launch-adopt)"
     } else if !strangers.iter().all(|pid| is_same_user(*pid)) {
         "It belongs to another user: run this as that user, or stop it"
     } else if belong_to(site, site.slots.other(&slot.name), strangers)? {

@@ -48,6 +48,9 @@ fn a_release_that_dies_after_the_switch_is_taken_back() {
     process::signal(pid_in(&world, "set2"), Signal::SIGKILL);
     assert_eq!(deploy.wait().expect("a child of ours").code(), Some(9), "{}", said(&world));
     assert_eq!(world.get("/version").body, "1.0");
+    for words in ["connection refused; it ended or was killed", "set1 is serving again; set2 has ended, its log is "] {
+        assert!(said(&world).contains(words), "{}", said(&world));
+    }
 }
 
 #[test]

@@ -85,6 +85,15 @@ fn a_missing_program_is_refused() {
 }
 
 #[test]
+fn a_program_that_may_not_be_executed_is_refused() {
+    refused(1, "may not be executed: chmod +x it", |world| {
+        let program = world.folder().join("server");
+        fs::write(&program, "#!/bin/sh\n").expect("a folder of ours");
+        launch(world, &["--", program.to_str().expect("UTF-8")])
+    });
+}
+
+#[test]
 fn a_missing_folder_to_run_in_is_refused() {
     refused(1, "/nowhere is not a folder", |world| launch(world, &["--workdir", "/nowhere", "--", "fake-app"]));
 }
