@@ -106,8 +106,8 @@ fn who_waits_has_nothing_of_the_job_that_deployed() {
     killpg(group, Signal::SIGKILL).expect("a group of ours");
     job.wait().expect("a child of ours");
     assert!(process::alive(waits) && process::alive(old));
-    // The lock is free.
-    world.cmd("bg-deploy").arg("--rollback").assert().success();
+    // The lock is free, as soon as the last of the job has ended.
+    world.cmd("bg-deploy").args(["--wait", "20s", "--rollback"]).assert().success();
     let waits = Pid::from_raw(i32::try_from(waits).expect("a pid fits"));
     kill(waits, Signal::SIGTERM).expect("it can be told to end");
     until(SOON, "it has ended", || waiting(&world).is_empty());
