@@ -136,8 +136,7 @@ fn before_switch(args: &Args, runner: &Runner, end: &mut End) {
 
 /// Whether what was launched is still there to serve.
 fn is_up(record: &Record) -> bool {
-    let launched = Launched::of(&record.site.dir, &record.slot.name).ok().flatten();
-    launched.is_some_and(|launched| launched.running().is_some()) && port::listens(record.slot.port)
+    Launched::runs_in(&record.site.dir, &record.slot.name).unwrap_or(false) && port::listens(record.slot.port)
 }
 
 /// Whether nginx serves the slot of this deploy.

@@ -103,8 +103,7 @@ fn back(args: &Args, runner: &Runner, record: &Record) -> Result<u8> {
         line = ended.output;
     }
     let log = record.site.dir.logs(bad).join("app.log");
-    let launched = Launched::of(&record.site.dir, bad).ok().flatten();
-    let now = if launched.is_some_and(|launched| launched.running().is_some()) { "still runs" } else { "has ended" };
+    let now = if Launched::runs_in(&record.site.dir, bad).unwrap_or(false) { "still runs" } else { "has ended" };
     say::error("bg-deploy", &format!("{old} is serving again; {bad} {now}, its log is {}", log.display()));
     Ok(Exit::SwitchedBack as u8)
 }

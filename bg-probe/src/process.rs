@@ -69,6 +69,14 @@ impl Launched {
         })
     }
 
+    /// Whether the process of what was launched last in a slot runs.
+    ///
+    /// # Errors
+    /// Those of [`Launched::of`].
+    pub fn runs_in(dir: &Dir, slot: &Name) -> Result<bool> {
+        Ok(Launched::of(dir, slot)?.is_some_and(|launched| launched.running().is_some()))
+    }
+
     /// What was launched last in a slot; `None` where nothing ever was.
     ///
     /// # Errors

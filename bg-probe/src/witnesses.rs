@@ -72,7 +72,7 @@ impl Heard {
             return Ok(self.decided("front", Some(slot.clone()), None));
         }
         // What runs may listen in a moment, or where an older --slots said.
-        if runs(site, slot)? || port::listens(site.slots.other(slot).port) {
+        if Launched::runs_in(&site.dir, slot)? || port::listens(site.slots.other(slot).port) {
             return Ok(self.decided("front", Some(slot.clone()), warning(site, slot, None, true)));
         }
         Ok(self.decided("ports", None, None))
@@ -81,7 +81,7 @@ impl Heard {
     /// Whether nginx is set to serve a slot whose process runs, although nothing listens.
     fn file_names_one_that_runs(&self, site: &Site) -> Result<bool> {
         match &self.file {
-            Some(Ok(slot)) => runs(site, slot),
+            Some(Ok(slot)) => Launched::runs_in(&site.dir, slot),
             _ => Ok(false),
         }
     }
@@ -162,11 +162,6 @@ pub(crate) fn ensure_same_ports(site: &Site) -> Result<()> {
         }
     }
     Ok(())
-}
-
-/// Whether the process that was launched in a slot runs.
-fn runs(site: &Site, slot: &Name) -> Result<bool> {
-    Ok(Launched::of(&site.dir, slot)?.is_some_and(|launched| launched.running().is_some()))
 }
 
 fn file_says(site: &Site) -> Result<Name, String> {

@@ -203,10 +203,9 @@ impl Tested {
         self.log.as_ref()?.complaint()
     }
 
-    /// What nginx has said since it was tested, where that is that it goes on with the configuration it has.
-    pub(crate) fn refusal(&self) -> Option<String> {
-        let log = self.log.as_ref()?;
-        log.has_given_up(self.master.as_ref()?.pid()).then(|| log.complaint())?
+    /// Whether nginx has said since it was tested that it goes on with the configuration it has.
+    pub(crate) fn has_refused(&self) -> bool {
+        self.log.as_ref().zip(self.master.as_ref()).is_some_and(|(log, master)| log.has_given_up(master.pid()))
     }
 }
 

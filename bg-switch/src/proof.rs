@@ -135,7 +135,7 @@ impl Witnesses<'_> {
 
     /// Whether nginx has said that it does not take the configuration, and goes on with what it has.
     fn is_refused(&self) -> bool {
-        self.reloaded.as_ref().is_some_and(|reloaded| reloaded.tested.refusal().is_some())
+        self.reloaded.as_ref().is_some_and(|reloaded| reloaded.tested.has_refused())
     }
 
     fn in_the_workers(&self, deadline: Instant) -> Result<&'static str, Unseen> {

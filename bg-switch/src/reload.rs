@@ -100,7 +100,7 @@ impl Reload<'_> {
             return Exit::NotMoved.because(format!("{why:#}. The old text of {file} could not be put back: {worse:#}. Run the same command again once it can"));
         }
         let from = plan.from.as_deref().and_then(|from| from.parse::<Name>().ok());
-        let back = if told { self.reload_back(plan, from.as_ref()) } else { Ok(self.left_on(from.as_ref())) };
+        let back = if told { self.reload_back(plan, from.as_ref()) } else { Ok((self.left_on(from.as_ref()), true)) };
         let ended = back.and_then(|(now, stays)| {
             // Else nginx may still move: the note stays, and whoever comes next waits until it does not.
             if stays { Unfinished::end(&self.site.dir).map(|()| now) } else { Ok(now) }
@@ -108,7 +108,7 @@ impl Reload<'_> {
         match ended {
             Ok(now) => exit.because(format!("{why:#}. {file} is as it was; {now}")),
             Err(worse) => {
-                let (now, _) = self.left_on(from.as_ref());
+                let now = self.left_on(from.as_ref());
                 exit.because(format!("{why:#}. {file} is as it was, but nginx did not read it again: {worse:#}; {now}"))
             }
         }
@@ -130,12 +130,12 @@ impl Reload<'_> {
         })
     }
 
-    /// Whether `from` serves where nginx was told nothing: in words, and whether that is how it stays.
-    fn left_on(&self, from: Option<&Name>) -> (String, bool) {
+    /// Whether `from` serves where nginx was told nothing, in words.
+    fn left_on(&self, from: Option<&Name>) -> String {
         match (self.front, from) {
-            (Some(front), Some(from)) => (as_before(front, from, None, AT_ONCE).0, true),
-            (None, Some(from)) => (format!("nginx was left on {from}"), true),
-            (_, None) => ("no slot was live before".to_owned(), true),
+            (Some(front), Some(from)) => as_before(front, from, None, AT_ONCE).0,
+            (None, Some(from)) => format!("nginx was left on {from}"),
+            (_, None) => "no slot was live before".to_owned(),
         }
     }
 }
