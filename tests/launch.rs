@@ -10,14 +10,14 @@ mod child;
 mod current;
 /// `kill -9` at every step leaves no process that nobody knows.
 mod killed;
+/// Who is in the slot: the live one and strangers are left alone.
+mod occupant;
 /// Releases and logs: what is kept, and what is cleared away.
 mod releases;
 /// `--release`: a release that is on disk is put into the slot again.
 mod shelf;
 /// The old process: drained, stopped, and known by more than its number.
 mod stop;
-/// Who is in the slot: the live one and strangers are left alone.
-mod tenant;
 
 use std::fs;
 use std::path::PathBuf;

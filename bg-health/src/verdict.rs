@@ -3,7 +3,7 @@
 //! A pattern over the body takes a nested `"status":"UP"`, or a login page with the word in it, for health. So
 //! the body is read as what it claims to be, and only the top of it counts.
 
-use bg_probe::http::{NoReply, Reply};
+use bg_probe::os::http::{NoReply, Reply};
 use bg_probe::say::quoted;
 use serde_json::Value;
 
@@ -229,7 +229,7 @@ mod tests {
     #[test]
     fn half_a_body_is_not_judged() {
         let megabyte = " ".repeat(1 << 20);
-        let cut = &megabyte[..bg_probe::http::MOST_BODY];
+        let cut = &megabyte[..bg_probe::os::http::MOST_BODY];
         let reply = Reply { whole: false, ..reply(200, &format!(r#"{{"status":"UP"}}{cut}"#)) };
         let rules = Rules { status_needed: true, ..Rules::default() };
         assert_eq!(rules.kind(&reply), Kind::TooLong);

@@ -9,8 +9,9 @@ pub mod session;
 pub mod unit;
 
 use anyhow::Result;
-use bg_probe::process::{Launched, Process};
-use bg_probe::unit::Unit;
+use bg_probe::os::process::Process;
+use bg_probe::site::launched::Launched;
+use bg_probe::site::unit::Unit;
 use replaced::Replaced;
 use serde::{Deserialize, Serialize};
 use session::Stopped;

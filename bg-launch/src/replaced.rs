@@ -4,9 +4,9 @@
 //! holds, means the release that was there before.
 
 use anyhow::{Result, ensure};
-use bg_probe::dir::Dir;
-use bg_probe::replace;
-use bg_probe::slot::Name;
+use bg_probe::os::replace;
+use bg_probe::site::dir::Dir;
+use bg_probe::site::slot::Name;
 use serde::{Deserialize, Deserializer, Serialize};
 use std::path::Path;
 

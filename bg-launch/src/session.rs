@@ -4,8 +4,9 @@
 //! does not give a session's id to anybody else while one of them is left.
 
 use anyhow::{Context, Result, ensure};
-use bg_probe::process::{Launched, Process, Stat, command_line, pids};
+use bg_probe::os::process::{Process, Stat, command_line, pids};
 use bg_probe::say;
+use bg_probe::site::launched::Launched;
 use nix::errno::Errno;
 use nix::sys::signal::{Signal, kill, killpg};
 use nix::unistd::Pid;

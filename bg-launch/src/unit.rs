@@ -3,7 +3,7 @@
 use crate::session::{KILL_WITHIN, Stopped, wait};
 use anyhow::{Context, Result, ensure};
 use bg_probe::say;
-use bg_probe::unit::Unit;
+use bg_probe::site::unit::Unit;
 use std::time::Duration;
 
 /// How long systemd may take to forget a unit that has ended, or to answer a request to stop one.

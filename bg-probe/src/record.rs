@@ -3,17 +3,17 @@
 //! What a stage knows is read out and checked once, here. Everything else stays in the object as it came, so
 //! that a stage never loses what an older or a newer one wrote.
 
-use crate::dir::Dir;
-use crate::exit::{Exit, OrExit};
-use crate::http;
-use crate::say::quoted;
-use crate::settings::{self, Settings, Site};
-use crate::slot::{Name, Slot, Slots, port_of};
+use crate::os::http;
+use crate::say::exit::{Exit, OrExit};
+use crate::say::{quoted, stdout};
+use crate::site::dir::Dir;
+use crate::site::settings::{self, Settings, Site};
+use crate::site::slot::{Name, Slot, Slots, port_of};
 use anyhow::{Context, Result, bail, ensure};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
-use std::io::{IsTerminal, Read, Write};
+use std::io::{IsTerminal, Read};
 use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
 
@@ -122,8 +122,8 @@ impl Record {
         line.insert(
             "front".into(),
             match &site.front {
-                crate::front::Setting::At(url) => url.to_string().into(),
-                crate::front::Setting::Unset => Value::Null,
+                crate::site::settings::FrontSetting::At(url) => url.to_string().into(),
+                crate::site::settings::FrontSetting::Unset => Value::Null,
             },
         );
         if let Some(host) = &site.front_host {
@@ -143,17 +143,8 @@ impl Record {
     /// # Errors
     /// When stdout is closed or full.
     pub fn print(&self) -> Result<()> {
-        print(&self.to_line()?)
+        stdout::print(&self.to_line()?)
     }
-}
-
-/// Prints what a program was asked for on stdout, whole or with an error.
-///
-/// # Errors
-/// When stdout is closed or full.
-pub fn print(text: &str) -> Result<()> {
-    let mut stdout = std::io::stdout().lock();
-    stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()).context("write stdout")
 }
 
 fn understand(line: &[u8]) -> Result<Record> {
@@ -182,7 +173,7 @@ fn understand(line: &[u8]) -> Result<Record> {
         app: text_at(&mut fields, "app")?.parse().context("\"app\" in the record")?,
         slots,
         front: match take(&mut fields, "front")? {
-            Value::Null => crate::front::Setting::Unset,
+            Value::Null => crate::site::settings::FrontSetting::Unset,
             Value::String(url) => url.parse().context("\"front\" in the record")?,
             _ => bail!("\"front\" in the record is neither a URL nor null"),
         },

@@ -1,6 +1,6 @@
 //! A server that answers with whatever it was given, for what reads answers off a socket.
 
-use bg_probe::http::{Get, NoReply, Reply};
+use bg_probe::os::http::{Get, NoReply, Reply};
 use std::io::{self, Read, Write};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};

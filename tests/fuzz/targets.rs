@@ -4,17 +4,19 @@ use crate::server;
 use bg_deploy::variables;
 use bg_health::verdict::Rules;
 use bg_launch::jar;
-use bg_probe::conf::{self, Directive};
-use bg_probe::front::{Answer, Setting};
-use bg_probe::http::{MOST_BODY, NoReply, Reply, Url, host};
-use bg_probe::process::{Launched, Stat};
+use bg_probe::live::front::Answer;
+use bg_probe::live::pending::Pending;
+use bg_probe::nginx::conf::{self, Directive};
+use bg_probe::nginx::upstream::{Form, Upstream, link_form};
+use bg_probe::os::http::{MOST_BODY, NoReply, Reply, Url, host};
+use bg_probe::os::process::Stat;
+use bg_probe::os::sockets::{self, State};
 use bg_probe::record::Record;
 use bg_probe::say::{self, clean, quoted};
-use bg_probe::settings::{Site, path};
-use bg_probe::slot::{Choice, Name, Slots};
-use bg_probe::sockets::{self, State};
-use bg_probe::unfinished::Unfinished;
-use bg_probe::upstream::{Form, Upstream, link_form};
+use bg_probe::site::launched::Launched;
+use bg_probe::site::settings::FrontSetting;
+use bg_probe::site::settings::{Site, path};
+use bg_probe::site::slot::{Choice, Name, Slots};
 use std::fmt::Display;
 use std::io::Cursor;
 
@@ -58,9 +60,9 @@ fn site() -> Site {
     Site {
         app: "web".parse().expect("a name"),
         slots: "set1=8081,set2=8082".parse().expect("two slots"),
-        front: Setting::Unset,
+        front: FrontSetting::Unset,
         front_host: None,
-        dir: bg_probe::dir::Dir::new("/nowhere".into()),
+        dir: bg_probe::site::dir::Dir::new("/nowhere".into()),
         upstream_file: "/nowhere/f".into(),
     }
 }
@@ -118,7 +120,7 @@ fn upstream(input: &[u8]) -> String {
         }
     }
     // A folder of any name either stands in the configuration as the one path it is, or is refused.
-    let site = Site { dir: bg_probe::dir::Dir::new(format!("/{text}").into()), ..site };
+    let site = Site { dir: bg_probe::site::dir::Dir::new(format!("/{text}").into()), ..site };
     if let Ok(written) = link_form(&site, true, site.slots.first()) {
         let parsed = Upstream::parse(written).expect("our own text");
         assert!(matches!(&parsed.form, Form::Link { flag, .. } if *flag == site.dir.live().join("set2")), "{parsed:?}");
@@ -149,7 +151,7 @@ fn process(input: &[u8]) -> String {
 }
 
 fn switching(input: &[u8]) -> String {
-    way(Unfinished::parse(&String::from_utf8_lossy(input)).map(drop))
+    way(Pending::parse(&String::from_utf8_lossy(input)).map(drop))
 }
 
 fn stat(input: &[u8]) -> String {

@@ -1,0 +1,215 @@
+//! The command line of `bg-deploy`.
+
+use crate::retire::StopOld;
+use crate::run::hooks::Hooks;
+use bg_probe::cli::preflight::Check;
+use bg_probe::say::Voice;
+use bg_probe::site::lock::Wait;
+use bg_probe::site::settings::Settings;
+use clap::Parser;
+use clap::builder::{FalseyValueParser, NonEmptyStringValueParser};
+use humantime::Duration;
+use std::path::PathBuf;
+
+/// Deploy a release into the idle slot and move nginx to it when it is healthy
+#[derive(Debug, Parser)]
+#[command(name = "bg-deploy", version, after_help = AFTER)]
+pub(crate) struct Args {
+    /// The file to deploy, as for bg-launch
+    pub(crate) artifact: Vec<PathBuf>,
+    /// How to start it, as for bg-launch
+    #[arg(last = true)]
+    pub(crate) command: Vec<String>,
+    /// Go back: move nginx to the idle slot; its release is started again first if it is not running
+    #[arg(long, conflicts_with_all = ["artifact", "command"])]
+    pub(crate) rollback: bool,
+    /// Go back to this release, which is on disk; the first letters of its name are enough
+    #[arg(long, requires = "rollback", conflicts_with_all = ["artifact", "command"], value_name = "RELEASE",
+        value_parser = NonEmptyStringValueParser::new())]
+    pub(crate) to: Option<String>,
+    /// Print the pipeline that would run, as shell, and do nothing
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// Watch the new release this long after the switch; if it goes bad, switch back
+    #[arg(long, env = "BG_DEPLOY_WATCH", value_name = "DURATION")]
+    pub(crate) watch: Option<Duration>,
+    /// Stop the old release when nginx has moved, now or after=5m, without waiting for that; a rollback
+    /// then starts it again
+    #[arg(long, env = "BG_DEPLOY_STOP_OLD", default_value = "never", value_name = "WHEN")]
+    pub(crate) stop_old: StopOld,
+    /// Leave a release that did not become healthy running
+    #[arg(long, env = "BG_DEPLOY_KEEP_FAILED", value_parser = FalseyValueParser::new())]
+    pub(crate) keep_failed: bool,
+    /// Read settings first, from lines like BG_APP=web; the application gets the other variables
+    #[arg(long, env = "BG_DEPLOY_ENV_FILE", value_name = "FILE")]
+    pub(crate) env_file: Option<PathBuf>,
+    /// How nginx is called, as for bg-switch
+    #[arg(long, env = "BG_NGINX", value_name = "COMMAND")]
+    pub(crate) nginx: Option<String>,
+    // Under the same heading as the flags above; what follows has one of its own.
+    #[command(flatten)]
+    pub(crate) wait: Wait,
+    #[command(flatten)]
+    pub(crate) voice: Voice,
+    #[command(flatten)]
+    pub(crate) check: Check,
+    #[command(flatten)]
+    pub(crate) hooks: Hooks,
+    #[command(flatten)]
+    pub(crate) stages: Stages,
+    #[command(flatten)]
+    pub(crate) settings: Settings,
+}
+
+/// The flags of single stages: `--health-timeout 60s` here is `--timeout 60s` of bg-health, and so is
+/// `BG_HEALTH_TIMEOUT=60s` in the environment, which the stages read themselves.
+#[derive(clap::Args, Debug)]
+#[command(next_help_heading = "Flags of the stages (--health-timeout is --timeout of bg-health)")]
+pub(crate) struct Stages {
+    /// Whom to ask which slot is live: front, file or both
+    #[arg(long, value_name = "WITNESS")]
+    probe_by: Option<String>,
+    /// How long the front may take for one answer
+    #[arg(long, value_name = "DURATION")]
+    probe_timeout: Option<String>,
+    /// Take over a process of the same user that bg-launch did not start
+    #[arg(long)]
+    launch_adopt: bool,
+    /// How long to wait until the slot's last connection is closed
+    #[arg(long, value_name = "DURATION")]
+    launch_drain: Option<String>,
+    /// How long the old process may take to stop before it is killed
+    #[arg(long, value_name = "DURATION")]
+    launch_stop_timeout: Option<String>,
+    /// Who looks after the application: session or systemd
+    #[arg(long, value_name = "VIA")]
+    launch_via: Option<String>,
+    /// The user the application runs as, where root launches it
+    #[arg(long, value_name = "NAME")]
+    launch_user: Option<String>,
+    /// How many releases, and how many logs a slot, to keep
+    #[arg(long, value_name = "N")]
+    launch_keep: Option<String>,
+    /// The folder the application runs in
+    #[arg(long, value_name = "DIR")]
+    launch_workdir: Option<String>,
+    /// Where to ask whether it is healthy
+    #[arg(long, value_name = "PATH")]
+    health_path: Option<String>,
+    /// What the answer must contain
+    #[arg(long, value_name = "TEXT")]
+    health_expect: Option<String>,
+    /// The status to answer with
+    #[arg(long, value_name = "STATUS")]
+    health_expect_status: Option<String>,
+    /// How long to wait until it is healthy
+    #[arg(long, value_name = "DURATION")]
+    health_timeout: Option<String>,
+    /// How long one answer may take
+    #[arg(long, value_name = "DURATION")]
+    health_check_timeout: Option<String>,
+    /// The time from one check to the next
+    #[arg(long, value_name = "DURATION")]
+    health_interval: Option<String>,
+    /// How many healthy answers in a row it takes
+    #[arg(long, value_name = "N")]
+    health_successes: Option<String>,
+    /// A path to send real requests to first
+    #[arg(long, value_name = "PATH")]
+    health_warmup: Vec<String>,
+    /// How many requests to send to each of them
+    #[arg(long, value_name = "N")]
+    health_warmup_requests: Option<String>,
+    /// How long nginx may take until it is seen to serve the slot
+    #[arg(long, value_name = "DURATION")]
+    switch_verify_timeout: Option<String>,
+    /// The file with the process id of nginx
+    #[arg(long, value_name = "FILE")]
+    switch_pid_file: Option<String>,
+}
+
+impl Stages {
+    /// The flags for one stage, `probe`, `launch`, `health` or `switch`.
+    pub(crate) fn of(&self, stage: &str) -> Vec<String> {
+        let valued = [
+            ("probe-by", &self.probe_by),
+            ("probe-timeout", &self.probe_timeout),
+            ("launch-drain", &self.launch_drain),
+            ("launch-stop-timeout", &self.launch_stop_timeout),
+            ("launch-via", &self.launch_via),
+            ("launch-user", &self.launch_user),
+            ("launch-keep", &self.launch_keep),
+            ("launch-workdir", &self.launch_workdir),
+            ("health-path", &self.health_path),
+            ("health-expect", &self.health_expect),
+            ("health-expect-status", &self.health_expect_status),
+            ("health-timeout", &self.health_timeout),
+            ("health-check-timeout", &self.health_check_timeout),
+            ("health-interval", &self.health_interval),
+            ("health-successes", &self.health_successes),
+            ("health-warmup-requests", &self.health_warmup_requests),
+            ("switch-verify-timeout", &self.switch_verify_timeout),
+            ("switch-pid-file", &self.switch_pid_file),
+        ];
+        let valued = valued.into_iter().filter_map(|(name, value)| Some((name, value.clone()?)));
+        let repeated = self.health_warmup.iter().map(|path| ("health-warmup", path.clone()));
+        let mine = |name: &str| Some(format!("--{}", name.strip_prefix(stage)?.strip_prefix('-')?));
+        // In one word: a value may begin with a dash.
+        let flag = |(name, value): (&str, String)| Some(format!("{}={value}", mine(name)?));
+        let mut flags: Vec<String> = valued.chain(repeated).filter_map(flag).collect();
+        flags.extend(mine("launch-adopt").filter(|_| self.launch_adopt));
+        flags
+    }
+
+    /// All of them, as they were typed.
+    pub(crate) fn typed(&self) -> Vec<String> {
+        let typed = |stage| {
+            let flags = self.of(stage).into_iter();
+            flags.filter_map(move |flag| Some(format!("--{stage}-{}", flag.strip_prefix("--")?)))
+        };
+        ["probe", "launch", "health", "switch"].into_iter().flat_map(typed).collect()
+    }
+}
+
+impl AsMut<Settings> for Args {
+    fn as_mut(&mut self) -> &mut Settings {
+        &mut self.settings
+    }
+}
+
+const AFTER: &str = "\
+Examples:
+  bg-deploy build/libs/*.jar
+  bg-deploy server -- {artifact} --port {port}
+  bg-deploy --rollback
+  bg-deploy --rollback --to 20261121T211357Z
+  bg-deploy --stop-old after=5m app.jar
+  bg-deploy --check
+  bg-deploy --watch 30s --env-file /etc/bg/web.env app.jar
+
+Runs bg-probe, bg-launch, bg-health and bg-switch, each on the record of the
+one before, under one lock. The last record is printed and kept in
+DIR/deploys.jsonl; so is that of a deploy that failed.
+
+A hook is split into words as a shell does it, but no shell runs it: for one,
+write sh -c '...'. Its output is on stderr. Hooks run for whatever comes into
+DIR/deploys.jsonl; only --before-switch has a say in how that ends.
+
+A flag of a stage is also a variable: BG_HEALTH_TIMEOUT=60s is what
+--health-timeout 60s says. A rollback asks the idle slot for its health as a
+deploy does, so what is always needed belongs in the environment or --env-file.
+
+Exit codes:
+  0  done
+  1  the system refused: I/O, a permission, a missing program
+  2  usage
+  4  not healthy in time, or --before-switch said no; the old slot goes on serving
+  5  nginx refused or did not move; it is back on the slot it was on
+  6  another deploy holds the lock
+  7  can't tell which slot is live, or the live one would be touched
+  8  the application exited before it was healthy
+  9  switched, went bad within the watch, and switched back
+  128+N  ended by signal N; nothing is left half-way
+
+A watch that ends with another code than 0 and 9 leaves the new slot serving:
+there was no slot to go back to, or the way back has failed as that code says.";

@@ -1,0 +1,25 @@
+//! `bg-deploy` runs the four stages as one deploy.
+
+#![forbid(unsafe_code)]
+
+mod args;
+mod deploy;
+mod env_file;
+mod history;
+mod outcome;
+mod preflight;
+mod retire;
+mod run;
+mod stage;
+mod watch;
+
+use bg_probe::cli::command_line;
+use bg_probe::say::exit::report;
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    match command_line::parse().and_then(|args| deploy::run(&args)) {
+        Ok(code) => ExitCode::from(code),
+        Err(error) => report("bg-deploy", Err(error)),
+    }
+}

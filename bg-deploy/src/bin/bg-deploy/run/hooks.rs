@@ -1,0 +1,189 @@
+//! Hooks: commands of the operator's own, before nginx is moved and after it all.
+//!
+//! They come from flags and the environment, never from the record, and no shell reads them unless the operator
+//! wrote one. A hook is a guest: it gets the record and a time limit, and what it leaves behind goes with it.
+
+use crate::outcome::End;
+use crate::run::interrupt::Interrupt;
+use anyhow::{Context, Result, bail};
+use bg_probe::say::exit::Exit;
+use bg_probe::say::{self, Voice};
+use bg_probe::site::lock::INHERITED;
+use nix::sys::memfd::{MFdFlags, memfd_create};
+use nix::sys::signal::{Signal, killpg};
+use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid};
+use nix::unistd::Pid;
+use std::fs::File;
+use std::io::{Seek, Write};
+use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::process::{Child, Command};
+use std::str::FromStr;
+use std::time::{Duration, Instant};
+
+/// How often to look whether a hook has ended.
+const LOOK_EVERY: Duration = Duration::from_millis(10);
+
+/// The flags of the hooks.
+#[derive(clap::Args, Debug)]
+#[command(next_help_heading = "Hooks (commands run without a shell, the record on stdin)")]
+pub(crate) struct Hooks {
+    /// Run before nginx is moved, but not in a rollback; if it fails, the deploy fails
+    #[arg(long, env = "BG_DEPLOY_BEFORE_SWITCH", value_name = "CMD")]
+    before_switch: Option<Hook>,
+    /// Run after a deploy that is done
+    #[arg(long, env = "BG_DEPLOY_ON_SUCCESS", value_name = "CMD")]
+    on_success: Option<Hook>,
+    /// Run after a deploy or a rollback that failed
+    #[arg(long, env = "BG_DEPLOY_ON_FAILURE", value_name = "CMD")]
+    on_failure: Option<Hook>,
+    /// Run after nginx was moved back, by --rollback or by --watch
+    #[arg(long, env = "BG_DEPLOY_ON_ROLLBACK", value_name = "CMD")]
+    on_rollback: Option<Hook>,
+    /// How long a hook may take before it is killed
+    #[arg(long, env = "BG_DEPLOY_HOOK_TIMEOUT", default_value = "30s", value_name = "DURATION")]
+    hook_timeout: humantime::Duration,
+}
+
+/// A command in words, its program first; none for a variable that is set to nothing.
+#[derive(Clone, Debug)]
+struct Hook(Vec<String>);
+
+impl FromStr for Hook {
+    type Err = shell_words::ParseError;
+
+    fn from_str(text: &str) -> Result<Hook, shell_words::ParseError> {
+        shell_words::split(text).map(Hook)
+    }
+}
+
+impl Hooks {
+    /// Refuses where nginx could not be moved for want of a program.
+    ///
+    /// # Errors
+    /// When that of `--before-switch` is missing.
+    pub(crate) fn ensure_there(&self) -> Result<()> {
+        match self.before_switch.as_ref().and_then(|hook| hook.0.first()) {
+            Some(program) => which::which(program)
+                .map(drop)
+                .with_context(|| format!("--before-switch: {program}; nothing was touched")),
+            None => Ok(()),
+        }
+    }
+
+    /// Runs what comes before the switch; how long it took, if there is such a hook.
+    ///
+    /// # Errors
+    /// [`Exit::Unhealthy`] when it says no or takes too long; else when it can't be run.
+    pub(crate) fn before_switch(&self, voice: Voice, record: &str, interrupt: &Interrupt) -> Result<Option<Duration>> {
+        self.run("before-switch", self.before_switch.as_ref(), voice, record, interrupt)
+    }
+
+    /// Runs those that are for what ended so. Whatever becomes of them, it has ended.
+    pub(crate) fn after(&self, voice: Voice, end: &End, rollback: bool, record: &str, interrupt: &Interrupt) {
+        let done = end.code == 0;
+        let back = (rollback && done) || end.code == Exit::SwitchedBack as u8;
+        let meant = [
+            ("on-success", &self.on_success, done && !rollback),
+            ("on-failure", &self.on_failure, !done),
+            ("on-rollback", &self.on_rollback, back),
+        ];
+        for (name, hook, _) in meant.into_iter().filter(|(_, _, meant)| *meant) {
+            // The signal that ended the deploy is not meant for them; another one is.
+            interrupt.forget();
+            if let Err(why) = self.run(name, hook.as_ref(), voice, record, interrupt) {
+                say::error("bg-deploy", &format!("{why:#}; that changes nothing of the deploy"));
+            }
+        }
+    }
+
+    fn run(
+        &self,
+        name: &str,
+        hook: Option<&Hook>,
+        voice: Voice,
+        record: &str,
+        interrupt: &Interrupt,
+    ) -> Result<Option<Duration>> {
+        let Some((program, words)) = hook.and_then(|hook| hook.0.split_first()) else { return Ok(None) };
+        let began = Instant::now();
+        let mut child = start(program, words, record).with_context(|| format!("{name}: start {program}"))?;
+        let ended = accompany(&mut child, *self.hook_timeout, interrupt);
+        ended.with_context(|| format!("{name}: {program}"))?;
+        let took = began.elapsed();
+        voice.done("hook", name, Some(took));
+        Ok(Some(took))
+    }
+}
+
+fn start(program: &str, words: &[String], record: &str) -> Result<Child> {
+    let mut command = Command::new(program);
+    command.args(words).env_remove(INHERITED).process_group(0);
+    // Our own stdout has the record alone.
+    command.stdin(paper(record)?).stdout(std::io::stderr());
+    Ok(command.spawn()?)
+}
+
+/// A file with this text and no name: a hook need not read it, and then nobody waits until it does, as with a pipe.
+fn paper(text: &str) -> Result<File> {
+    let file = memfd_create("record", MFdFlags::MFD_CLOEXEC).context("memfd_create")?;
+    let mut file = File::from(file);
+    file.write_all(text.as_bytes()).and_then(|()| file.rewind()).context("write the record down")?;
+    Ok(file)
+}
+
+/// Waits until a hook has ended, and ends what is left of its group.
+fn accompany(child: &mut Child, within: Duration, interrupt: &Interrupt) -> Result<()> {
+    let pid = Pid::from_raw(i32::try_from(child.id()).context("its pid")?);
+    let deadline = Instant::now().checked_add(within);
+    let waited = wait(pid, deadline, interrupt);
+    // It is not yet reaped, so the number is still its group's.
+    let _ = killpg(pid, Signal::SIGKILL);
+    let status = child.wait().context("wait")?;
+    match (waited?, status.code(), status.signal()) {
+        (Waited::Ended, Some(0), _) => Ok(()),
+        (Waited::Ended, Some(code), _) => Err(Exit::Unhealthy.because(format!("exit {code}"))),
+        (Waited::Ended, None, signal) => {
+            Err(Exit::Unhealthy.because(format!("killed by signal {}", signal.unwrap_or_default())))
+        }
+        (Waited::Late, ..) => {
+            Err(Exit::Unhealthy.because(format!("it had not ended within {} and was killed", say::seconds(within))))
+        }
+        (Waited::Interrupted(signal), ..) => bail!("{signal} ended it"),
+    }
+}
+
+/// How the wait for a hook ended.
+enum Waited {
+    Ended,
+    Late,
+    Interrupted(Signal),
+}
+
+fn wait(pid: Pid, deadline: Option<Instant>, interrupt: &Interrupt) -> Result<Waited> {
+    loop {
+        let flags = WaitPidFlag::WEXITED | WaitPidFlag::WNOWAIT | WaitPidFlag::WNOHANG;
+        if waitid(Id::Pid(pid), flags).context("wait")? != WaitStatus::StillAlive {
+            return Ok(Waited::Ended);
+        }
+        if let Some(signal) = interrupt.heard() {
+            return Ok(Waited::Interrupted(signal));
+        }
+        if deadline.is_some_and(|deadline| Instant::now() >= deadline) {
+            return Ok(Waited::Late);
+        }
+        std::thread::sleep(LOOK_EVERY);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_are_split_as_a_shell_does_and_nothing_else_is_done_to_them() {
+        let words = |text: &str| text.parse::<Hook>().unwrap().0;
+        assert_eq!(words("notify 'a b' $HOME;x *"), ["notify", "a b", "$HOME;x", "*"]);
+        assert_eq!(words(" "), [""; 0]);
+        assert!("notify 'a".parse::<Hook>().is_err());
+    }
+}

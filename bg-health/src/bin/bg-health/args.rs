@@ -1,0 +1,119 @@
+//! The command line of `bg-health`.
+
+use anyhow::{Result, ensure};
+use bg_probe::cli::preflight::Check;
+use bg_probe::os::http::Url;
+use bg_probe::say::{Voice, quoted};
+use bg_probe::site::settings::Settings;
+use bg_probe::site::slot::Choice;
+use clap::Parser;
+use clap::builder::FalseyValueParser;
+use humantime::Duration;
+
+/// Wait until a slot is fit to serve
+#[derive(Debug, Parser)]
+#[command(name = "bg-health", version, after_help = AFTER)]
+pub(crate) struct Args {
+    /// The slot to check (idle, live or its name); no record is read then
+    #[arg(long, env = "BG_HEALTH_SLOT", value_name = "SLOT")]
+    pub(crate) slot: Option<Choice>,
+    /// Where to ask [default: /actuator/health, and /health where that is 404]
+    #[arg(long, env = "BG_HEALTH_PATH", value_name = "PATH", value_parser = path)]
+    pub(crate) path: Option<String>,
+    /// What the body must contain
+    #[arg(long, env = "BG_HEALTH_EXPECT", value_name = "TEXT")]
+    pub(crate) expect: Option<String>,
+    /// The status to answer with, or several with commas [default: any 2xx]
+    #[arg(long, env = "BG_HEALTH_EXPECT_STATUS", value_name = "CODE", value_delimiter = ',',
+        value_parser = clap::value_parser!(u16).range(100..=599))]
+    pub(crate) expect_status: Vec<u16>,
+    /// How long to wait until it is healthy
+    #[arg(long, env = "BG_HEALTH_TIMEOUT", default_value = "110s", value_name = "DURATION")]
+    pub(crate) timeout: Duration,
+    /// How long one answer may take
+    #[arg(long, env = "BG_HEALTH_CHECK_TIMEOUT", default_value = "2s", value_name = "DURATION")]
+    pub(crate) check_timeout: Duration,
+    /// The time from one check to the next [default: 20ms, and 100ms while the answers are not healthy]
+    #[arg(long, env = "BG_HEALTH_INTERVAL", value_name = "DURATION")]
+    pub(crate) interval: Option<Duration>,
+    /// How many healthy answers in a row it takes
+    #[arg(long, env = "BG_HEALTH_SUCCESSES", default_value = "2", value_name = "N",
+        value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) successes: u32,
+    /// A path to send real requests to before saying yes; repeatable, or several with commas
+    #[arg(long, env = "BG_HEALTH_WARMUP", value_name = "PATH", value_delimiter = ',', value_parser = path)]
+    pub(crate) warmup: Vec<String>,
+    /// How many requests to send to each of them
+    #[arg(long, env = "BG_HEALTH_WARMUP_REQUESTS", default_value_t = 20, value_name = "N")]
+    pub(crate) warmup_requests: u32,
+    /// Check once and say how it is: 0 or 4
+    #[arg(long, env = "BG_HEALTH_ONCE", value_parser = FalseyValueParser::new())]
+    pub(crate) once: bool,
+    #[command(flatten)]
+    pub(crate) voice: Voice,
+    #[command(flatten)]
+    pub(crate) check: Check,
+    #[command(flatten)]
+    pub(crate) settings: Settings,
+}
+
+impl AsMut<Settings> for Args {
+    fn as_mut(&mut self) -> &mut Settings {
+        &mut self.settings
+    }
+}
+
+/// A path as it can stand behind a host in a URL.
+fn path(text: &str) -> Result<String> {
+    let usable = text.starts_with('/') && format!("http://127.0.0.1{text}").parse::<Url>().is_ok();
+    ensure!(usable, "{} is not a path like /actuator/health", quoted(text));
+    Ok(text.to_owned())
+}
+
+const AFTER: &str = "\
+Examples:
+  bg-probe | bg-launch app.jar | bg-health | bg-switch
+  bg-health --slot idle --path /ready --expect-status 204 --timeout 5m
+  bg-health --warmup /api/items --warmup /login --warmup-requests 50
+  bg-health --slot live --once -q >/dev/null || mail-the-admin
+
+Healthy is a 2xx whose body is JSON with \"status\" exactly \"UP\" at its top.
+With --path a 2xx is enough, but a JSON \"status\" that is there must still be
+\"UP\". Redirects are not followed; bodies past 64 KiB fail. It asks at once,
+then every 20 ms while nothing listens or the last answer was healthy, else
+every 100 ms. A warm-up request must be answered with less than 500, or the
+wait goes on.
+
+What the application was started as comes from the record's \"launch\". If that
+process ends, the wait ends; an answer of a process that is older does not
+count. Without \"launch\" only the answers count.
+
+Exit codes:
+  0  healthy; the record is on stdout
+  1  the system refused
+  2  usage
+  3  no record on stdin, or one that is not valid
+  4  not healthy in time (with --once: not healthy)
+  7  --slot idle or live, and nobody can tell which one that is
+  8  the application exited before it was healthy";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        Args::command().debug_assert();
+    }
+
+    #[test]
+    fn a_path_begins_with_a_slash_and_fits_in_a_url() {
+        for good in ["/", "/health", "/a/b?c=d", "//x", "/@x"] {
+            assert_eq!(path(good).unwrap(), good);
+        }
+        for bad in ["", "health", "http://x/", "/a b", "/a\nb", "/\u{1b}"] {
+            assert!(path(bad).is_err(), "{bad:?}");
+        }
+    }
+}

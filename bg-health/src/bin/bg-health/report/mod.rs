@@ -1,0 +1,169 @@
+//! What is said when the slot is not healthy: what was seen, the likely cause, and what serves now.
+//!
+//! "Failed to become healthy" alone is what people complain about in other tools. Whoever reads this at night
+//! should not have to log in to three places first.
+
+pub(crate) mod answers;
+pub(crate) mod bar;
+pub(crate) mod cause;
+pub(crate) mod log;
+
+use crate::args::Args;
+use crate::report::answers::Answers;
+use crate::report::cause::Case;
+use crate::report::log::Log;
+use bg_launch::Launch;
+use bg_probe::os::port;
+use bg_probe::record::Record;
+use bg_probe::say::{clean, seconds};
+use bg_probe::site::slot::Name;
+use serde_json::Value;
+use std::fmt::{self, Display};
+use std::time::Duration;
+
+/// Up to here the answers stand in one line, in characters.
+const WIDTH: usize = 120;
+
+/// The reason in one line, for `--once`.
+pub(crate) fn in_a_line(args: &Args, record: &Record, launch: Option<&Launch>, answers: &Answers) -> String {
+    let slot = &record.slot;
+    let said = answers.last().map_or("no answer", |answer| answer.text.as_str());
+    let likely = Case::new(args, slot.port, launch, answers, false, "").likely();
+    format!("{} is not healthy: {said}; {likely}", slot.name)
+}
+
+/// The whole report; with `died`, on a process that ended after that time.
+pub(crate) fn of(
+    args: &Args,
+    record: &Record,
+    launch: Option<&Launch>,
+    answers: &Answers,
+    died: Option<Duration>,
+) -> String {
+    let slot = &record.slot;
+    let head = match died {
+        Some(after) => {
+            format!("the application in {} exited before it was healthy, after {}", slot.name, seconds(after))
+        }
+        None => format!("{} was not healthy within {}", slot.name, seconds(*args.timeout)),
+    };
+    let log = log_of(record, launch);
+    let tail = log.as_ref().and_then(|log| log.tail.as_deref().ok()).unwrap_or_default();
+    let likely = Case::new(args, slot.port, launch, answers, died.is_some(), tail).likely();
+    Report { head, answers: answers.lines(), log, likely, serving: serving(record) }.to_string()
+}
+
+/// The log of the launch; where that is not known, the newest of the slot, if there is one.
+fn log_of(record: &Record, launch: Option<&Launch>) -> Option<Log> {
+    let Some(launch) = launch else {
+        let newest = record.site.dir.logs(&record.slot.name).join("app.log");
+        return newest.exists().then(|| Log::read(newest));
+    };
+    let journal = || Log::of_unit(launch.unit.as_ref()?, launch.invocation.as_deref()?).into();
+    launch.log.as_ref().map(|path| Log::read(path.into())).or_else(journal)
+}
+
+/// What serves now; `None` where nobody asked.
+fn serving(record: &Record) -> Option<String> {
+    match &record.live {
+        Some(live) if *live == record.slot.name => Some(format!("{live}, which is this very slot")),
+        Some(live) => Some(serving_slot(record, live)),
+        // Without a probe, that none is named means that nobody knows.
+        None => record.get::<Value>("probe").ok()?.map(|_| "nothing: no slot was live".to_owned()),
+    }
+}
+
+fn serving_slot(record: &Record, live: &Name) -> String {
+    let site = &record.site;
+    let what = match site.dir.artifact(live) {
+        Some(artifact) => format!("{} in {live}", clean(&artifact.to_string_lossy())),
+        None => live.to_string(),
+    };
+    let listens = site.slots.named(live.as_str()).is_ok_and(|slot| port::listens(slot.port));
+    if listens { format!("{what}, untouched") } else { format!("nothing: {what} is live, but does not listen") }
+}
+
+struct Report {
+    head: String,
+    answers: Vec<String>,
+    log: Option<Log>,
+    likely: String,
+    serving: Option<String>,
+}
+
+impl Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        write!(f, "{}", self.head)?;
+        let answers = self.answers.join(", ");
+        if answers.chars().count() <= WIDTH {
+            line(f, "answers", &answers)?;
+        } else {
+            let mut label = "answers";
+            for answer in &self.answers {
+                line(f, std::mem::take(&mut label), answer)?;
+            }
+        }
+        if let Some(log) = &self.log {
+            let path = clean(&log.path.to_string_lossy());
+            let lines = log.lines();
+            match &log.tail {
+                Ok(_) if lines.is_empty() => line(f, "log", &format!("{path} (empty)"))?,
+                Ok(_) => line(f, "log", &path)?,
+                Err(why) => line(f, "log", &format!("{path} (can't be read: {why})"))?,
+            }
+            lines.iter().try_for_each(|text| line(f, "", &format!("| {text}")))?;
+        }
+        line(f, "likely", &self.likely)?;
+        self.serving.iter().try_for_each(|serving| line(f, "serving", serving))
+    }
+}
+
+fn line(f: &mut fmt::Formatter, label: &str, text: &str) -> fmt::Result {
+    write!(f, "\n  {label:<9} {text}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn report() -> Report {
+        Report {
+            head: "set1 was not healthy within 110s".into(),
+            answers: vec![
+                "205 x connection refused (0.0 to 4.1 s)".into(),
+                r#"1059 x 503 {"status":"DOWN"} (4.1 to 110 s)"#.into(),
+            ],
+            log: Some(Log { path: "/l/app.log".into(), tail: Ok("first\nlast \u{1b}[2J\n".into()) }),
+            likely: "the cause".into(),
+            serving: Some("app-1.1.jar in set2, untouched".into()),
+        }
+    }
+
+    #[test]
+    fn a_report_reads_like_this() {
+        let expected = r#"set1 was not healthy within 110s
+  answers   205 x connection refused (0.0 to 4.1 s), 1059 x 503 {"status":"DOWN"} (4.1 to 110 s)
+  log       /l/app.log
+            | first
+            | last \u{1b}[2J
+  likely    the cause
+  serving   app-1.1.jar in set2, untouched"#;
+        assert_eq!(report().to_string(), expected);
+    }
+
+    #[test]
+    fn many_answers_stand_below_each_other() {
+        let page = format!("7 x 200 {} (0.0 to 1.0 s)", "x".repeat(80));
+        let report = Report { answers: vec![page.clone(), page.clone()], log: None, serving: None, ..report() };
+        let expected =
+            format!("set1 was not healthy within 110s\n  answers   {page}\n            {page}\n  likely    the cause");
+        assert_eq!(report.to_string(), expected);
+    }
+
+    #[test]
+    fn a_log_that_says_nothing_is_told_as_well() {
+        let with = |tail| Report { log: Some(Log { path: "/l".into(), tail }), ..report() }.to_string();
+        assert!(with(Ok("\n\n".into())).contains("\n  log       /l (empty)\n  likely"));
+        assert!(with(Err("denied".into())).contains("\n  log       /l (can't be read: denied)\n  likely"));
+    }
+}

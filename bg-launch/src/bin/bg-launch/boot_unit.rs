@@ -1,0 +1,86 @@
+//! `--print-unit`: the unit that starts the live slot again after a reboot. Transient units do not outlive one.
+
+use crate::args::Args;
+use anyhow::{Context, Result};
+use bg_probe::site::settings::Site;
+use nix::unistd::geteuid;
+use std::path::Path;
+
+/// The unit, as a file to install.
+///
+/// # Errors
+/// When this program's own path, or a path among the settings, can't stand in a unit.
+pub(crate) fn unit(args: &Args) -> Result<String> {
+    let site = args.settings.site()?;
+    let this = std::env::current_exe().context("find this program")?;
+    let command = [vec![text(&this)?, "--live".to_owned()], flags(args, &site)?].concat();
+    let command: Vec<String> = command.iter().map(|word| word_of(word)).collect();
+    let app = &site.app;
+    // A user's own systemd knows neither the network nor nginx; at boot it begins when both are there.
+    let (folder, control, after, wanted_by) = if geteuid().is_root() {
+        let after = "Wants=network-online.target\nAfter=network-online.target nginx.service\n";
+        ("/etc/systemd/system", "systemctl", after, "multi-user.target")
+    } else {
+        ("~/.config/systemd/user", "systemctl --user", "", "default.target")
+    };
+    Ok(format!(
+        "\
+# Starts what is live of {app} after a reboot. To install it, as {folder}/bg-{app}.service:
+#   {control} daemon-reload && {control} enable bg-{app}.service
+[Unit]
+Description={app}: the live slot's release
+{after}
+[Service]
+Type=oneshot
+ExecStart={command}
+
+[Install]
+WantedBy={wanted_by}
+",
+        command = command.join(" ")
+    ))
+}
+
+/// Every setting, said: what the environment says now, it will not say then.
+fn flags(args: &Args, site: &Site) -> Result<Vec<String>> {
+    let mut flags = vec![
+        ("via", "systemd".to_owned()),
+        ("app", site.app.to_string()),
+        ("slots", site.slots.to_string()),
+        ("front", site.front.to_string()),
+        ("dir", text(site.dir.root())?),
+        ("upstream-file", text(&site.upstream_file)?),
+        ("stop-timeout", args.stop_timeout.to_string()),
+        ("keep", args.keep.to_string()),
+    ];
+    flags.extend(site.front_host.iter().map(|host| ("front-host", host.clone())));
+    flags.extend(args.user.iter().map(|user| ("user", user.clone())));
+    if let Some(workdir) = &args.workdir {
+        flags.push(("workdir", text(&std::path::absolute(workdir)?)?));
+    }
+    // With "=", for a value may begin with a dash.
+    Ok(flags.into_iter().map(|(name, value)| format!("--{name}={value}")).collect())
+}
+
+fn text(path: &Path) -> Result<String> {
+    path.to_str().map(str::to_owned).with_context(|| format!("{} is not UTF-8", path.display()))
+}
+
+/// A word as it stands in `ExecStart=` (`systemd.service(5)`, command lines).
+fn word_of(word: &str) -> String {
+    let escaped = word.replace('\\', "\\\\").replace('"', "\\\"").replace('%', "%%").replace('$', "$$");
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "_-+./:=,@%$?&".contains(c);
+    if !word.is_empty() && word.chars().all(is_plain) { escaped } else { format!("\"{escaped}\"") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_word_comes_through_systemd_as_it_is() {
+        assert_eq!(word_of("--slots=set1=8081,set2=8082"), "--slots=set1=8081,set2=8082");
+        assert_eq!(word_of("--front=http://[::1]/a%20b?c=$d"), "\"--front=http://[::1]/a%%20b?c=$$d\"");
+        assert_eq!(word_of("--dir=/srv/a b\\\""), "\"--dir=/srv/a b\\\\\\\"\"");
+    }
+}

@@ -1,0 +1,142 @@
+//! `--stop --after`: a slot is stopped later, by a process that nobody waits for.
+//!
+//! After a switch the old release stays for a while, so that going back takes no time; a small server wants its
+//! memory back then. The CI step that deployed has ended by that time, and whatever it started has been killed. So
+//! the wait goes to a process as detached as an application is. It believes nothing that it was told at the start:
+//! what it stops is the very process that was meant, and not if that is live again.
+
+use crate::args::Args;
+use crate::launch::vacate;
+use crate::start::detached::MARKS;
+use crate::start::hold::{GO, detach};
+use anyhow::{Context, Result, ensure};
+use bg_probe::live::pending;
+use bg_probe::live::verdict::ensure_idle;
+use bg_probe::os::process::Process;
+use bg_probe::record::Record;
+use bg_probe::site::launched::Launched;
+use bg_probe::site::lock::{INHERITED, Lock, Wait};
+use nix::unistd::setsid;
+use std::fs::{File, OpenOptions};
+use std::io::{Read, Write};
+use std::net::Shutdown;
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::net::UnixStream;
+use std::os::unix::process::CommandExt;
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant, SystemTime};
+
+/// How often to look whether there is still something to wait for.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+
+/// Leaves a process behind that will stop the slot of `record`, and does not wait for it.
+///
+/// # Errors
+/// When it can't be started; nothing will be stopped then.
+pub(crate) fn leave(args: &Args, record: &Record, after: Duration) -> Result<()> {
+    let slot = &record.slot.name;
+    let Some((launched, running)) = meant(record)? else {
+        args.voice.done("launch", &format!("nothing that bg-launch has started runs in {slot}"), None);
+        return Ok(());
+    };
+    let when = if after.is_zero() { "now".to_owned() } else { format!("in {}", humantime::format_duration(after)) };
+    let words = format!("pid {} in {slot} will be stopped {when}, unless it is live by then", running.pid);
+    let mut its = record.clone();
+    its.set("launch", &launched.process())?;
+    start(args, &its, after)?;
+    args.voice.done("launch", &words, None);
+    Ok(())
+}
+
+/// What was launched last in the slot, and its process, if it runs and is what the record speaks of.
+fn meant(record: &Record) -> Result<Option<(Launched, Process)>> {
+    let Some(launched) = Launched::of(&record.site.dir, &record.slot.name)? else { return Ok(None) };
+    let Some(running) = launched.running() else { return Ok(None) };
+    let said = record.get::<Process>("launch")?;
+    let is_meant = said.is_none_or(|said| said == launched.process() || said == running);
+    Ok(Some((launched, running)).filter(|_| is_meant))
+}
+
+fn start(args: &Args, record: &Record, after: Duration) -> Result<()> {
+    let (path, log) = log(record)?;
+    let (mut ours, theirs) = UnixStream::pair().context("make a socket pair")?;
+    let time = |flag: &str, time: Duration| format!("--{flag}={}", humantime::format_duration(time));
+    let mut command = Command::new("/proc/self/exe");
+    command.arg0("bg-launch").args(["--stop", "--detached"]).arg(time("after", after));
+    command.arg(time("drain", *args.drain)).arg(time("stop-timeout", *args.stop_timeout));
+    for name in MARKS.into_iter().chain([INHERITED, "BG_LAUNCH_SLOT", "BG_LAUNCH_ADOPT"]) {
+        command.env_remove(name);
+    }
+    command.current_dir("/").stdin(OwnedFd::from(theirs)).stdout(Stdio::null()).stderr(log);
+    command.spawn().context("start the process that is to wait")?;
+    // It has our end of its stdin too, which only this lets go of.
+    drop(command);
+
+    ours.write_all(record.to_line()?.as_bytes()).context("hand it the record")?;
+    ours.shutdown(Shutdown::Write).context("hand it the record")?;
+    let mut word = Vec::new();
+    ours.read_to_end(&mut word).context("hear from it")?;
+    ensure!(word == GO, "the process that was to wait has ended; why is in {}", path.display());
+    Ok(())
+}
+
+/// Where it says what it did: there is nobody else to tell.
+fn log(record: &Record) -> Result<(PathBuf, File)> {
+    let path = record.site.dir.slot(&record.slot.name).join("stop.log");
+    let mut options = OpenOptions::new();
+    // Another may be waiting, and have the file open: whoever writes next must write at its end.
+    options.append(true).create(true).mode(0o640).custom_flags(nix::libc::O_NOFOLLOW);
+    let file = options.open(&path).with_context(|| format!("open {}", path.display()))?;
+    file.set_len(0).with_context(|| format!("empty {}", path.display()))?;
+    Ok((path, file))
+}
+
+/// Waits, and then stops the process in the record, if it is still there and not live.
+///
+/// # Errors
+/// When it can't be stopped, or may not.
+pub(crate) fn stop(args: &Args, record: &Record, after: Duration) -> Result<()> {
+    let began = SystemTime::now();
+    be_left_alone()?;
+    let (site, slot) = (&record.site, &record.slot);
+    let process = record.get::<Process>("launch")?.context("the record says nothing of a launch")?;
+    let since = humantime::format_rfc3339_seconds(began);
+    let when = humantime::format_duration(after);
+    args.voice.done("launch", &format!("to stop pid {} in {} {when} after {since}", process.pid, slot.name), None);
+    wait(after, || still_there(record, &process));
+    let _lock = Lock::take(&site.dir, Wait { within: Duration::MAX.into() }, "bg-launch")?;
+    if let Some(words) = pending::settle(site)? {
+        args.voice.warn("bg-launch", &words);
+    }
+    if !still_there(record, &process) {
+        args.voice.done("launch", &format!("pid {} is not there any more; nothing was stopped", process.pid), None);
+        return Ok(());
+    }
+    ensure_idle(site, slot)?;
+    vacate(args, record).map(drop)
+}
+
+/// Leaves the session, the descriptors and the signals of whoever started this, and says so on stdin, a socket.
+fn be_left_alone() -> Result<()> {
+    setsid().context("setsid")?;
+    let mut socket = UnixStream::from(std::io::stdin().as_fd().try_clone_to_owned().context("keep the socket")?);
+    detach(socket.as_raw_fd())?;
+    socket.write_all(GO).context("say that it waits")
+}
+
+/// Whether the slot holds what was meant. What systemd has started again is still the same launch.
+fn still_there(record: &Record, process: &Process) -> bool {
+    let last = Launched::of(&record.site.dir, &record.slot.name).ok().flatten();
+    last.is_some_and(|last| last.process() == *process && (last.unit.is_some() || process.is_alive()))
+}
+
+/// Waits that long, or as long as there is something to wait for.
+fn wait(after: Duration, still_there: impl Fn() -> bool) {
+    let deadline = Instant::now().checked_add(after);
+    let left = || deadline.map_or(LOOK_EVERY, |deadline| deadline.saturating_duration_since(Instant::now()));
+    while !left().is_zero() && still_there() {
+        std::thread::sleep(left().min(LOOK_EVERY));
+    }
+}

@@ -1,0 +1,152 @@
+//! Who is in a slot: what bg-launch started there, and whoever else holds its port.
+
+use anyhow::Result;
+use bg_launch::session::{Stopped, stop_each, wait};
+use bg_launch::{is_there, members};
+use bg_probe::os::port;
+use bg_probe::os::process::{Process, Stat, command_line};
+use bg_probe::say::exit::Exit;
+use bg_probe::site::launched::Launched;
+use bg_probe::site::settings::Site;
+use bg_probe::site::slot::Slot;
+use std::time::Duration;
+
+/// How long a port may stay taken after its process is gone.
+const FREE_WITHIN: Duration = Duration::from_secs(5);
+
+/// Who is in a slot.
+pub(crate) struct Occupant<'a> {
+    slot: &'a Slot,
+    /// What bg-launch started there last, if any of it is left.
+    ours: Option<Launched>,
+    /// Processes that bg-launch did not start and that hold the port.
+    strangers: Vec<Process>,
+}
+
+impl<'a> Occupant<'a> {
+    /// Looks into a slot. With `adopt`, strangers of the same user are taken over.
+    ///
+    /// # Errors
+    /// [`Exit::Unsure`] when somebody holds the port who may not be stopped.
+    pub(crate) fn of(site: &Site, slot: &'a Slot, adopt: bool) -> Result<Occupant<'a>> {
+        let launched = Launched::of(&site.dir, &slot.name)?;
+        let family = launched.as_ref().map(members).transpose()?.unwrap_or_default();
+        let is_ours = launched.as_ref().map(is_there).transpose()?.unwrap_or(false);
+        let ours = launched.filter(|_| is_ours);
+        let sockets = port::listeners(slot.port)?;
+        let holders = if sockets.is_empty() { Vec::new() } else { port::holders(&sockets)? };
+        // What began after our launch came with it (a container's proxy): it should go with it too, and is
+        // looked for again when it has.
+        let since = ours.as_ref().and_then(began);
+        let came_with = |pid: &i32| {
+            let started = Stat::of(*pid).map(|stat| stat.start_ticks);
+            since.is_some_and(|since| started >= Some(since))
+        };
+        let strangers: Vec<i32> =
+            holders.iter().copied().filter(|pid| !family.contains(pid) && !came_with(pid)).collect();
+        let unseen = !sockets.is_empty() && holders.is_empty() && ours.is_none();
+        if unseen || !strangers.is_empty() {
+            ensure_adoptable(site, slot, &strangers, adopt)?;
+        }
+        let strangers = strangers.into_iter().filter_map(Process::with_pid).collect();
+        Ok(Occupant { slot, ours, strangers })
+    }
+
+    /// Whether nobody is there.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.ours.is_none() && self.strangers.is_empty()
+    }
+
+    /// Waits, `within` at most, until no connection to the slot is left.
+    ///
+    /// # Errors
+    /// When the kernel's list of connections can't be read.
+    pub(crate) fn drain(&self, within: Duration) -> Result<()> {
+        if !self.is_empty() {
+            wait(within, || Ok(port::established(self.slot.port)? == 0))?;
+        }
+        Ok(())
+    }
+
+    /// Stops whoever is there, `within` at most before SIGKILL, and waits until the port is free. What was done,
+    /// in words; `None` where nobody was there.
+    ///
+    /// # Errors
+    /// When they can't be stopped, or the port is not free afterwards.
+    pub(crate) fn stop(&self, within: Duration) -> Result<Option<String>> {
+        let cut = port::established(self.slot.port)?;
+        let mut stopped = Vec::new();
+        if let Some(ours) = &self.ours {
+            let who = ours.unit.as_ref().map_or_else(|| format!("pid {}", ours.pid), ToString::to_string);
+            stopped.push(in_words(&who, bg_launch::stop(ours, within)?, within));
+        }
+        if !self.strangers.is_empty() {
+            let pids: Vec<String> = self.strangers.iter().map(|process| process.pid.to_string()).collect();
+            let who = format!("pid {} (adopted)", pids.join(", "));
+            stopped.push(in_words(&who, stop_each(&self.strangers, within)?, within));
+        }
+        if !wait(FREE_WITHIN, || Ok(port::listeners(self.slot.port)?.is_empty()))? {
+            let held = held(self.slot, &port::holders(&port::listeners(self.slot.port)?)?);
+            return Err(Exit::Unsure.because(format!("{held}, still or again; so far: {}", stopped.join(", "))));
+        }
+        if stopped.is_empty() {
+            return Ok(None);
+        }
+        let cut = match cut {
+            0 => String::new(),
+            1 => "; 1 connection was cut".to_owned(),
+            many => format!("; {many} connections were cut"),
+        };
+        Ok(Some(format!("{} in {}{cut}", stopped.join(", "), self.slot.name)))
+    }
+}
+
+/// When it began, in clock ticks since boot. Of a unit that is not written down yet, when its process did.
+fn began(ours: &Launched) -> Option<u64> {
+    if ours.start_ticks == 0 { Some(ours.running()?.start_ticks) } else { Some(ours.start_ticks) }
+}
+
+fn in_words(who: &str, how: Stopped, within: Duration) -> String {
+    match how {
+        Stopped::WasGone | Stopped::Ended => format!("stopped {who}"),
+        Stopped::Killed => {
+            format!("killed {who}, which SIGTERM had not ended within {}", bg_probe::say::seconds(within))
+        }
+    }
+}
+
+fn is_same_user(pid: i32) -> bool {
+    use std::os::unix::fs::MetadataExt;
+    let owner = std::fs::metadata(format!("/proc/{pid}")).map(|meta| meta.uid());
+    owner.is_ok_and(|uid| uid == nix::unistd::geteuid().as_raw())
+}
+
+/// Refuses to take over strangers unless that was asked for and can do no harm.
+fn ensure_adoptable(site: &Site, slot: &Slot, strangers: &[i32], adopt: bool) -> Result<()> {
+    let then = if strangers.is_empty() {
+        "Run this as the user it belongs to, or stop it"
+    } else if !adopt {
+        "Stop it, or let bg-launch take it over with --adopt (bg-deploy --launch-adopt)"
+    } else if !strangers.iter().all(|pid| is_same_user(*pid)) {
+        "It belongs to another user: run this as that user, or stop it"
+    } else if belong_to(site, site.slots.other(&slot.name), strangers)? {
+        "It is the other slot's, too, and may be what serves: it is not for bg-launch to stop"
+    } else {
+        return Ok(());
+    };
+    let held = held(slot, strangers);
+    Err(Exit::Unsure.because(format!("{held}, which bg-launch did not start. Nothing was touched. {then}")))
+}
+
+/// Whether any of these processes was launched in `slot`, or holds its port as well: a management port, say.
+fn belong_to(site: &Site, slot: &Slot, pids: &[i32]) -> Result<bool> {
+    let launched = Launched::of(&site.dir, &slot.name)?;
+    let family = launched.as_ref().map(members).transpose()?.unwrap_or_default();
+    Ok(pids.iter().any(|pid| family.contains(pid)) || port::ports_of(pids)?.contains(&slot.port))
+}
+
+fn held(slot: &Slot, holders: &[i32]) -> String {
+    let who: Vec<String> = holders.iter().map(|pid| format!("pid {pid} ({})", command_line(*pid))).collect();
+    let who = if who.is_empty() { "a process that this user may not see".to_owned() } else { who.join(", ") };
+    format!("port {} of {} is held by {who}", slot.port, slot.name)
+}

@@ -1,0 +1,169 @@
+//! How a release is started: a command with places for the slot, the port, the artifact and the release.
+//!
+//! It is kept with the release, so that the release can be started again, in either slot, as it was meant to be.
+
+use crate::release::artifact::is_java;
+use anyhow::{Context, Result, anyhow, bail};
+use bg_probe::say::exit::Exit;
+use serde::{Deserialize, Serialize};
+use std::path::{Path, PathBuf};
+
+/// The words of a command, in which `{slot} {port} {artifact} {release}` are filled in.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub(crate) struct Template(Vec<String>);
+
+/// What is filled in.
+pub(crate) struct Blanks<'a> {
+    pub(crate) slot: &'a str,
+    pub(crate) port: u16,
+    pub(crate) release: &'a str,
+    pub(crate) artifact: Option<&'a Path>,
+}
+
+const START_JAR: [&str; 3] = ["-Dspring.profiles.active={slot}", "-jar", "{artifact}"];
+
+impl Template {
+    /// The command given after `--`, else that of `BG_LAUNCH_COMMAND`, else `java $JAVA_OPTS … -jar` for a jar.
+    ///
+    /// # Errors
+    /// [`Exit::Usage`] when there is none, or a variable has an unclosed quote; else when the current folder is
+    /// unknown and the program is said from there.
+    pub(crate) fn new(command: &[String], artifact: Option<&Path>) -> Result<Template> {
+        if !command.is_empty() {
+            return Template::from_here(command.to_vec());
+        }
+        let words = words_of("BG_LAUNCH_COMMAND")?;
+        if !words.is_empty() {
+            return Template::from_here(words);
+        }
+        match artifact {
+            Some(jar) if is_java(jar) => {
+                let options = words_of("JAVA_OPTS")?;
+                Ok(Template([vec!["java".to_owned()], options, START_JAR.map(str::to_owned).to_vec()].concat()))
+            }
+            Some(other) => {
+                let other = other.display();
+                Err(Exit::Usage.because(format!(
+                    "{other} is not a .jar: say how to start it, as in `bg-launch {other} -- {{artifact}}`"
+                )))
+            }
+            None => Err(Exit::Usage.because("nothing to launch: name a jar, or a command after --")),
+        }
+    }
+
+    /// A command as typed in this folder: `./run` is to be found from any other too, by cron or a rollback.
+    fn from_here(mut words: Vec<String>) -> Result<Template> {
+        let program = words.first_mut().filter(|word| word.contains('/') && !word.starts_with(['/', '{']));
+        if let Some(program) = program {
+            let found = std::path::absolute(&*program).context("the current folder")?;
+            found.to_str().context("the current folder's path is not UTF-8")?.clone_into(program);
+        }
+        Ok(Template(words))
+    }
+
+    /// Whether the artifact's own manifest must say what to start, as with `java -jar`.
+    pub(crate) fn needs_main_class(&self) -> bool {
+        self.0.windows(2).any(|pair| pair == ["-jar", "{artifact}"])
+    }
+
+    /// The program that the command begins with.
+    ///
+    /// # Errors
+    /// When it is not there.
+    pub(crate) fn program(&self) -> Result<PathBuf> {
+        found(self.0.first().context("the command is empty")?)
+    }
+
+    /// Whether it is java that runs it, found by that name.
+    pub(crate) fn is_java(&self) -> bool {
+        self.0.first().is_some_and(|program| program == "java")
+    }
+
+    /// The command, its program found on PATH and made absolute, everything filled in.
+    ///
+    /// # Errors
+    /// When the program is not there, or `{artifact}` stands in it and there is none.
+    pub(crate) fn fill(&self, blanks: &Blanks) -> Result<Vec<String>> {
+        let mut words = self.0.iter().map(|word| fill(word, blanks)).collect::<Result<Vec<_>>>()?;
+        let Some(program) = words.first_mut() else { bail!("the command is empty") };
+        found(program)?.to_str().context("the program's path is not UTF-8")?.clone_into(program);
+        Ok(words)
+    }
+}
+
+fn found(program: &str) -> Result<PathBuf> {
+    which::which(program).map_err(|_| {
+        if program.contains('/') {
+            anyhow!("{program} is not there, or may not be executed: chmod +x it, or name an interpreter before it")
+        } else {
+            anyhow!("{program} is not on this machine's PATH")
+        }
+    })
+}
+
+fn fill(word: &str, blanks: &Blanks) -> Result<String> {
+    let filled = word
+        .replace("{slot}", blanks.slot)
+        .replace("{port}", &blanks.port.to_string())
+        .replace("{release}", blanks.release);
+    if !filled.contains("{artifact}") {
+        return Ok(filled);
+    }
+    // Last, for a path may contain anything, these words too.
+    let Some(artifact) = blanks.artifact else {
+        return Err(Exit::Usage.because("{artifact} stands in the command, but no artifact was given"));
+    };
+    Ok(filled.replace("{artifact}", artifact.to_str().context("the artifact's path is not UTF-8")?))
+}
+
+fn words_of(variable: &str) -> Result<Vec<String>> {
+    let Some(text) = std::env::var_os(variable) else { return Ok(Vec::new()) };
+    let text = text.to_str().ok_or_else(|| Exit::Usage.because(format!("{variable} is not UTF-8")))?;
+    shell_words::split(text).map_err(|e| Exit::Usage.because(format!("{variable}: {e}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn words(line: &str) -> Template {
+        Template(line.split(' ').map(str::to_owned).collect())
+    }
+
+    #[test]
+    fn everything_is_filled_in_and_the_program_found() {
+        let path = Path::new("/r/{port}.jar");
+        let blanks = Blanks { slot: "set1", port: 8081, release: "R", artifact: Some(path) };
+        let filled = words("sh {slot}:{port} x={artifact} {release} {other}").fill(&blanks).unwrap();
+        assert!(filled[0].starts_with('/') && filled[0].ends_with("/sh"));
+        assert_eq!(filled[1..], ["set1:8081", "x=/r/{port}.jar", "R", "{other}"]);
+    }
+
+    #[test]
+    fn a_program_said_from_here_is_found_from_anywhere() {
+        let program = |word: &str| Template::new(&[word.to_owned()], None).unwrap().0.remove(0);
+        for found in ["java", "/x/../run", "{artifact}", "{artifact}/bin/run"] {
+            assert_eq!(program(found), found);
+        }
+        let here = std::env::current_dir().unwrap();
+        assert_eq!(Path::new(&program("./{slot}/run")), here.join("{slot}/run"));
+    }
+
+    #[test]
+    fn what_is_missing_is_said() {
+        let blanks = Blanks { slot: "set1", port: 8081, release: "R", artifact: None };
+        assert_eq!(Exit::of(&words("sh {artifact}").fill(&blanks).unwrap_err()), Exit::Usage);
+        let missing = format!("{:#}", words("no-such-program-here").fill(&blanks).unwrap_err());
+        assert!(missing.starts_with("no-such-program-here is not on this machine's PATH"), "{missing}");
+    }
+
+    #[test]
+    fn a_jar_is_started_by_java_and_nothing_else_is() {
+        assert!(Template::new(&[], Some(Path::new("a.jar"))).unwrap().needs_main_class());
+        assert!(!Template::new(&["java".into()], Some(Path::new("a.jar"))).unwrap().needs_main_class());
+        assert!(words("java -Xmx1g -jar {artifact}").needs_main_class());
+        assert_eq!(Exit::of(&Template::new(&[], Some(Path::new("a.bin"))).unwrap_err()), Exit::Usage);
+        assert_eq!(Exit::of(&Template::new(&[], None).unwrap_err()), Exit::Usage);
+    }
+}

@@ -1,0 +1,99 @@
+//! The last step before the application: a process that waits until it is written down, and then becomes it.
+//!
+//! Between starting a process and writing down whose it is, a launcher can be killed, and then an application
+//! runs that nobody knows. So bg-launch starts itself first, as a holder. The holder has the application's pid
+//! and all of its surroundings, but does nothing until it is told to; if bg-launch dies before, it ends.
+
+use crate::start::user;
+use anyhow::{Context, Result};
+use nix::libc::{SIG_DFL, SIGRTMAX, signal};
+use nix::sys::signal::SigSet;
+use nix::unistd::{close, dup2_stdin, execv, setsid};
+use std::convert::Infallible;
+use std::ffi::{CString, OsString};
+use std::fs::File;
+use std::io::{Read, Write};
+use std::os::fd::{AsFd, AsRawFd, RawFd};
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::net::UnixStream;
+use std::process::ExitCode;
+
+/// The first argument that makes bg-launch a holder. What follows is the user to become, which may be empty, and
+/// the command.
+pub(crate) const HOLD: &str = "--hold-and-exec";
+
+/// What the holder waits for on its stdin.
+pub(crate) const GO: &[u8] = b"go";
+
+/// What a holder holds.
+pub(crate) struct Held {
+    user: OsString,
+    command: Vec<OsString>,
+}
+
+/// What to hold, where this process was started as a holder.
+pub(crate) fn held() -> Option<Held> {
+    let mut args = std::env::args_os().skip(1);
+    (args.next()? == HOLD).then(|| Held { user: args.next().unwrap_or_default(), command: args.collect() })
+}
+
+/// Waits for [`GO`] on stdin, a socket, and becomes the command. If that can't be done, says why on the socket.
+pub(crate) fn run(held: &Held) -> ExitCode {
+    match wait() {
+        Ok(mut socket) => {
+            // Returns only with an error.
+            let Err(error) = become_it(held, &socket);
+            // Nobody may be listening any more; the exit status says it too.
+            let _ = write!(socket, "{error:#}");
+            ExitCode::from(127)
+        }
+        Err(_) => ExitCode::FAILURE,
+    }
+}
+
+fn wait() -> Result<UnixStream> {
+    setsid().context("setsid")?;
+    // The copy is closed by exec, which is how bg-launch learns that the application runs.
+    let mut socket = UnixStream::from(std::io::stdin().as_fd().try_clone_to_owned().context("keep the socket")?);
+    let mut word = [0; GO.len()];
+    socket.read_exact(&mut word).context("wait for the word")?;
+    Ok(socket)
+}
+
+/// Not by `execvp(3)`, as the standard library does it: that has the shell run what the kernel will not, a half
+/// copied program too.
+fn become_it(held: &Held, socket: &UnixStream) -> Result<Infallible> {
+    let words: Vec<CString> =
+        held.command.iter().map(|word| CString::new(word.as_bytes())).collect::<Result<_, _>>()?;
+    let program = words.first().context("no command")?;
+    detach(socket.as_raw_fd())?;
+    // Last, for who has become somebody else may not even look at its own descriptors any more.
+    if !held.user.is_empty() {
+        user::become_user(&held.user)?;
+    }
+    execv(program, &words).with_context(|| format!("execute {}", program.to_string_lossy()))
+}
+
+/// Leaves this process, or the application it becomes, nothing of the shell, CI step or lock that it came from.
+///
+/// # Errors
+/// When the descriptors or the signals can't be let go of.
+pub(crate) fn detach(socket: RawFd) -> Result<()> {
+    dup2_stdin(File::open("/dev/null").context("open /dev/null")?).context("stdin")?;
+    let open = std::fs::read_dir("/proc/self/fd").context("read /proc/self/fd")?;
+    let fds: Vec<RawFd> = open.filter_map(|fd| fd.ok()?.file_name().to_str()?.parse().ok()).collect();
+    // The descriptor that read the list is in it, and closed by now: not an error.
+    for fd in fds.into_iter().filter(|fd| *fd > 2 && *fd != socket) {
+        let _ = close(fd);
+    }
+    // A shell's `&` and nohup leave signals ignored, others block them, and an application that inherits that
+    // can't be stopped. KILL, STOP and the C library's own two can't be changed, which is as well.
+    for number in 1..=SIGRTMAX() {
+        #[expect(unsafe_code, reason = "signal(2) is the C library's, and nix's covers no real-time signals")]
+        // SAFETY: the default action is no handler, so no code of ours can run in a signal's context.
+        unsafe {
+            signal(number, SIG_DFL);
+        }
+    }
+    SigSet::empty().thread_set_mask().context("unblock signals")
+}

@@ -1,0 +1,102 @@
+//! How a release is started: by whom, as whom, and where.
+
+use crate::args::Args;
+use crate::start::user;
+use anyhow::{Context, Result, ensure};
+use bg_probe::os::owner::hand_over;
+use bg_probe::site::dir::make;
+use bg_probe::site::launched::Launched;
+use bg_probe::site::settings::Site;
+use bg_probe::site::slot::Slot;
+use clap::ValueEnum;
+use nix::unistd::{AccessFlags, User, access, geteuid};
+use std::fs::{DirBuilder, File};
+use std::io::ErrorKind;
+use std::os::unix::fs::{DirBuilderExt, lchown};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// Who looks after the application once it runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Via {
+    /// Nobody: a session of its own, its output in a file
+    Session,
+    /// systemd: a unit that is started again when it crashes, its output in the journal
+    Systemd,
+}
+
+/// How a release is started.
+pub(crate) struct Mode {
+    pub(crate) via: Via,
+    /// The user it runs as; `None` for the one who launches it.
+    pub(crate) user: Option<User>,
+    pub(crate) stop_timeout: Duration,
+    workdir: Option<PathBuf>,
+}
+
+impl Mode {
+    /// What the flags say; where they don't, what was done when the slot was `last` started, if this is to be
+    /// the same again.
+    ///
+    /// # Errors
+    /// Those of [`user::named`].
+    pub(crate) fn of(args: &Args, last: Option<&Launched>) -> Result<Mode> {
+        let as_last = || match last {
+            Some(Launched { unit: Some(_), .. }) => Via::Systemd,
+            _ => Via::Session,
+        };
+        let user = args.user.as_ref().or_else(|| last?.user.as_ref());
+        Ok(Mode {
+            via: args.via.unwrap_or_else(as_last),
+            user: user.map(|name| user::named(name)).transpose()?,
+            stop_timeout: *args.stop_timeout,
+            workdir: args.workdir.clone(),
+        })
+    }
+
+    /// Whether it will run as root although nobody asked for that.
+    pub(crate) fn is_root_by_default(&self) -> bool {
+        self.user.is_none() && geteuid().is_root()
+    }
+
+    /// The folder it runs in: never the slot's own, in which its `process.json` is.
+    pub(crate) fn workdir(&self, site: &Site, slot: &Slot) -> PathBuf {
+        self.workdir.clone().unwrap_or_else(|| site.dir.work(&slot.name))
+    }
+
+    /// Makes the folders it needs, and refuses where it could not be started for the sake of one: before anything
+    /// is stopped.
+    ///
+    /// # Errors
+    /// When the folder it is to run in, or the one its log goes to, is missing or may not be used.
+    pub(crate) fn ensure_folders(&self, site: &Site, slot: &Slot) -> Result<()> {
+        let (folder, logs) = (site.dir.slot(&slot.name), site.dir.logs(&slot.name));
+        make(&logs)?;
+        if self.workdir.is_none() {
+            self.make_work(&site.dir.work(&slot.name))?;
+        }
+        let write = AccessFlags::W_OK | AccessFlags::X_OK;
+        let uses = [(logs, write), (folder, write), (self.workdir(site, slot), AccessFlags::X_OK)];
+        for (folder, mode) in uses {
+            ensure!(folder.is_dir(), "{} is not a folder", folder.display());
+            access(&folder, mode).with_context(|| format!("use the folder {}", folder.display()))?;
+        }
+        Ok(())
+    }
+
+    /// The one folder that is the application's own: what it writes there is nobody else's business.
+    fn make_work(&self, work: &Path) -> Result<()> {
+        match DirBuilder::new().mode(0o750).create(work) {
+            Ok(()) => {
+                let made = File::open(work).with_context(|| format!("open {}", work.display()))?;
+                hand_over(&made, work)?;
+            }
+            Err(e) if e.kind() == ErrorKind::AlreadyExists => {}
+            Err(e) => return Err(e).with_context(|| format!("make the folder {}", work.display())),
+        }
+        let Some(user) = self.user.as_ref().filter(|_| geteuid().is_root()) else { return Ok(()) };
+        // Not through a link, wherever it may lead.
+        lchown(work, Some(user.uid.as_raw()), Some(user.gid.as_raw()))
+            .with_context(|| format!("give {} to {}", work.display(), user.name))
+    }
+}

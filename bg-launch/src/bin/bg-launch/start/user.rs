@@ -1,0 +1,43 @@
+//! The user that the application runs as, where root launches it for somebody else.
+
+use anyhow::{Context, Result};
+use bg_probe::say::exit::Exit;
+use nix::unistd::{User, geteuid, initgroups, setgid, setuid};
+use std::ffi::{CString, OsStr, OsString};
+
+/// The user of that name.
+///
+/// # Errors
+/// [`Exit::Usage`] when there is none, or only root could run anything as that user.
+pub(crate) fn named(name: &str) -> Result<User> {
+    let found = User::from_name(name).with_context(|| format!("look up the user {name}"))?;
+    let Some(user) = found else {
+        return Err(Exit::Usage.because(format!("--user: there is no user called {name:?} on this machine")));
+    };
+    if !geteuid().is_root() && user.uid != geteuid() {
+        return Err(Exit::Usage.because(format!(
+            "--user {name}: only root can start the application as another user. Run this as root, or as {name}"
+        )));
+    }
+    Ok(user)
+}
+
+/// What such a user's programs expect in the environment.
+pub(crate) fn environment(user: &User) -> [(&'static str, OsString); 3] {
+    [("HOME", user.dir.clone().into()), ("USER", (&user.name).into()), ("LOGNAME", (&user.name).into())]
+}
+
+/// Makes this process that user's, with all groups and without a way back (`initgroups(3)`, `setuid(2)`).
+///
+/// # Errors
+/// When the kernel refuses.
+pub(crate) fn become_user(name: &OsStr) -> Result<()> {
+    let name = name.to_str().context("the user's name is not UTF-8")?;
+    let user = named(name)?;
+    if user.uid == geteuid() {
+        return Ok(());
+    }
+    initgroups(&CString::new(name)?, user.gid).with_context(|| format!("take on the groups of {name}"))?;
+    setgid(user.gid).with_context(|| format!("take on the group of {name}"))?;
+    setuid(user.uid).with_context(|| format!("become {name}"))
+}

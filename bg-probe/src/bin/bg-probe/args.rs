@@ -1,0 +1,72 @@
+//! The command line of `bg-probe`.
+
+use bg_probe::cli::preflight::Check;
+use bg_probe::live::witnesses::By;
+use bg_probe::say::Voice;
+use bg_probe::site::settings::Settings;
+use bg_probe::site::slot::Choice;
+use clap::{Parser, ValueEnum};
+
+/// Ask which slot is live and which one a deploy is for, and print that as a record
+#[derive(Debug, Parser)]
+#[command(name = "bg-probe", version, after_help = AFTER)]
+pub(crate) struct Args {
+    /// The slot the record is for: idle, live or a slot's name
+    #[arg(long, env = "BG_PROBE_SLOT", default_value = "idle", value_name = "SLOT")]
+    pub(crate) slot: Choice,
+    /// What to print: the record, one word for shells, or a table for people
+    #[arg(long, env = "BG_PROBE_FORMAT", default_value = "json", value_enum)]
+    pub(crate) format: Format,
+    /// Whom to ask which slot is live
+    #[arg(long, env = "BG_PROBE_BY", default_value = "both", value_enum)]
+    pub(crate) by: By,
+    /// How long the front may take for one answer
+    #[arg(long, env = "BG_PROBE_TIMEOUT", default_value = "2s", value_name = "DURATION")]
+    pub(crate) timeout: humantime::Duration,
+    /// Print the last deploys as a table instead, the newest first [default of N: 10]
+    #[arg(long, value_name = "N", num_args = 0..=1, default_missing_value = "10")]
+    pub(crate) history: Option<usize>,
+    #[command(flatten)]
+    pub(crate) voice: Voice,
+    #[command(flatten)]
+    pub(crate) check: Check,
+    #[command(flatten)]
+    pub(crate) settings: Settings,
+}
+
+/// What to print on stdout.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    /// The record, for the next stage
+    Json,
+    /// The slot's name
+    Name,
+    /// The slot's port
+    Port,
+    /// Both slots, for people
+    Table,
+}
+
+impl AsMut<Settings> for Args {
+    fn as_mut(&mut self) -> &mut Settings {
+        &mut self.settings
+    }
+}
+
+const AFTER: &str = "\
+Examples:
+  bg-probe | bg-launch app.jar | bg-health | bg-switch
+  LIVE=$(bg-probe --slot live --format name)
+  bg-probe --format table
+  bg-probe --history 20
+
+Two witnesses are heard: what nginx answers at --front, and what
+--upstream-file says. A front names a slot only with status 200 and a body
+that is that slot's name. Where it names none, the file decides; where
+nothing listens on either port either, no slot is live.
+
+Exit codes:
+  0  done
+  1  the system refused (or --slot live, and none is)
+  2  usage
+  7  can't tell which slot is live: nothing may be launched";

@@ -1,0 +1,158 @@
+//! `bg-probe --check`: can it be told which slot is live, and may a deploy begin?
+
+use bg_probe::cli::preflight::Finding;
+use bg_probe::live::front::{Answer, Front};
+use bg_probe::live::verdict::{self, Verdict};
+use bg_probe::live::witnesses::By;
+use bg_probe::nginx::upstream::Upstream;
+use bg_probe::os::port;
+use bg_probe::os::process::command_line;
+use bg_probe::site::dir::Dir;
+use bg_probe::site::lock;
+use bg_probe::site::settings::Site;
+use bg_probe::site::slot::Slot;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+/// No release is older than this program; a clock that says so was never set. 2024-01-01T00:00:00Z.
+const YEAR_2024: Duration = Duration::from_secs(1_704_067_200);
+
+/// Everything that bg-probe has to look at.
+pub(crate) fn findings(site: &Site, by: By, within: Duration) -> Vec<Finding> {
+    let verdict = verdict::live(site, by, within);
+    let mut findings: Vec<Finding> = site.slots.both().iter().map(slot).collect();
+    findings.push(front(site, within));
+    findings.push(upstream_file(site));
+    findings.push(agreement(site, &verdict));
+    findings.push(lock(&site.dir));
+    findings.push(clock(SystemTime::now(), newest_release(&site.dir).as_deref()));
+    findings
+}
+
+fn slot(slot: &Slot) -> Finding {
+    let (name, port) = (&slot.name, slot.port);
+    if !port::listens(port) {
+        return Finding::ok("slot", format!("{name} on {port}: nothing listens"));
+    }
+    let holders = port::listeners(port).and_then(|sockets| port::holders(&sockets)).unwrap_or_default();
+    let who = holders.first().map(|pid| format!(": pid {pid} ({})", command_line(*pid))).unwrap_or_default();
+    Finding::ok("slot", format!("{name} on {port} listens{who}"))
+}
+
+/// What nginx answers; whether that is enough to tell which slot is live is [`agreement`]'s to say.
+fn front(site: &Site, within: Duration) -> Finding {
+    let url = &site.front;
+    let said = match Front::of(site) {
+        Err(why) => return Finding::refused("front", &why, "mend --front"),
+        Ok(None) => return Finding::ok("front", "no front is asked (--front -): the upstream file alone decides"),
+        Ok(Some(front)) => match front.ask(within) {
+            Answer::Slot(slot) => return Finding::ok("front", format!("{url} answers {slot}")),
+            Answer::NoSlot(said) => said,
+        },
+    };
+    // An answer begins with its status; what else is said, nginx did not say.
+    if !said.starts_with(|c: char| c.is_ascii_digit()) {
+        return Finding::fail(
+            "front",
+            format!("{url}: {said}"),
+            "start nginx, or let --front be a URL through it, or - where there is none",
+        );
+    }
+    let something_runs = site.slots.both().iter().any(|slot| port::listens(slot.port));
+    if said == "502" && !something_runs {
+        return Finding::ok("front", format!("{url} answers 502, as it should while nothing runs"));
+    }
+    Finding::warn(
+        "front",
+        format!("{url} names no slot ({said})"),
+        "let --front be a page that answers with the slot's name alone (--front-host names the site; \
+         bg-switch --print-site has such a page), or - where there is none",
+    )
+}
+
+fn upstream_file(site: &Site) -> Finding {
+    let path = site.upstream_file.display();
+    let upstream = match Upstream::read(&site.upstream_file) {
+        Ok(upstream) => upstream,
+        Err(_) if !site.upstream_file.exists() => {
+            let remedy = format!("bg-switch --print-upstream >{path}, and include it in the site");
+            return Finding::fail("upstream-file", format!("{path} is not there"), remedy);
+        }
+        Err(why) => {
+            return Finding::refused(
+                "upstream-file",
+                &why,
+                "let it have one of the forms of bg-switch --print-upstream",
+            );
+        }
+    };
+    let form = upstream.form.name();
+    match upstream.points_at(site) {
+        Some(slot) => Finding::ok("upstream-file", format!("{path} has the {form} form and points at {slot}")),
+        None => Finding::warn(
+            "upstream-file",
+            format!("{path} has the {form} form and {}", upstream.nowhere(site)),
+            format!("see that --slots {} are the ports in it", site.slots),
+        ),
+    }
+}
+
+fn agreement(site: &Site, verdict: &anyhow::Result<Verdict>) -> Finding {
+    let verdict = match verdict {
+        Ok(verdict) => verdict,
+        Err(why) => return Finding::refused("live", why, "mend that first"),
+    };
+    let live = verdict.live.as_ref().map_or("no slot is live".to_owned(), |live| format!("{live} is live"));
+    let detail = format!("{live}; the next deploy is for {}", verdict.idle(site).name);
+    match &verdict.warning {
+        None => Finding::ok("live", detail),
+        Some(warning) => Finding::warn("live", format!("{detail}, but {warning}"), "mend that, or see that it is so"),
+    }
+}
+
+fn lock(dir: &Dir) -> Finding {
+    match lock::held_by(dir) {
+        None => Finding::ok("lock", "no other deploy runs"),
+        Some(holder) => Finding::warn(
+            "lock",
+            format!("another deploy holds {}: {holder}", dir.lock().display()),
+            "wait until it is done, or let the next one wait with --wait 5m",
+        ),
+    }
+}
+
+/// Releases are named by the time they were made, so a clock that goes back makes the newest look old.
+fn clock(now: SystemTime, newest: Option<&str>) -> Finding {
+    let said = humantime::format_rfc3339_seconds(now).to_string();
+    let remedy = "set the clock, as by timedatectl set-ntp true";
+    if now < UNIX_EPOCH + YEAR_2024 {
+        return Finding::fail("clock", format!("the clock says {said}"), remedy);
+    }
+    let now = said.replace(['-', ':'], "");
+    match newest.filter(|newest| newest.split('-').next() > Some(&now)) {
+        Some(newest) => {
+            Finding::warn("clock", format!("the clock says {said}, but release {newest} is from later"), remedy)
+        }
+        None => Finding::ok("clock", format!("the clock says {said}")),
+    }
+}
+
+/// By name is by time: `20261121T193000Z-1a2b3c4d`.
+fn newest_release(dir: &Dir) -> Option<String> {
+    let names = std::fs::read_dir(dir.releases()).ok()?.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
+    names.filter(|name| name.starts_with(|c: char| c.is_ascii_digit())).max()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use bg_probe::cli::preflight::State;
+
+    #[test]
+    fn a_clock_that_was_never_set_is_told_from_one_that_went_back() {
+        let at = |text| humantime::parse_rfc3339(text).unwrap();
+        assert_eq!(clock(at("1970-01-01T00:01:00Z"), None).state, State::Fail);
+        let release = Some("20261121T193000Z-1a2b3c4d");
+        assert_eq!(clock(at("2026-11-21T19:29:00Z"), release).state, State::Warn);
+        assert_eq!(clock(at("2026-11-21T19:30:00Z"), release).state, State::Ok, "made in this very second");
+    }
+}

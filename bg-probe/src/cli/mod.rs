@@ -1,0 +1,6 @@
+//! The command line: reading it, the preflight that every program has, and the manual made from it.
+
+pub mod command_line;
+#[cfg(feature = "manual")]
+mod manual;
+pub mod preflight;

@@ -1,0 +1,131 @@
+//! What a preflight finds: one thing that was looked at, how it is, and what to do about it.
+//!
+//! Every stage checks its own ground with `--check`; `bg-deploy --check` asks all of them. So they agree on what a
+//! finding is and how it is printed, and on nothing else.
+
+use crate::say::exit::Exit;
+use crate::say::stdout::print;
+use crate::say::{Voice, clean};
+use anyhow::Result;
+use serde::{Deserialize, Serialize};
+
+/// `--check`, for every program.
+#[derive(clap::Args, Clone, Copy, Debug)]
+#[command(next_help_heading = "Preflight")]
+pub struct Check {
+    /// Say whether a deploy would work here, and what to do where it would not; changes nothing
+    #[arg(long)]
+    pub check: bool,
+    /// Say it as one JSON array
+    #[arg(long, requires = "check")]
+    pub json: bool,
+}
+
+/// How a thing was found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum State {
+    /// As it should be.
+    Ok,
+    /// A deploy may work all the same.
+    Warn,
+    /// A deploy would fail.
+    Fail,
+}
+
+/// One thing that was looked at.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Finding {
+    /// What was looked at: one word for machines, `front`, `disk`.
+    pub check: String,
+    /// How it was found.
+    pub state: State,
+    /// What was seen, in words.
+    pub detail: String,
+    /// What to do about it; always there unless it is as it should be.
+    #[serde(rename = "do")]
+    pub remedy: Option<String>,
+}
+
+impl Finding {
+    /// A thing that is as it should be.
+    pub fn ok(check: &str, detail: impl Into<String>) -> Finding {
+        Finding { check: check.into(), state: State::Ok, detail: detail.into(), remedy: None }
+    }
+
+    /// A thing that may do harm.
+    pub fn warn(check: &str, detail: impl Into<String>, remedy: impl Into<String>) -> Finding {
+        Finding { check: check.into(), state: State::Warn, detail: detail.into(), remedy: Some(remedy.into()) }
+    }
+
+    /// A thing that would make a deploy fail.
+    pub fn fail(check: &str, detail: impl Into<String>, remedy: impl Into<String>) -> Finding {
+        Finding { state: State::Fail, ..Finding::warn(check, detail, remedy) }
+    }
+
+    /// A refusal that a deploy would meet. Where its last sentence says what to do, as ours do, that is the remedy.
+    #[must_use]
+    pub fn refused(check: &str, why: &anyhow::Error, otherwise: &str) -> Finding {
+        let text = format!("{why:#}");
+        match text.rsplit_once(". ") {
+            Some((detail, remedy)) => Finding::fail(check, detail, uncapitalized(remedy)),
+            None => Finding::fail(check, text, otherwise),
+        }
+    }
+
+    fn line(&self) -> String {
+        let state = match self.state {
+            State::Ok => "ok",
+            State::Warn => "warn",
+            State::Fail => "fail",
+        };
+        let remedy = self.remedy.as_ref().map(|remedy| format!(": {remedy}")).unwrap_or_default();
+        format!("{state:<7} {}\n", clean(&format!("{}{remedy}", self.detail)))
+    }
+}
+
+/// Ends a preflight: prints a line for each finding, with `-q` only for those that ask for something, or all of them
+/// as one JSON array.
+///
+/// # Errors
+/// [`Exit::Refused`], without a further word, where one of them would make a deploy fail.
+pub fn conclude(findings: &[Finding], as_json: bool, voice: Voice) -> Result<()> {
+    if as_json {
+        print(&format!("{}\n", serde_json::to_string(findings)?))?;
+    } else {
+        let said = findings.iter().filter(|finding| !voice.quiet || finding.state != State::Ok);
+        print(&said.map(Finding::line).collect::<String>())?;
+    }
+    if findings.iter().any(|finding| finding.state == State::Fail) {
+        return Err(Exit::Refused.silently());
+    }
+    Ok(())
+}
+
+/// A sentence as it stands after a colon.
+fn uncapitalized(sentence: &str) -> String {
+    let mut chars = sentence.chars();
+    chars.next().map(|first| first.to_lowercase().chain(chars).collect()).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_says_what_to_do() {
+        assert_eq!(Finding::ok("nginx", "nginx 1.22.1").line(), "ok      nginx 1.22.1\n");
+        assert_eq!(Finding::warn("disk", "1 MB left", "make room").line(), "warn    1 MB left: make room\n");
+    }
+
+    #[test]
+    fn the_last_sentence_of_a_refusal_is_the_remedy() {
+        let why = anyhow::anyhow!("port 1 is held. Nothing was touched. Stop it");
+        assert_eq!(
+            Finding::refused("port", &why, "-"),
+            Finding::fail("port", "port 1 is held. Nothing was touched", "stop it")
+        );
+        let why = anyhow::anyhow!("no such file");
+        assert_eq!(Finding::refused("file", &why, "make it"), Finding::fail("file", "no such file", "make it"));
+    }
+}

@@ -1,0 +1,6 @@
+//! Which slot is live: what the front answers, what the upstream file says, and the verdict.
+
+pub mod front;
+pub mod pending;
+pub mod verdict;
+pub mod witnesses;

@@ -1,0 +1,190 @@
+//! A switch that was cut short.
+//!
+//! In the reload form there is a moment in which the upstream file names the new slot and nginx still serves
+//! the old one. Who is killed in it would leave two witnesses that disagree, and nobody could go on. So before
+//! that moment bg-switch writes down what it is about to do, and whoever comes next, under the same lock, puts
+//! the file back to what nginx serves.
+
+use crate::live::front::{Answer, FRONT_WITHIN, Front};
+use crate::nginx::upstream::{Upstream, reload_form};
+use crate::os::owner::is_trusted;
+use crate::os::replace;
+use crate::site::dir::Dir;
+use crate::site::settings::Site;
+use crate::site::slot::Name;
+use anyhow::{Context, Result, anyhow, ensure};
+use serde::{Deserialize, Serialize};
+use std::fs::File;
+use std::io::{ErrorKind, Read};
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+/// How long the front must name one slot: nginx lets both generations of workers take connections for 100 ms.
+pub const OVERLAP: Duration = Duration::from_millis(250);
+
+/// How long nginx may take to read the configuration it was told to read: with a thousand TLS sites it is 2.5 s.
+const READ_WITHIN: Duration = Duration::from_secs(5);
+
+/// How long the front may be unsteady after that.
+const SETTLED_WITHIN: Duration = Duration::from_secs(2);
+
+/// How often it is asked meanwhile.
+const ASK_EVERY: Duration = Duration::from_millis(5);
+
+/// A switch in the reload form that has begun and not ended.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Pending {
+    /// The slot nginx served when it began, if the file said so.
+    pub from: Option<String>,
+    /// The slot it was to serve.
+    pub to: String,
+    /// The text of the upstream file when it began; `None` where there was none.
+    pub before: Option<String>,
+    /// Whether it changes the form of the file and not the slot.
+    #[serde(default)]
+    pub is_conversion: bool,
+}
+
+impl Pending {
+    /// The switch that was begun in this folder and not ended; `None` where none was.
+    ///
+    /// # Errors
+    /// When the note is there but can't be read or understood, or is neither root's nor this user's: what it says
+    /// would become nginx's configuration.
+    pub fn of(dir: &Dir) -> Result<Option<Pending>> {
+        let path = note(dir);
+        let mut file = match File::open(&path) {
+            Ok(file) => file,
+            Err(e) if e.kind() == ErrorKind::NotFound => return Ok(None),
+            Err(e) => return Err(e).with_context(|| format!("open {}", path.display())),
+        };
+        let read = || format!("read {}", path.display());
+        let meta = file.metadata().with_context(read)?;
+        ensure!(
+            is_trusted(&meta),
+            "{} is another user's (uid {}): a switch of theirs was cut short, and bg-switch run as that user ends it",
+            path.display(),
+            std::os::unix::fs::MetadataExt::uid(&meta)
+        );
+        let mut text = String::new();
+        file.read_to_string(&mut text).with_context(read)?;
+        Pending::parse(&text).map(Some).with_context(|| format!("understand {}", path.display()))
+    }
+
+    /// Understands the text of a note.
+    ///
+    /// # Errors
+    /// When it is not one.
+    pub fn parse(text: &str) -> Result<Pending> {
+        serde_json::from_str(text).map_err(|e| anyhow!(crate::say::quoted(&e.to_string())))
+    }
+
+    /// Whether it moves nginx between these two slots, one way or, where it is being undone, the other.
+    #[must_use]
+    pub fn is_between(&self, one: &Name, other: &Name) -> bool {
+        let is_end = |name: &Name| self.to == name.as_str() || self.from.as_deref() == Some(name.as_str());
+        !self.is_conversion && is_end(one) && is_end(other)
+    }
+
+    /// Writes down that it begins.
+    ///
+    /// # Errors
+    /// When that can't be written; nothing must be switched then.
+    pub fn begin(&self, dir: &Dir) -> Result<()> {
+        // Others may read it: where root was cut short, a user's next stage has to know.
+        replace::own_file(&note(dir), serde_json::to_string(self)?.as_bytes(), 0o644)
+    }
+
+    /// Forgets it: file and nginx agree again.
+    ///
+    /// # Errors
+    /// When the note can't be removed.
+    pub fn end(dir: &Dir) -> Result<()> {
+        replace::remove(&note(dir))
+    }
+
+    /// Puts the upstream file back to what it was before.
+    ///
+    /// # Errors
+    /// When it can't be written.
+    pub fn undo(&self, site: &Site) -> Result<()> {
+        match &self.before {
+            Some(text) => replace::file(&site.upstream_file, text.as_bytes(), 0o644),
+            None => replace::remove(&site.upstream_file),
+        }
+    }
+}
+
+/// Brings file and nginx together again where a switch was cut short, or its undoing; to be called with the lock held.
+/// What was done about it, in words. Where the front can't say which slot nginx serves, everything stays as it is.
+///
+/// # Errors
+/// When the note or the file can't be read or written.
+pub fn settle(site: &Site) -> Result<Option<String>> {
+    let Some(pending) = Pending::of(&site.dir)? else { return Ok(None) };
+    // Either form sends to the same slot: nobody is misled, and only bg-switch can have nginx read it again.
+    if pending.is_conversion {
+        return Ok(None);
+    }
+    let Some(front) = Front::of(site)? else { return Ok(None) };
+    let Some(serving) = pending.steady(site, &front) else { return Ok(None) };
+    pending.agree(site, &serving)?;
+    Pending::end(&site.dir)?;
+    Ok(Some(format!(
+        "an earlier switch to {} was cut short; nginx serves {serving}, and {} says so",
+        pending.to,
+        site.upstream_file.display()
+    )))
+}
+
+impl Pending {
+    /// The slot that the front names without a change for longer than nginx lets two configurations serve at once.
+    /// Unless that is what was to be reached, who was killed may have told nginx just before to read the file, so it
+    /// must have had the time for that.
+    fn steady(&self, site: &Site, front: &Front) -> Option<Name> {
+        let began = Instant::now();
+        let age = age(&site.dir);
+        let mut steady: Option<(Name, Instant)> = None;
+        while began.elapsed() < READ_WITHIN + SETTLED_WITHIN {
+            let Answer::Slot(slot) = front.ask(FRONT_WITHIN) else { return None };
+            let reached = slot.as_str() == self.to && file_says(site).as_ref() == Some(&slot);
+            let was_read = reached || age + began.elapsed() >= READ_WITHIN;
+            match &steady {
+                Some((same, since)) if *same == slot && since.elapsed() >= OVERLAP && was_read => return Some(slot),
+                Some((same, _)) if *same == slot => {}
+                _ => steady = Some((slot, Instant::now())),
+            }
+            std::thread::sleep(ASK_EVERY);
+        }
+        None
+    }
+
+    /// Has the upstream file say what nginx serves, in the words it had before if they say so.
+    fn agree(&self, site: &Site, serving: &Name) -> Result<()> {
+        if file_says(site).as_ref() == Some(serving) {
+            return Ok(());
+        }
+        let before = self.before.clone().and_then(|text| Upstream::parse(text).ok());
+        let slot = site.slots.named(serving.as_str())?;
+        let text = match (before, Upstream::read(&site.upstream_file)) {
+            (Some(before), _) if before.points_at(site).as_ref() == Some(serving) => before.text,
+            (_, Ok(now)) => now.moved_to(slot)?,
+            (_, Err(_)) => reload_form(slot),
+        };
+        replace::file(&site.upstream_file, text.as_bytes(), 0o644)
+    }
+}
+
+fn file_says(site: &Site) -> Option<Name> {
+    Upstream::read(&site.upstream_file).ok()?.points_at(site)
+}
+
+/// How long ago the note was written; none where the clock was put back since.
+fn age(dir: &Dir) -> Duration {
+    let written = std::fs::metadata(note(dir)).and_then(|meta| meta.modified());
+    written.ok().and_then(|written| written.elapsed().ok()).unwrap_or_default()
+}
+
+fn note(dir: &Dir) -> PathBuf {
+    dir.root().join("switching.json")
+}

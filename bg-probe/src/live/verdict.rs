@@ -1,0 +1,291 @@
+//! Which slot is live: two witnesses, and what follows when they differ.
+//!
+//! The front is what nginx answers; the file is what nginx was told. Either alone has misled people: a 502
+//! was read as "the other one is live", and a file changed by a reload that failed as the truth. So both are
+//! heard, and where they can't be reconciled nobody guesses.
+
+use crate::live::front::{Answer, FRONT_WITHIN, Front};
+use crate::live::pending::Pending;
+use crate::live::witnesses::{By, Heard};
+use crate::nginx::upstream::{Form, Upstream};
+use crate::os::port;
+use crate::record::Record;
+use crate::say::exit::Exit;
+use crate::site::dir::Dir;
+use crate::site::launched::Launched;
+use crate::site::settings::{Settings, Site};
+use crate::site::slot::{Choice, Name, Slot};
+use anyhow::Result;
+use serde::Serialize;
+use std::time::{Duration, Instant};
+
+/// How long a reload that is under way may take until front and file agree.
+const AGREE_WITHIN: Duration = Duration::from_secs(2);
+
+/// How often they are asked meanwhile.
+const ASK_EVERY: Duration = Duration::from_millis(20);
+
+/// Which slot is live, and who said so.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Verdict {
+    /// The live slot; `None` where none is.
+    pub live: Option<Name>,
+    /// What goes into the record under `probe`.
+    pub facts: Facts,
+    /// What the operator should know although the verdict stands.
+    pub warning: Option<String>,
+}
+
+/// What `bg-probe` adds to the record.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Facts {
+    /// Who decided: `front`, `file`, or `ports` where nothing listens at all.
+    pub by: &'static str,
+    /// The slot the upstream file points at, if it could be read.
+    pub points_at: Option<String>,
+    /// What the front answered, where that named no slot.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub front_said: Option<String>,
+}
+
+/// Asks the witnesses which slot of `site` is live. The front gets `within` for each answer.
+///
+/// # Errors
+/// [`Exit::Unsure`] when they disagree, or something serves and neither can say which slot it is.
+pub fn live(site: &Site, by: By, within: Duration) -> Result<Verdict> {
+    let front = match by {
+        By::File => None,
+        By::Front | By::Both => Front::of(site)?,
+    };
+    if by == By::Front && front.is_none() {
+        return Err(Exit::Usage.because("--by front: there is no front to ask (--front is unset by -)"));
+    }
+    ensure_same_ports(site)?;
+    let deadline = Instant::now() + AGREE_WITHIN;
+    loop {
+        let heard = Heard::now(site, by, front.as_ref(), within);
+        if !heard.disagree() {
+            return heard.verdict(site);
+        }
+        if Instant::now() >= deadline {
+            return heard.cut_short(site).ok_or_else(|| heard.disagreement(site));
+        }
+        std::thread::sleep(ASK_EVERY);
+    }
+}
+
+impl Heard {
+    /// The verdict table of DESIGN.md, line by line.
+    fn verdict(&self, site: &Site) -> Result<Verdict> {
+        let front_said = match &self.front {
+            Some(Answer::Slot(slot)) => return self.named(site, slot),
+            Some(Answer::NoSlot(said)) => Some(said.as_str()),
+            None => None,
+        };
+        let listening: Vec<&Slot> = site.slots.both().iter().filter(|slot| port::listens(slot.port)).collect();
+        if listening.is_empty() && !self.file_names_one_that_runs(site)? {
+            return Ok(self.decided("ports", None, None));
+        }
+        ensure_not_cut_short(site)?;
+        match &self.file {
+            Some(Ok(slot)) => {
+                let down = !listening.iter().any(|listening| listening.name == *slot);
+                let warning = warning(site, slot, front_said, down);
+                Ok(self.decided("file", Some(slot.clone()), warning))
+            }
+            unknown => {
+                let why = unknown.as_ref().and_then(|file| file.as_ref().err()).map_or("was not asked", String::as_str);
+                let names: Vec<&str> = listening.iter().map(|slot| slot.name.as_str()).collect();
+                Err(Exit::Unsure.because(format!(
+                    "can't tell which slot is live: {}, the upstream file {why}, and {} listens. Nothing was touched. \
+                     If these are the settings of this application, make {} point at the slot that serves",
+                    front_said.map_or("the front was not asked".into(), |said| unnamed(site, said)),
+                    names.join(" and "),
+                    site.upstream_file.display(),
+                )))
+            }
+        }
+    }
+
+    /// The verdict where the front names a slot. A front that nginx answers by itself (`/_bg/slot`) names one also
+    /// when nothing is there to serve.
+    fn named(&self, site: &Site, slot: &Name) -> Result<Verdict> {
+        if port::listens(site.slots.named(slot.as_str())?.port) {
+            return Ok(self.decided("front", Some(slot.clone()), None));
+        }
+        // What runs may listen in a moment, or where an older --slots said.
+        if Launched::runs_in(&site.dir, slot)? || port::listens(site.slots.other(slot).port) {
+            return Ok(self.decided("front", Some(slot.clone()), warning(site, slot, None, true)));
+        }
+        Ok(self.decided("ports", None, None))
+    }
+
+    /// Whether nginx is set to serve a slot whose process runs, although nothing listens.
+    fn file_names_one_that_runs(&self, site: &Site) -> Result<bool> {
+        match &self.file {
+            Some(Ok(slot)) => Launched::runs_in(&site.dir, slot),
+            _ => Ok(false),
+        }
+    }
+
+    fn decided(&self, by: &'static str, live: Option<Name>, warning: Option<String>) -> Verdict {
+        let points_at = self.file.as_ref().and_then(|file| file.as_ref().ok()).map(ToString::to_string);
+        let front_said = match &self.front {
+            Some(Answer::NoSlot(said)) => Some(said.clone()),
+            _ => None,
+        };
+        Verdict { live, facts: Facts { by, points_at, front_said }, warning }
+    }
+
+    /// The verdict where they disagree because a switch of ours was cut short: what nginx serves is live, and the
+    /// next stage that holds the lock puts the file back.
+    fn cut_short(&self, site: &Site) -> Option<Verdict> {
+        let pending = Pending::of(&site.dir).ok()??;
+        let (Some(Answer::Slot(front)), Some(Ok(file))) = (&self.front, &self.file) else { return None };
+        let warning = format!("an earlier switch to {} was cut short; nginx serves {front}", pending.to);
+        pending.is_between(front, file).then(|| self.decided("front", Some(front.clone()), Some(warning)))
+    }
+
+    fn disagreement(&self, site: &Site) -> anyhow::Error {
+        let (Some(Answer::Slot(front)), Some(Ok(file))) = (&self.front, &self.file) else {
+            return Exit::Unsure.because("the witnesses disagree");
+        };
+        let path = site.upstream_file.display();
+        let why = match Upstream::read(&site.upstream_file).map(|upstream| upstream.form) {
+            Ok(Form::Link { .. }) => "nginx's workers may not enter the link's folder, or an open_file_cache delays it",
+            _ => "an edit that was never reloaded, or a reload that failed",
+        };
+        Exit::Unsure.because(format!(
+            "nginx and its file disagree: {} answers {front}, but {path} points at {file}: {why} \
+             (see nginx's error log). {front} is serving, nothing was touched. \
+             Go on serving {front} with: bg-switch --to {front}; or move to {file} with: bg-switch --to {file}",
+            site.front
+        ))
+    }
+}
+
+/// Refuses to go by the file while a switch is cut short: nobody knows then whether nginx has read it.
+///
+/// # Errors
+/// [`Exit::Unsure`].
+fn ensure_not_cut_short(site: &Site) -> Result<()> {
+    let end = "nothing was touched. Choose one that serves, and end it by hand with";
+    match Pending::of(&site.dir) {
+        Ok(None) => Ok(()),
+        Ok(Some(pending)) if pending.is_conversion => Ok(()),
+        Ok(Some(pending)) => {
+            let [one, other] = site.slots.both().each_ref().map(|slot| &slot.name);
+            Err(Exit::Unsure.because(format!(
+                "an earlier switch to {} was cut short, and no front says which slot nginx serves: {end}: \
+                 bg-switch --to {one}; or: bg-switch --to {other}",
+                pending.to
+            )))
+        }
+        Err(why) => Err(Exit::Unsure.because(format!("{why:#}"))),
+    }
+}
+
+/// Refuses other ports than those that what runs was launched on: nginx is still set to send it the traffic there, and
+/// what the front names may be what it was set to name.
+///
+/// # Errors
+/// [`Exit::Unsure`].
+fn ensure_same_ports(site: &Site) -> Result<()> {
+    for slot in site.slots.both() {
+        let Some(launched) = Launched::of(&site.dir, &slot.name)?.filter(|launched| launched.port != slot.port) else {
+            continue;
+        };
+        if let Some(process) = launched.running() {
+            return Err(Exit::Unsure.because(format!(
+                "{} runs on port {} (pid {}), but --slots says {}: nothing was touched. \
+                 Give the same --slots as when it was launched; to change a port, stop the idle slot first, and print the site again",
+                slot.name, launched.port, process.pid, slot.port
+            )));
+        }
+    }
+    Ok(())
+}
+
+fn unnamed(site: &Site, front_said: &str) -> String {
+    format!("no slot is named at {} ({front_said})", site.front)
+}
+
+fn warning(site: &Site, live: &Name, front_said: Option<&str>, down: bool) -> Option<String> {
+    let said =
+        front_said.map(|said| format!("{}; {} points at {live}", unnamed(site, said), site.upstream_file.display()));
+    let down = down.then(|| format!("{live} is live but nothing listens on its port"));
+    match (said, down) {
+        (Some(said), Some(down)) => Some(format!("{said}; {down}")),
+        (said, down) => said.or(down),
+    }
+}
+
+/// The slot that is meant by `choice`, given which one is live.
+///
+/// # Errors
+/// When the live slot is meant and none is live, or a name is neither slot's.
+pub fn choose<'a>(site: &'a Site, choice: &Choice, verdict: &Verdict) -> Result<&'a Slot> {
+    match (choice, &verdict.live) {
+        (Choice::Named(name), _) => site.slots.named(name.as_str()),
+        (Choice::Idle, _) => Ok(verdict.idle(site)),
+        (Choice::Live, Some(live)) => site.slots.named(live.as_str()),
+        (Choice::Live, None) => Err(Exit::Refused.because("no slot is live")),
+    }
+}
+
+impl Verdict {
+    /// The slot that the next deploy is for: the one that is not live. Where none is live it is the first; but where
+    /// both are down after a crash or a reboot, it is the one that nginx is not set to serve, as it was before.
+    #[must_use]
+    pub fn idle<'a>(&self, site: &'a Site) -> &'a Slot {
+        if let Some(live) = &self.live {
+            return site.slots.other(live);
+        }
+        let points_at = self.facts.points_at.as_ref().and_then(|name| site.slots.named(name).ok());
+        match points_at.filter(|slot| site.dir.release(&slot.name).is_some()) {
+            Some(served) => site.slots.other(&served.name),
+            None => site.slots.first(),
+        }
+    }
+}
+
+/// Refuses when `slot` is live or may be: the last look before anything in it is touched.
+///
+/// # Errors
+/// [`Exit::Unsure`], also when nobody can tell.
+pub fn ensure_idle(site: &Site, slot: &Slot) -> Result<()> {
+    let verdict = live(site, By::Both, FRONT_WITHIN)?;
+    if verdict.live.as_ref() == Some(&slot.name) {
+        return Err(Exit::Unsure.because(format!(
+            "{} is live on {}: nothing in it may be touched. Deploy to {}, or move nginx there first",
+            slot.name,
+            slot.port,
+            site.slots.other(&slot.name).name
+        )));
+    }
+    Ok(())
+}
+
+/// The artifact a slot holds, for messages; the slot's own name where it holds none.
+#[must_use]
+pub fn release_in(dir: &Dir, slot: &Name) -> String {
+    dir.artifact(slot).map_or_else(|| slot.to_string(), |file| crate::say::clean(&file.to_string_lossy()))
+}
+
+/// The record a stage works on: the one on stdin, or, where a slot is named by flags, a new one with the
+/// witnesses' verdict.
+///
+/// # Errors
+/// [`Exit::NoRecord`] for stdin, [`Exit::Unsure`] for the witnesses.
+pub fn subject(settings: &Settings, slot: Option<&Choice>) -> Result<Record> {
+    let Some(choice) = slot else {
+        return Record::from_stdin()?.overruled(settings);
+    };
+    let site = settings.site()?;
+    choice.ensure_one_of(&site.slots)?;
+    let verdict = live(&site, By::Both, FRONT_WITHIN)?;
+    let slot = choose(&site, choice, &verdict)?.clone();
+    let mut record = Record::new(site, slot, verdict.live);
+    record.set("probe", &verdict.facts)?;
+    Ok(record)
+}

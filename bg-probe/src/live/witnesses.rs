@@ -1,0 +1,45 @@
+//! The two witnesses, and what they say at one moment.
+
+use crate::live::front::{Answer, Front};
+use crate::nginx::upstream::Upstream;
+use crate::site::settings::Site;
+use crate::site::slot::Name;
+use clap::ValueEnum;
+use std::time::Duration;
+
+/// Whom to ask.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum By {
+    /// What nginx answers at the front
+    Front,
+    /// What the upstream file says
+    File,
+    /// Both, the front first
+    Both,
+}
+
+/// What the witnesses say at one moment.
+pub(crate) struct Heard {
+    pub(super) front: Option<Answer>,
+    /// The slot the file points at, or why that is not known; `None` where it was not asked.
+    pub(super) file: Option<Result<Name, String>>,
+}
+
+impl Heard {
+    pub(crate) fn now(site: &Site, by: By, front: Option<&Front>, within: Duration) -> Heard {
+        let front = front.map(|front| front.ask(within));
+        let file = (by != By::Front).then(|| file_says(site));
+        Heard { front, file }
+    }
+
+    pub(crate) fn disagree(&self) -> bool {
+        matches!((&self.front, &self.file), (Some(Answer::Slot(front)), Some(Ok(file))) if front != file)
+    }
+}
+
+fn file_says(site: &Site) -> Result<Name, String> {
+    match Upstream::read(&site.upstream_file) {
+        Ok(upstream) => upstream.points_at(site).ok_or_else(|| upstream.nowhere(site)),
+        Err(why) => Err(format!("can't be used ({why:#})")),
+    }
+}

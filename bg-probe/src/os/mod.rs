@@ -1,0 +1,9 @@
+//! The machine: processes, sockets, files, signals, and one HTTP request.
+
+pub mod http;
+pub mod owner;
+pub mod port;
+pub mod process;
+pub mod replace;
+pub mod signals;
+pub mod sockets;

@@ -1,0 +1,86 @@
+//! A slot's port, as the kernel sees it: who listens, who is connected.
+
+use crate::os::sockets::{State, sockets};
+use anyhow::Result;
+use std::collections::BTreeSet;
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
+use std::time::Duration;
+
+/// Whether something on 127.0.0.1 takes connections on this port, as nginx would find out.
+///
+/// A listener too busy to take one within a second is still a listener.
+#[must_use]
+pub fn listens(port: u16) -> bool {
+    let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+    match TcpStream::connect_timeout(&address, Duration::from_secs(1)) {
+        Ok(_) => true,
+        Err(e) => e.kind() != std::io::ErrorKind::ConnectionRefused,
+    }
+}
+
+/// The sockets that listen on a port, by inode.
+///
+/// # Errors
+/// When the kernel does not list its sockets.
+pub fn listeners(port: u16) -> Result<BTreeSet<u64>> {
+    Ok(sockets(State::Listen, Some(port))?.iter().map(|socket| socket.inode).collect())
+}
+
+/// How many connections to a port are established.
+///
+/// # Errors
+/// When the kernel does not list its sockets.
+pub fn established(port: u16) -> Result<usize> {
+    Ok(sockets(State::Established, Some(port))?.len())
+}
+
+/// The ports on which any of these processes listens.
+///
+/// # Errors
+/// When the kernel does not list its sockets.
+pub fn ports_of(pids: &[i32]) -> Result<BTreeSet<u16>> {
+    let held: BTreeSet<u64> = pids.iter().flat_map(|pid| sockets_of(*pid)).collect();
+    let listening = sockets(State::Listen, None)?;
+    Ok(listening.iter().filter(|socket| held.contains(&socket.inode)).map(|socket| socket.port).collect())
+}
+
+/// The processes that hold any of these sockets, as far as this user may see.
+///
+/// # Errors
+/// When `/proc` can't be read.
+pub fn holders(inodes: &BTreeSet<u64>) -> Result<Vec<i32>> {
+    let holds = |pid: &i32| sockets_of(*pid).iter().any(|inode| inodes.contains(inode));
+    Ok(crate::os::process::pids()?.into_iter().filter(holds).collect())
+}
+
+/// The sockets that a process has open, by inode; none where this user may not look.
+#[must_use]
+pub fn sockets_of(pid: i32) -> Vec<u64> {
+    let Ok(fds) = std::fs::read_dir(format!("/proc/{pid}/fd")) else { return Vec::new() };
+    let inode = |fd: std::io::Result<std::fs::DirEntry>| {
+        let target = std::fs::read_link(fd.ok()?.path()).ok()?;
+        target.to_str()?.strip_prefix("socket:[")?.strip_suffix(']')?.parse().ok()
+    };
+    fds.filter_map(inode).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::net::TcpListener;
+
+    #[test]
+    fn a_listener_and_its_connections_are_seen() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let me = i32::try_from(std::process::id()).unwrap();
+        assert_eq!(holders(&listeners(port).unwrap()).unwrap(), [me]);
+        assert!(ports_of(&[me]).unwrap().contains(&port));
+        assert_eq!(established(port).unwrap(), 0);
+        let client = TcpStream::connect(("127.0.0.1", port)).unwrap();
+        assert_eq!(established(port).unwrap(), 1, "the client's own end must not count");
+        drop((client, listener));
+        assert!(!listens(port));
+        assert!(listeners(port).unwrap().is_empty());
+    }
+}

@@ -1,0 +1,145 @@
+//! Whose process that is: by pid, start time and boot, never by name.
+//!
+//! A pid alone says little: the kernel gives it to somebody else once its process is gone. Together with the
+//! time the process started and the boot it started in, it is one process for ever (`proc_pid_stat(5)`).
+
+use anyhow::{Context, Result};
+use serde::{Deserialize, Serialize};
+use std::time::{Duration, SystemTime};
+
+/// One process, for ever.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Process {
+    /// Its process id.
+    pub pid: i32,
+    /// When it started, in clock ticks since boot.
+    pub start_ticks: u64,
+    /// The boot it started in.
+    pub boot_id: String,
+}
+
+impl Process {
+    /// The process that has this pid now; `None` where none has, or only a zombie.
+    #[must_use]
+    pub fn with_pid(pid: i32) -> Option<Process> {
+        let stat = Stat::of(pid)?;
+        Some(Process { pid, start_ticks: stat.start_ticks, boot_id: boot_id()? })
+    }
+
+    /// Whether this very process still runs.
+    #[must_use]
+    pub fn is_alive(&self) -> bool {
+        Stat::of(self.pid).is_some_and(|stat| stat.start_ticks == self.start_ticks)
+            && boot_id().is_some_and(|boot| boot == self.boot_id)
+    }
+
+    /// Whether another process has this one's pid by now.
+    #[must_use]
+    pub fn is_recycled(&self) -> bool {
+        boot_id().is_none_or(|boot| boot != self.boot_id)
+            || Stat::of(self.pid).is_some_and(|stat| stat.start_ticks != self.start_ticks)
+    }
+
+    /// When it started, to a few hundredths of a second.
+    #[must_use]
+    pub fn started(&self) -> Option<SystemTime> {
+        let hertz = nix::unistd::sysconf(nix::unistd::SysconfVar::CLK_TCK).ok()??;
+        let hertz = u64::try_from(hertz).ok()?.max(1);
+        let started = Duration::from_millis(self.start_ticks.checked_mul(1000)? / hertz);
+        SystemTime::now().checked_sub(uptime()?.checked_sub(started)?)
+    }
+}
+
+/// What `/proc/PID/stat` says, as far as it matters here.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stat {
+    /// The parent's process id.
+    pub parent: i32,
+    /// The process group.
+    pub group: i32,
+    /// The session.
+    pub session: i32,
+    /// When the process started, in clock ticks since boot.
+    pub start_ticks: u64,
+}
+
+impl Stat {
+    /// Of the process that has this pid now; `None` where none has, or only a zombie.
+    #[must_use]
+    pub fn of(pid: i32) -> Option<Stat> {
+        Stat::parse(&std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?)
+    }
+
+    /// Of the text of `/proc/PID/stat`; `None` where it is none, or a zombie's.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Stat> {
+        // The second field is the program's name in parentheses, and may itself hold any of these.
+        let (_, rest) = text.rsplit_once(") ")?;
+        let fields: Vec<&str> = rest.split_ascii_whitespace().collect();
+        let state = *fields.first()?;
+        if matches!(state, "Z" | "X" | "x") {
+            return None;
+        }
+        Some(Stat {
+            parent: fields.get(1)?.parse().ok()?,
+            group: fields.get(2)?.parse().ok()?,
+            session: fields.get(3)?.parse().ok()?,
+            start_ticks: fields.get(19)?.parse().ok()?,
+        })
+    }
+}
+
+/// Every pid there is.
+///
+/// # Errors
+/// When `/proc` can't be read.
+pub fn pids() -> Result<Vec<i32>> {
+    let entries = std::fs::read_dir("/proc").context("read /proc")?;
+    Ok(entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok()).collect())
+}
+
+/// The command line of a process, made harmless, for messages.
+#[must_use]
+pub fn command_line(pid: i32) -> String {
+    let bytes = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+    let text = String::from_utf8_lossy(&bytes).trim_end_matches('\0').replace('\0', " ");
+    crate::say::quoted(&text)
+}
+
+/// What names this boot of the machine (`random(4)`).
+#[must_use]
+pub fn boot_id() -> Option<String> {
+    Some(std::fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?.trim().to_owned())
+}
+
+/// How long this machine has been up: `/proc/stat` has the time of the boot too, but only in whole seconds.
+fn uptime() -> Option<Duration> {
+    let text = std::fs::read_to_string("/proc/uptime").ok()?;
+    Duration::try_from_secs_f64(text.split_ascii_whitespace().next()?.parse().ok()?).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_program_name_may_hold_anything() {
+        let rest = "S 1 7 7 0 -1 4194560 0 0 0 0 0 0 0 0 20 0 1 0 4242 0 0";
+        let stat = Stat::parse(&format!("7 (a) S 9 (b) {rest}")).unwrap();
+        assert_eq!(stat, Stat { parent: 1, group: 7, session: 7, start_ticks: 4242 });
+        assert_eq!(Stat::parse(&format!("7 (x) {}", rest.replacen('S', "Z", 1))), None);
+        for broken in ["", "7", "7 (x)", "7 (x) S", "7 (x) S a b c"] {
+            assert_eq!(Stat::parse(broken), None, "{broken:?}");
+        }
+    }
+
+    #[test]
+    fn the_same_pid_at_another_time_or_boot_is_another_process() {
+        let this = Process::with_pid(i32::try_from(std::process::id()).unwrap()).unwrap();
+        assert!(this.is_alive() && !this.is_recycled());
+        let earlier = Process { start_ticks: this.start_ticks - 1, ..this.clone() };
+        assert!(!earlier.is_alive() && earlier.is_recycled());
+        let last_boot = Process { boot_id: "another".into(), ..this };
+        assert!(!last_boot.is_alive() && last_boot.is_recycled());
+    }
+}

@@ -1,0 +1,10 @@
+//! What people and shells see: lines on stderr, the answer on stdout, the exit code.
+
+pub mod exit;
+pub mod stdout;
+mod terminal;
+mod text;
+mod voice;
+
+pub use text::{clean, quoted, seconds};
+pub use voice::{Voice, error};

@@ -1,0 +1,239 @@
+//! The folder of one application: where its releases, logs and state are.
+//!
+//! ```text
+//! DIR/
+//!   live -> routes/set2        which slot serves (link form only)
+//!   routes/set2/set2           what nginx looks up through `live`
+//!   slots/set2/current -> ../../releases/RELEASE
+//!   slots/set2/process.json    whose process the slot's is
+//!   slots/set2/logs/           one file a launch; app.log is the newest
+//!   slots/set2/work/           where the application runs, and may write
+//!   releases/RELEASE/
+//!   deploys.jsonl              one record a deploy; deploys.jsonl.1 is the file before
+//!   switching.json             a switch in the reload form that is under way
+//!   lock
+//! ```
+
+use crate::os::owner::{ensure_no_foreign_link, hand_over};
+use crate::os::replace::sync_folder_of;
+use crate::site::slot::Name;
+use anyhow::{Context, Result, ensure};
+use std::ffi::OsString;
+use std::fs::{DirBuilder, File, Metadata};
+use std::io::ErrorKind;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt};
+use std::path::{Path, PathBuf};
+
+/// The folder of one application; an absolute path.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Dir(PathBuf);
+
+impl Dir {
+    /// The folder at this absolute path.
+    #[must_use]
+    pub fn new(root: PathBuf) -> Dir {
+        Dir(root)
+    }
+
+    /// `/var/lib/bg/APP` as root, else `$XDG_STATE_HOME/bg/APP` (`~/.local/state` where that is unset).
+    ///
+    /// # Errors
+    /// When neither `XDG_STATE_HOME` nor `HOME` is an absolute path.
+    pub fn default_for(app: &Name) -> Result<Dir> {
+        let set = |name: &str| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
+        let base = if nix::unistd::geteuid().is_root() {
+            PathBuf::from("/var/lib")
+        } else {
+            set("XDG_STATE_HOME")
+                .or_else(|| Some(set("HOME")?.join(".local/state")))
+                .context("no folder for state: set --dir, XDG_STATE_HOME or HOME")?
+        };
+        Ok(Dir(base.join("bg").join(app.as_str())))
+    }
+
+    /// The folder itself.
+    #[must_use]
+    pub fn root(&self) -> &Path {
+        &self.0
+    }
+
+    /// The link that nginx looks through in the link form.
+    #[must_use]
+    pub fn live(&self) -> PathBuf {
+        self.0.join("live")
+    }
+
+    /// What `live` points at while `slot` is live, relative to the folder.
+    #[must_use]
+    pub fn route(slot: &Name) -> PathBuf {
+        Path::new("routes").join(slot.as_str())
+    }
+
+    /// The folder of one slot.
+    #[must_use]
+    pub fn slot(&self, slot: &Name) -> PathBuf {
+        self.0.join("slots").join(slot.as_str())
+    }
+
+    /// The link to the release a slot holds.
+    #[must_use]
+    pub fn current(&self, slot: &Name) -> PathBuf {
+        self.slot(slot).join("current")
+    }
+
+    /// The file that says which process is the slot's.
+    #[must_use]
+    pub fn process(&self, slot: &Name) -> PathBuf {
+        self.slot(slot).join("process.json")
+    }
+
+    /// The folder of a slot's logs.
+    #[must_use]
+    pub fn logs(&self, slot: &Name) -> PathBuf {
+        self.slot(slot).join("logs")
+    }
+
+    /// The folder that a slot's application runs in.
+    #[must_use]
+    pub fn work(&self, slot: &Name) -> PathBuf {
+        self.slot(slot).join("work")
+    }
+
+    /// The folder of the releases.
+    #[must_use]
+    pub fn releases(&self) -> PathBuf {
+        self.0.join("releases")
+    }
+
+    /// The file with one record a deploy.
+    #[must_use]
+    pub fn deploys(&self) -> PathBuf {
+        self.0.join("deploys.jsonl")
+    }
+
+    /// The file that was it before, when that had grown too long.
+    #[must_use]
+    pub fn older_deploys(&self) -> PathBuf {
+        self.0.join("deploys.jsonl.1")
+    }
+
+    /// The file whose lock a deploy holds.
+    #[must_use]
+    pub fn lock(&self) -> PathBuf {
+        self.0.join("lock")
+    }
+
+    /// The name of the release that a slot holds; `None` where it holds none.
+    #[must_use]
+    pub fn release(&self, slot: &Name) -> Option<String> {
+        let target = std::fs::read_link(self.current(slot)).ok()?;
+        Some(target.file_name()?.to_str()?.to_owned())
+    }
+
+    /// The artifact of the release that a slot holds; `None` where it holds none.
+    #[must_use]
+    pub fn artifact(&self, slot: &Name) -> Option<OsString> {
+        self.file_of(&self.release(slot)?)
+    }
+
+    /// The artifact of a release; `None` where it has none.
+    #[must_use]
+    pub fn file_of(&self, release: &str) -> Option<OsString> {
+        let files = std::fs::read_dir(self.releases().join(release)).ok()?;
+        files
+            .filter_map(Result::ok)
+            .map(|file| file.file_name())
+            .find(|name| !name.as_encoded_bytes().starts_with(b"."))
+    }
+
+    /// Makes the folder, mode 0755: nginx's workers must be able to look inside.
+    ///
+    /// # Errors
+    /// When it can't be made, and those of [`Dir::look`].
+    pub fn create(&self) -> Result<()> {
+        make(&self.0)?;
+        self.look().map(drop)
+    }
+
+    /// Looks at the folder: its owner, its mode.
+    ///
+    /// # Errors
+    /// When it is not there, or when somebody else could change what is in it: it decides what is executed.
+    pub fn look(&self) -> Result<Metadata> {
+        let meta = std::fs::metadata(&self.0).with_context(|| format!("look at {}", self.0.display()))?;
+        let owner = meta.uid();
+        ensure!(
+            owner == nix::unistd::geteuid().as_raw() || owner == 0 || nix::unistd::geteuid().is_root(),
+            "{} belongs to another user (uid {owner}). Deploy as that user, or choose another --dir",
+            self.0.display()
+        );
+        ensure!(
+            !writable_by_others(&meta) || is_shared(),
+            "{} is writable by others, who could then choose what runs. chmod go-w it, or set BG_SHARED_DIR=1 if that is the wish",
+            self.0.display()
+        );
+        Ok(meta)
+    }
+
+    /// Refuses to start or stop processes as root by what is in a folder of somebody else, who could then choose what
+    /// root executes.
+    ///
+    /// # Errors
+    /// When this is root and the folder, or the one it would be made in, is not root's.
+    pub fn ensure_own(&self) -> Result<()> {
+        let user = nix::unistd::geteuid();
+        let Some(owner) = self.0.ancestors().find_map(|folder| Some(std::fs::metadata(folder).ok()?.uid())) else {
+            return Ok(());
+        };
+        ensure!(
+            !user.is_root() || owner == 0 || is_shared(),
+            "{} belongs to another user (uid {owner}), who could choose what root executes: deploy as that user, \
+             or set BG_SHARED_DIR=1 if that is the wish",
+            self.0.display()
+        );
+        Ok(())
+    }
+}
+
+/// Makes a folder and those above it for good, mode 0755 whatever the umask takes away from others; one that is
+/// there is left as it is. What root makes in a user's folder becomes that user's.
+///
+/// # Errors
+/// When it can't be made, something else has that name, or another user's link is on the way.
+pub fn make(path: &Path) -> Result<()> {
+    let made = |path: &Path| DirBuilder::new().mode(0o755).create(path);
+    for folder in path.ancestors().collect::<Vec<_>>().into_iter().rev() {
+        match made(folder) {
+            Ok(()) => {
+                open_up(folder)?;
+                // Else all that is synced inside it may be gone with its name after a power loss.
+                sync_folder_of(folder)?;
+            }
+            Err(e) if e.kind() == ErrorKind::AlreadyExists => ensure_no_foreign_link(folder)?,
+            // A folder on the way that may not be written need not be, as long as the next one is there.
+            Err(_) if folder.is_dir() => {}
+            Err(e) => return Err(e).with_context(|| format!("make the folder {}", folder.display())),
+        }
+    }
+    ensure!(path.is_dir(), "{} is not a folder", path.display());
+    Ok(())
+}
+
+/// Lets everybody look inside, for the umask may have taken that from nginx.
+fn open_up(folder: &Path) -> Result<()> {
+    use std::os::unix::fs::PermissionsExt;
+    let mode = std::fs::Permissions::from_mode(0o755);
+    std::fs::set_permissions(folder, mode).with_context(|| format!("chmod {}", folder.display()))?;
+    let opened = File::open(folder).with_context(|| format!("open {}", folder.display()))?;
+    hand_over(&opened, folder)
+}
+
+/// Whether the operator says that others may have a say in what runs.
+#[must_use]
+pub fn is_shared() -> bool {
+    std::env::var_os("BG_SHARED_DIR").is_some_and(|value| value == "1")
+}
+
+fn writable_by_others(meta: &Metadata) -> bool {
+    meta.mode() & 0o022 != 0
+}

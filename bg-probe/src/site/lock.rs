@@ -1,0 +1,146 @@
+//! One deploy at a time: an advisory lock on `DIR/lock` (`flock(2)`).
+//!
+//! The kernel lets go of it when the last process that has it open is gone, so no stale lock ever needs a
+//! person. `bg-deploy` hands the open file down to its stages: a stage that outlives its driver still holds
+//! the lock, and nobody else begins before it is done.
+
+use crate::os::owner::hand_over;
+use crate::say::exit::Exit;
+use crate::site::dir::Dir;
+use anyhow::{Context, Result};
+use nix::fcntl::{FcntlArg, FdFlag, fcntl};
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io::{ErrorKind, Read, Seek, Write};
+use std::os::fd::{AsFd, AsRawFd, RawFd};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::time::{Duration, Instant, SystemTime};
+
+/// The environment variable by which a stage knows which of its open files is the lock its driver holds.
+pub const INHERITED: &str = "BG_LOCK_FD";
+
+const POLL: Duration = Duration::from_millis(20);
+
+/// `--wait`, for the programs that take the lock.
+#[derive(clap::Args, Clone, Copy, Debug)]
+pub struct Wait {
+    /// How long to wait while another deploy holds the lock
+    #[arg(long = "wait", env = "BG_WAIT", value_name = "DURATION", default_value = "0s")]
+    pub within: humantime::Duration,
+}
+
+/// The lock, held until this is dropped.
+#[derive(Debug)]
+pub struct Lock {
+    /// `None` where the driver holds it for this process. Never unlocked by hand: the kernel does so when the last
+    /// copy is closed, which can't fail, and not before a stage that has one is gone.
+    held: Option<File>,
+}
+
+impl Lock {
+    /// Takes the lock of `dir`, waiting up to `wait` for it. In a stage of a `bg-deploy` that holds it already,
+    /// there is nothing to take.
+    ///
+    /// # Errors
+    /// [`Exit::Locked`] when somebody else holds it, with who that is; else when the file can't be opened.
+    pub fn take(dir: &Dir, wait: Wait, tool: &str) -> Result<Lock> {
+        dir.create()?;
+        let path = dir.lock();
+        // O_NOFOLLOW: the holder's name is written into it.
+        let mut file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .mode(0o640)
+            .custom_flags(nix::libc::O_NOFOLLOW)
+            .open(&path)
+            .with_context(|| format!("open {}", path.display()))?;
+        hand_over(&file, &path)?;
+        if inherited(&file) {
+            return Ok(Lock { held: None });
+        }
+        // Where the clock does not reach that far, it is a wait without an end.
+        let deadline = Instant::now().checked_add(*wait.within);
+        let is_late = || deadline.is_some_and(|deadline| Instant::now() >= deadline);
+        loop {
+            match file.try_lock() {
+                Ok(()) => {
+                    sign(&mut file, tool);
+                    return Ok(Lock { held: Some(file) });
+                }
+                Err(TryLockError::WouldBlock) if is_late() => {
+                    return Err(Exit::Locked.because(format!(
+                        "another deploy holds {}: {}; nothing was touched. Try again later, or wait with --wait 60s",
+                        path.display(),
+                        holder(&mut file)
+                    )));
+                }
+                Err(TryLockError::Error(e)) if e.kind() != ErrorKind::Interrupted => {
+                    return Err(e).with_context(|| format!("flock {}", path.display()));
+                }
+                Err(_) => std::thread::sleep(POLL),
+            }
+        }
+    }
+
+    /// Lets the programs that this one starts hold the lock too; what to set [`INHERITED`] to for them.
+    ///
+    /// # Errors
+    /// When the descriptor can't be made inheritable.
+    pub fn hand_down(&self) -> Result<Option<RawFd>> {
+        let Some(held) = &self.held else { return Ok(None) };
+        fcntl(held.as_fd(), FcntlArg::F_SETFD(FdFlag::empty())).context("hand down the lock")?;
+        Ok(Some(held.as_raw_fd()))
+    }
+
+    /// Keeps the lock from the programs that this one starts from here on.
+    ///
+    /// # Errors
+    /// When the descriptor can't be kept from them.
+    pub fn keep(&self) -> Result<()> {
+        let Some(held) = &self.held else { return Ok(()) };
+        fcntl(held.as_fd(), FcntlArg::F_SETFD(FdFlag::FD_CLOEXEC)).map(drop).context("keep the lock")
+    }
+}
+
+/// Whether this process was given `file`, open and locked, by the driver that started it: the kernel lists an open
+/// file's locks (`proc_pid_fdinfo(5)`).
+fn inherited(file: &File) -> bool {
+    let Some(fd) = std::env::var(INHERITED).ok().and_then(|fd| fd.parse::<RawFd>().ok()) else { return false };
+    let same = |a: &std::fs::Metadata, b: &std::fs::Metadata| (a.dev(), a.ino()) == (b.dev(), b.ino());
+    let is_lock = match (file.metadata(), std::fs::metadata(format!("/proc/self/fd/{fd}"))) {
+        (Ok(ours), Ok(given)) => same(&ours, &given),
+        _ => false,
+    };
+    let info = std::fs::read_to_string(format!("/proc/self/fdinfo/{fd}")).unwrap_or_default();
+    is_lock && info.lines().any(|line| line.starts_with("lock:") && line.contains("FLOCK"))
+}
+
+/// Writes who holds the lock into it. For people alone: if it fails, the lock holds all the same.
+fn sign(file: &mut File, tool: &str) {
+    let now = humantime::format_rfc3339_seconds(SystemTime::now());
+    let signed = format!("{tool} (pid {}) since {now}\n", std::process::id());
+    let _ = file.set_len(0).and_then(|()| file.rewind()).and_then(|()| file.write_all(signed.as_bytes()));
+}
+
+/// Who holds the lock of `dir`, by the kernel's list of locks (`proc_locks(5)`): taking it, even for an instant, might
+/// turn a deploy away. `None` where nobody does.
+#[must_use]
+pub fn held_by(dir: &Dir) -> Option<String> {
+    let inode = std::fs::metadata(dir.lock()).ok()?.ino();
+    let locks = std::fs::read_to_string("/proc/locks").ok()?;
+    // Some filesystems give a file another device number here than in stat(2), so the inode has to do.
+    let ours = |line: &str| {
+        let fields: Vec<&str> = line.split_ascii_whitespace().collect();
+        let file = fields.get(5).and_then(|file| file.rsplit(':').next());
+        fields.get(1) == Some(&"FLOCK") && file.and_then(|inode| inode.parse().ok()) == Some(inode)
+    };
+    locks.lines().any(ours).then(|| File::open(dir.lock()).map(|mut file| holder(&mut file)).unwrap_or_default())
+}
+
+fn holder(file: &mut File) -> String {
+    let mut text = String::new();
+    let _ = file.take(200).read_to_string(&mut text);
+    let text = crate::say::quoted(text.trim());
+    if text.is_empty() { "somebody who has not said their name yet".into() } else { text }
+}

@@ -1,0 +1,8 @@
+//! The application: its names and slots, its settings, its folder, and what was launched in it.
+
+pub mod dir;
+pub mod launched;
+pub mod lock;
+pub mod settings;
+pub mod slot;
+pub mod unit;

@@ -1,0 +1,99 @@
+//! `--convert`: from one form of the upstream file to the other, with one last reload, the live slot kept.
+
+use crate::form::link;
+use crate::form::reload::Reload;
+use crate::nginx::Nginx;
+use crate::print::Form;
+use anyhow::Result;
+use bg_probe::live::front::FRONT_WITHIN;
+use bg_probe::live::front::{Answer, Front};
+use bg_probe::live::pending::Pending;
+use bg_probe::live::verdict::live;
+use bg_probe::live::witnesses::By;
+use bg_probe::nginx::upstream::{self, Upstream, group_of, link_form, reload_form};
+use bg_probe::os::replace;
+use bg_probe::say::exit::Exit;
+use bg_probe::site::settings::Site;
+use bg_probe::site::slot::Slot;
+
+/// Changes the upstream file to `form`; the live slot and which evidence there was, or `None` where the file has
+/// that form already.
+///
+/// # Errors
+/// [`Exit::Unsure`] when it is not certain which slot is live, [`Exit::NotMoved`] when nginx refuses.
+pub(crate) fn convert(reload: &Reload, form: Form) -> Result<(Slot, Option<&'static str>)> {
+    let site = reload.site;
+    let before = Upstream::read(&site.upstream_file)?;
+    let slot = serving(site, &before)?;
+    let directives = match (&before.form, form) {
+        (upstream::Form::Link { .. }, Form::Link) | (upstream::Form::Reload { .. }, Form::Reload) => {
+            return Ok((slot, None));
+        }
+        (_, Form::Reload) => reload_form(&slot),
+        (_, Form::Link) => {
+            // The slot that serves is the one without a condition: if nginx can't look at the link (a folder it may
+            // not enter, a container), nothing moves.
+            let directives = link_form(site, has_groups(site, reload.nginx), &slot)?;
+            // Before nginx reads the file: from the moment it looks, the link must agree.
+            replace::link(&site.dir.live(), &link::route(&site.dir, &slot.name)?)?;
+            directives
+        }
+    };
+    let text = before.converted(&directives);
+    let name = slot.name.to_string();
+    let plan = Pending { from: Some(name.clone()), to: name, before: Some(before.text), is_conversion: true };
+    let evidence = provable(reload).apply(&plan, &text, &slot.name)?;
+    Ok((slot, Some(evidence)))
+}
+
+/// Ends a conversion that was cut short: the old text is put back and read again, whatever nginx has in memory.
+///
+/// # Errors
+/// [`Exit::NotMoved`] when nginx refuses.
+pub(crate) fn settle(reload: &Reload) -> Result<Option<String>> {
+    let site = reload.site;
+    let Some(unfinished) = Pending::of(&site.dir)?.filter(|unfinished| unfinished.is_conversion) else {
+        return Ok(None);
+    };
+    let slot = site.slots.named(&unfinished.to)?;
+    let file = site.upstream_file.display();
+    if let Some(Answer::Slot(serving)) = reload.front.map(|front| front.ask(FRONT_WITHIN))
+        && serving != slot.name
+    {
+        // Somebody has moved nginx by hand since: what was there before is no longer what should be.
+        Pending::end(&site.dir)?;
+        return Ok(Some(format!("an earlier conversion of {file} was cut short; {serving} serves since, and stays")));
+    }
+    let text = unfinished.before.clone().unwrap_or_else(|| reload_form(slot));
+    provable(reload).apply(&unfinished, &text, &slot.name)?;
+    Ok(Some(format!("an earlier conversion of {file} was cut short and is undone")))
+}
+
+/// Here nothing moves, so a front that names no slot, as one whose live slot is down, is no reason to refuse: the
+/// workers are then the evidence.
+fn provable<'a>(reload: &Reload<'a>) -> Reload<'a> {
+    let names_one = |front: &&Front| matches!(front.ask(FRONT_WITHIN), Answer::Slot(_));
+    Reload { front: reload.front.filter(names_one), ..*reload }
+}
+
+fn serving(site: &Site, file: &Upstream) -> Result<Slot> {
+    let verdict = live(site, By::Both, FRONT_WITHIN)?;
+    // Where nothing is live, what the file says is what nginx would serve.
+    match verdict.live.or_else(|| file.points_at(site)) {
+        Some(slot) => Ok(site.slots.named(slot.as_str())?.clone()),
+        None => {
+            Err(Exit::Unsure
+                .because(format!("{} points at neither slot: nothing to keep", site.upstream_file.display())))
+        }
+    }
+}
+
+/// Whether nginx knows the `upstream` groups of the printed site. The scripts' own site has none, and there the
+/// link form names the addresses themselves.
+fn has_groups(site: &Site, nginx: &Nginx) -> bool {
+    let Some(dump) = nginx.dump() else { return false };
+    site.slots.both().iter().all(|slot| {
+        let group = group_of(&site.app, slot);
+        dump.has("upstream", |words| words.get(1) == Some(&group.as_str()))
+    })
+}

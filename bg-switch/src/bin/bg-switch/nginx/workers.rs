@@ -1,0 +1,74 @@
+//! The workers of nginx: one generation of processes per configuration.
+//!
+//! After a reload nginx starts new workers, and for a tenth of a second (`ngx_master_process_cycle`) both
+//! generations take connections. Only when the old ones have stopped doing so is a switch over.
+
+use bg_probe::os::process::{Process, Stat, pids};
+use std::path::Path;
+
+/// What the title of a worker that takes no more connections ends with (`ngx_worker_process_cycle`).
+const LEAVING: &[u8] = b"is shutting down";
+
+/// The master of a running nginx.
+#[derive(Clone, Debug)]
+pub(crate) struct Master(Process);
+
+/// The workers that an nginx had at one moment.
+#[derive(Clone, Debug)]
+pub(crate) struct Generation {
+    master: Process,
+    workers: Vec<Process>,
+}
+
+impl Master {
+    /// The master whose pid is in that file, if it is there and an nginx.
+    pub(crate) fn from(pid_file: &Path) -> Option<Master> {
+        let pid = std::fs::read_to_string(pid_file).ok()?.trim().parse().ok()?;
+        let master = title(pid).starts_with(b"nginx: master process");
+        Process::with_pid(pid).filter(|_| master).map(Master)
+    }
+
+    /// Its process id.
+    pub(crate) fn pid(&self) -> i32 {
+        self.0.pid
+    }
+
+    /// The one of its workers that is there longest, since the configuration was read.
+    pub(crate) fn eldest_worker(&self) -> Option<Process> {
+        taking_connections(self.0.pid).into_iter().min_by_key(|worker| worker.start_ticks)
+    }
+
+    /// Its present workers; `None` where none is seen, for then none can be seen leaving either.
+    pub(crate) fn generation(&self) -> Option<Generation> {
+        let workers = taking_connections(self.0.pid);
+        (!workers.is_empty()).then(|| Generation { master: self.0.clone(), workers })
+    }
+}
+
+impl Generation {
+    /// Whether none of these workers takes connections any more.
+    pub(crate) fn has_left(&self) -> bool {
+        self.workers.iter().all(|worker| !worker.is_alive() || is_leaving(worker.pid))
+    }
+
+    /// Whether others take connections in their place.
+    pub(crate) fn is_followed(&self) -> bool {
+        self.master.is_alive()
+            && taking_connections(self.master.pid).iter().any(|worker| !self.workers.contains(worker))
+    }
+}
+
+fn taking_connections(master: i32) -> Vec<Process> {
+    let child = |pid: &i32| Stat::of(*pid).is_some_and(|stat| stat.parent == master);
+    let worker = |pid: &i32| title(*pid).starts_with(b"nginx: worker process") && !is_leaving(*pid);
+    pids().unwrap_or_default().into_iter().filter(child).filter(worker).filter_map(Process::with_pid).collect()
+}
+
+fn is_leaving(pid: i32) -> bool {
+    title(pid).windows(LEAVING.len()).any(|part| part == LEAVING)
+}
+
+/// What nginx has made of its command line to say what it is (`ngx_setproctitle`).
+fn title(pid: i32) -> Vec<u8> {
+    std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default()
+}

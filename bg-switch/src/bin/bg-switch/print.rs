@@ -1,0 +1,155 @@
+//! The nginx configuration to install for an application: `--print-site` and `--print-upstream`.
+
+use anyhow::{Result, ensure};
+use bg_probe::nginx::upstream::{VARIABLE, address_of, group_of, link_form, reload_form};
+use bg_probe::say::exit::{Exit, OrExit};
+use bg_probe::site::settings::Site;
+use bg_probe::site::slot::Slot;
+use clap::ValueEnum;
+
+/// What stands in a `listen` directive besides letters and digits.
+const LISTEN: &str = ".:[]*=_-/ ";
+
+/// The form of an upstream file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Form {
+    /// nginx looks the live slot up on every request; written once
+    Link,
+    /// One address, rewritten at each switch and followed by a reload
+    Reload,
+}
+
+/// What the operator chooses about the printed server block.
+#[derive(clap::Args, Debug)]
+#[command(next_help_heading = "The nginx configuration to install")]
+pub(crate) struct Print {
+    /// Print the server block for this application
+    #[arg(long = "print-site", conflicts_with_all = ["to", "upstream", "convert"])]
+    pub(crate) server: bool,
+    /// Print the upstream file for this application
+    #[arg(long = "print-upstream", conflicts_with_all = ["to", "convert"])]
+    pub(crate) upstream: bool,
+    /// The form the upstream file is to have
+    #[arg(long, env = "BG_SWITCH_FORM", value_enum, default_value = "link")]
+    pub(crate) form: Form,
+    /// What the server listens on
+    #[arg(long, env = "BG_SWITCH_LISTEN", default_value = "80", value_name = "ADDRESS")]
+    pub(crate) listen: String,
+    /// The server's name
+    #[arg(long, env = "BG_SWITCH_SERVER_NAME", default_value = "_", value_name = "NAME")]
+    pub(crate) server_name: String,
+}
+
+/// The text of a new upstream file; in the link form it names the printed site's groups.
+///
+/// # Errors
+/// [`Exit::Usage`] when a path can't stand in nginx's configuration.
+pub(crate) fn upstream(site: &Site, form: Form) -> Result<String> {
+    match form {
+        Form::Link => link_form(site, true, site.slots.first()).or_exit(Exit::Usage),
+        Form::Reload => Ok(reload_form(site.slots.first())),
+    }
+}
+
+/// The server block, with all it needs. Passes `nginx -t` from nginx 1.18 on.
+///
+/// # Errors
+/// [`Exit::Usage`] when an address, a name or a path can't stand in nginx's configuration.
+pub(crate) fn server(site: &Site, print: &Print) -> Result<String> {
+    plain("--listen", &print.listen, LISTEN).or_exit(Exit::Usage)?;
+    plain("--server-name", &print.server_name, ".:[]*-_ ").or_exit(Exit::Usage)?;
+    let file = site.upstream_file.display().to_string();
+    plain("--upstream-file", &file, "/._-+@,=~").or_exit(Exit::Usage)?;
+    let (app, listen, server_name) = (&site.app, &print.listen, &print.server_name);
+    // A variable's name has no hyphen, and one that begins with a digit is a capture.
+    let var = format!("bg_{}", app.as_str().replace('-', "_"));
+    let [first, second] = site.slots.both();
+    let groups = [first, second].map(|slot| group(site, slot)).join("");
+    let names = [first, second].map(|slot| names(site, slot)).join("");
+    Ok(format!(
+        "\
+# The application {app} in two slots. Printed by bg-switch --print-site.
+
+# Connections to the slots are kept, but only while they are busy: a tenth of a second after a
+# switch, the old slot has only those with a request in flight, and draining waits for nothing else.
+{groups}
+map {VARIABLE} ${var}_slot {{
+    default \"\";
+{names}}}
+
+map $http_upgrade ${var}_connection {{
+    default upgrade;
+    \"\"      \"\";
+}}
+
+geo ${var}_is_local {{
+    default     0;
+    127.0.0.0/8 1;
+    ::1         1;
+}}
+
+server {{
+    listen {listen};
+    server_name {server_name};
+    # What nginx remembers of a file, it would not see changing.
+    open_file_cache off;
+
+    # Says which slot is live. Changed by bg-switch, or looked up by nginx itself.
+    include {file};
+
+    location / {{
+        proxy_pass {VARIABLE};
+        proxy_http_version 1.1;
+        proxy_set_header Host $host;
+        proxy_set_header X-Real-IP $remote_addr;
+        proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
+        proxy_set_header X-Forwarded-Proto $scheme;
+        proxy_set_header Upgrade $http_upgrade;
+        proxy_set_header Connection ${var}_connection;
+    }}
+
+    # --front http://127.0.0.1/_bg/slot, for applications without /profile. nginx runs return
+    # before allow and deny, so the address is looked at here.
+    location = /_bg/slot {{
+        default_type text/plain;
+        if (${var}_is_local = 0) {{ return 404; }}
+        return 200 \"${var}_slot\\n\";
+    }}
+}}
+"
+    ))
+}
+
+fn group(site: &Site, slot: &Slot) -> String {
+    format!(
+        "upstream {} {{\n    server 127.0.0.1:{};\n    keepalive 64;\n    keepalive_timeout 100ms;\n}}\n",
+        group_of(&site.app, slot),
+        slot.port
+    )
+}
+
+fn names(site: &Site, slot: &Slot) -> String {
+    format!("    http://{} {name};\n    {} {name};\n", group_of(&site.app, slot), address_of(slot), name = slot.name)
+}
+
+/// Nothing that ends a directive or begins another may come from a setting.
+fn plain(flag: &str, value: &str, others: &str) -> Result<()> {
+    let harmless = |c: char| c.is_ascii_alphanumeric() || others.contains(c);
+    ensure!(!value.is_empty() && value.chars().all(harmless), "{flag} {value:?} can't stand in nginx's configuration");
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_that_ends_a_directive_gets_through() {
+        for bad in ["", "80; return 200", "80\n", "80}", "$x", "\"80\""] {
+            assert!(plain("--listen", bad, LISTEN).is_err(), "{bad:?}");
+        }
+        for good in ["80 default_server", "[::]:443 ssl", "unix:/run/web-1.sock", "127.0.0.1:8080"] {
+            assert!(plain("--listen", good, LISTEN).is_ok(), "{good}");
+        }
+    }
+}
