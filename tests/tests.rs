@@ -25,6 +25,9 @@ mod switch;
 /// The link form: one rename, nothing cut, and the way from one form to the other.
 mod link;
 
+/// The address in the upstream file: scheme, host and path stay, and what is no slot's is refused.
+mod address;
+
 /// The nginx configuration that `bg-switch` prints for a new application.
 mod site;
 

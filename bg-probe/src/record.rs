@@ -6,6 +6,7 @@
 use crate::os::http;
 use crate::say::exit::{Exit, OrExit};
 use crate::say::{quoted, stdout};
+use crate::site::address::Address;
 use crate::site::dir::Dir;
 use crate::site::settings::{self, Settings, Site};
 use crate::site::slot::{Name, Slot, Slots, port_of};
@@ -118,6 +119,9 @@ impl Record {
         line.insert("port".into(), self.slot.port.into());
         line.insert("live".into(), self.live.as_ref().map(Name::as_str).into());
         line.insert("slots".into(), site.slots.to_json().into());
+        if site.address != Address::default() {
+            line.insert("slot_url".into(), site.address.to_string().into());
+        }
         line.insert("dir".into(), text_of(site.dir.root())?.into());
         line.insert(
             "front".into(),
@@ -172,6 +176,11 @@ fn understand(line: &[u8]) -> Result<Record> {
     let site = Site {
         app: text_at(&mut fields, "app")?.parse().context("\"app\" in the record")?,
         slots,
+        address: match fields.shift_remove("slot_url") {
+            None => Address::default(),
+            Some(Value::String(url)) => url.parse().context("\"slot_url\" in the record")?,
+            Some(_) => bail!("\"slot_url\" in the record is not text"),
+        },
         front: match take(&mut fields, "front")? {
             Value::Null => crate::site::settings::FrontSetting::Unset,
             Value::String(url) => url.parse().context("\"front\" in the record")?,

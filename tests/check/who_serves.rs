@@ -38,10 +38,10 @@ fn a_file_that_is_missing_or_strange_fails() {
 }
 
 #[test]
-fn a_file_that_points_elsewhere_is_a_warning() {
+fn a_file_whose_address_is_no_slots_fails() {
     let world = World::new();
     world.nginx.write_upstream("set $service_url http://127.0.0.1:;\n");
-    says(&world, "bg-probe", 0, "points at neither slot: see that --slots set1=");
+    says(&world, "bg-probe", 1, "names http://127.0.0.1:, which is neither slot");
 }
 
 #[test]

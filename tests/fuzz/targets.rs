@@ -7,12 +7,14 @@ use bg_launch::jar;
 use bg_probe::live::front::Answer;
 use bg_probe::live::pending::Pending;
 use bg_probe::nginx::conf::{self, Directive};
-use bg_probe::nginx::upstream::{Form, Upstream, link_form};
+use bg_probe::nginx::upstream::Upstream;
+use bg_probe::nginx::upstream::link::{self, Spelling};
 use bg_probe::os::http::{MOST_BODY, NoReply, Reply, Url, host};
 use bg_probe::os::process::Stat;
 use bg_probe::os::sockets::{self, State};
 use bg_probe::record::Record;
 use bg_probe::say::{self, clean, quoted};
+use bg_probe::site::address::Address;
 use bg_probe::site::launched::Launched;
 use bg_probe::site::settings::FrontSetting;
 use bg_probe::site::settings::{Site, path};
@@ -60,6 +62,7 @@ fn site() -> Site {
     Site {
         app: "web".parse().expect("a name"),
         slots: "set1=8081,set2=8082".parse().expect("two slots"),
+        address: Address::default(),
         front: FrontSetting::Unset,
         front_host: None,
         dir: bg_probe::site::dir::Dir::new("/nowhere".into()),
@@ -111,19 +114,22 @@ fn upstream(input: &[u8]) -> String {
     let parsed = Upstream::parse(text.clone());
     if let Ok(upstream) = &parsed {
         let _ = upstream.points_at(&site);
-        if let Form::Reload { address } = &upstream.form {
-            let slot = &site.slots.both()[1];
-            let moved = upstream.moved_to(slot).expect("the reload form");
-            assert!(moved.starts_with(&text[..address.span.start]) && moved.ends_with(&text[address.span.end..]));
+        let [first, slot] = site.slots.both();
+        if let Ok(moved) = upstream.moved_to(&site, slot) {
             let again = Upstream::parse(moved).expect("our own text");
             assert_eq!(again.points_at(&site).as_ref(), Some(&slot.name));
+            let found = |upstream: &Upstream| upstream.found(&site).map(|found| (found.by, found.address));
+            assert_eq!(found(&again), found(upstream), "all but the slot stays");
+            let back = again.moved_to(&site, first).expect("a slot's address");
+            let forth = Upstream::parse(back).expect("our own text").moved_to(&site, slot).expect("a slot's address");
+            assert_eq!(forth, again.text);
         }
     }
     // A folder of any name either stands in the configuration as the one path it is, or is refused.
     let site = Site { dir: bg_probe::site::dir::Dir::new(format!("/{text}").into()), ..site };
-    if let Ok(written) = link_form(&site, true, site.slots.first()) {
+    if let Ok(written) = link::text(&site, Spelling::Group, site.slots.first()) {
         let parsed = Upstream::parse(written).expect("our own text");
-        assert!(matches!(&parsed.form, Form::Link { flag, .. } if *flag == site.dir.live().join("set2")), "{parsed:?}");
+        assert_eq!(parsed.flag(), Some(site.dir.live().join("set2").as_path()), "{parsed:?}");
     }
     way(parsed.map(drop))
 }

@@ -6,7 +6,7 @@
 //! the file back to what nginx serves.
 
 use crate::live::front::{Answer, FRONT_WITHIN, Front};
-use crate::nginx::upstream::{Upstream, reload_form};
+use crate::nginx::upstream::{Upstream, reload};
 use crate::os::owner::is_trusted;
 use crate::os::replace;
 use crate::site::dir::Dir;
@@ -168,8 +168,8 @@ impl Pending {
         let slot = site.slots.named(serving.as_str())?;
         let text = match (before, Upstream::read(&site.upstream_file)) {
             (Some(before), _) if before.points_at(site).as_ref() == Some(serving) => before.text,
-            (_, Ok(now)) => now.moved_to(slot)?,
-            (_, Err(_)) => reload_form(slot),
+            (_, Ok(file)) | (Some(file), Err(_)) => file.moved_to(site, slot)?,
+            (None, Err(_)) => reload::text(site, slot),
         };
         replace::file(&site.upstream_file, text.as_bytes(), 0o644)
     }

@@ -7,7 +7,7 @@
 use crate::live::front::{Answer, FRONT_WITHIN, Front};
 use crate::live::pending::Pending;
 use crate::live::witnesses::{By, Heard};
-use crate::nginx::upstream::{Form, Upstream};
+use crate::nginx::upstream::{Form, Upstream, site_of};
 use crate::os::port;
 use crate::record::Record;
 use crate::say::exit::Exit;
@@ -151,10 +151,8 @@ impl Heard {
             return Exit::Unsure.because("the witnesses disagree");
         };
         let path = site.upstream_file.display();
-        let why = match Upstream::read(&site.upstream_file).map(|upstream| upstream.form) {
-            Ok(Form::Link { .. }) => "nginx's workers may not enter the link's folder, or an open_file_cache delays it",
-            _ => "an edit that was never reloaded, or a reload that failed",
-        };
+        let form = Upstream::read(&site.upstream_file).map_or(Form::Reload, |upstream| upstream.form());
+        let why = form.suspicion();
         Exit::Unsure.because(format!(
             "nginx and its file disagree: {} answers {front}, but {path} points at {file}: {why} \
              (see nginx's error log). {front} is serving, nothing was touched. \
@@ -281,7 +279,7 @@ pub fn subject(settings: &Settings, slot: Option<&Choice>) -> Result<Record> {
     let Some(choice) = slot else {
         return Record::from_stdin()?.overruled(settings);
     };
-    let site = settings.site()?;
+    let site = site_of(settings)?;
     choice.ensure_one_of(&site.slots)?;
     let verdict = live(&site, By::Both, FRONT_WITHIN)?;
     let slot = choose(&site, choice, &verdict)?.clone();

@@ -39,6 +39,16 @@ impl Directive {
     }
 }
 
+/// A word as it stands in a configuration: in quotes where it needs them.
+#[must_use]
+pub fn spelled(word: &str) -> String {
+    let plain = |c: char| !c.is_whitespace() && !"\"';{}\\#".contains(c);
+    if !word.is_empty() && word.chars().all(plain) {
+        return word.to_owned();
+    }
+    format!("\"{}\"", word.replace('\\', "\\\\").replace('"', "\\\""))
+}
+
 enum Token {
     Word(Word),
     End,

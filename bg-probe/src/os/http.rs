@@ -7,7 +7,7 @@
 use anyhow::{Context, Result, ensure};
 use std::fmt::{self, Display};
 use std::io::{ErrorKind, Read};
-use std::net::{SocketAddr, ToSocketAddrs};
+use std::net::{IpAddr, SocketAddr, ToSocketAddrs, UdpSocket};
 use std::str::FromStr;
 use std::time::Duration;
 use ureq::http::Uri;
@@ -131,14 +131,12 @@ impl Get {
     /// Prepares a GET of `url`. With `host`, the request names that host (in the Host header, and in TLS) but
     /// still goes to where `url` points.
     ///
-    /// A server reached through a loopback address needs no valid certificate: nobody but this machine can
-    /// answer there.
+    /// A server reached through an address of this machine needs no valid certificate: nobody else can answer there.
     ///
     /// # Errors
     /// When the host of `url` can't be looked up, or `host` is not one.
     pub fn new(url: &Url, host: Option<&str>) -> Result<Get> {
         let addresses = url.addresses()?;
-        let on_this_machine = addresses.iter().all(|address| address.ip().is_loopback());
         let mut config = Agent::config_builder()
             .proxy(None)
             .max_redirects(0)
@@ -148,6 +146,7 @@ impl Get {
             .user_agent(concat!("bg/", env!("CARGO_PKG_VERSION")));
         // Building a TLS configuration reads in a list of root certificates: not for plain HTTP.
         if url.0.scheme_str() == Some("https") {
+            let on_this_machine = addresses.iter().all(|address| is_of_this_machine(address.ip()));
             config = config.tls_config(TlsConfig::builder().disable_verification(on_this_machine).build());
         }
         let agent = Agent::with_parts(config.build(), DefaultConnector::default(), Known(addresses));
@@ -176,6 +175,11 @@ impl Get {
         let location = response.headers().get("location").map(|value| String::from_utf8_lossy(value.as_bytes()).into());
         Ok(Reply { status: response.status().as_u16(), body, whole, location })
     }
+}
+
+/// A loopback address, or one of this machine's own, as a container's bridge has it: the kernel binds no other (`bind(2)`).
+fn is_of_this_machine(ip: IpAddr) -> bool {
+    ip.is_loopback() || UdpSocket::bind((ip, 0)).is_ok()
 }
 
 impl From<Error> for NoReply {

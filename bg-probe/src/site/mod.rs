@@ -1,5 +1,6 @@
 //! The application: its names and slots, its settings, its folder, and what was launched in it.
 
+pub mod address;
 pub mod dir;
 pub mod launched;
 pub mod lock;

@@ -1,6 +1,7 @@
 //! The settings that every stage shares: flag over record over environment over default.
 
 use crate::os::http::{self, Url};
+use crate::site::address::Address;
 use crate::site::dir::Dir;
 use crate::site::slot::{Name, Slots};
 use anyhow::{Context, Result, ensure};
@@ -46,6 +47,9 @@ pub struct Settings {
     /// The two slots and their ports
     #[arg(long, env = "BG_SLOTS", default_value = "set1=8081,set2=8082", value_name = "NAME=PORT,NAME=PORT")]
     pub slots: Slots,
+    /// Where nginx reaches the slots [default: as the upstream file has it, else http://127.0.0.1:{port}]
+    #[arg(long, env = "BG_SLOT_URL", value_name = "URL")]
+    pub slot_url: Option<Address>,
     /// The URL, through nginx, that answers with the live slot's name; `-` for none
     #[arg(long, env = "BG_FRONT", default_value = "http://127.0.0.1/profile", value_name = "URL")]
     pub front: FrontSetting,
@@ -71,6 +75,8 @@ pub struct Site {
     pub app: Name,
     /// Its two slots.
     pub slots: Slots,
+    /// Where nginx reaches the slots.
+    pub address: Address,
     /// What to ask which slot is live.
     pub front: FrontSetting,
     /// The host name to ask the front for.
@@ -81,7 +87,7 @@ pub struct Site {
     pub upstream_file: PathBuf,
 }
 
-const SHARED: [&str; 6] = ["app", "slots", "front", "front_host", "dir", "upstream_file"];
+const SHARED: [&str; 7] = ["app", "slots", "slot_url", "front", "front_host", "dir", "upstream_file"];
 
 impl Settings {
     /// Notes which of the flags stood on the command line itself: those win over a record.
@@ -98,6 +104,7 @@ impl Settings {
         Ok(Site {
             app: self.app.clone(),
             slots: self.slots.clone(),
+            address: self.slot_url.clone().unwrap_or_default(),
             front: self.front.clone(),
             front_host: self.front_host.clone(),
             dir: self.dir()?,
@@ -115,6 +122,7 @@ impl Settings {
             match *id {
                 "app" => site.app = self.app.clone(),
                 "slots" => site.slots = self.slots.clone(),
+                "slot_url" => site.address = self.slot_url.clone().unwrap_or_default(),
                 "front" => site.front = self.front.clone(),
                 "front_host" => site.front_host.clone_from(&self.front_host),
                 "dir" => site.dir = self.dir()?,
@@ -134,6 +142,7 @@ impl Settings {
             let value = match *id {
                 "app" => self.app.to_string(),
                 "slots" => self.slots.to_string(),
+                "slot_url" => self.slot_url.clone().unwrap_or_default().to_string(),
                 "front" => self.front.to_string(),
                 "front_host" => self.front_host.clone().unwrap_or_default(),
                 "dir" => self.dir()?.root().display().to_string(),

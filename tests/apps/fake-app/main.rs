@@ -24,7 +24,7 @@ mod wire;
 use std::env;
 use std::ffi::OsString;
 use std::io::{self, BufReader, Write};
-use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::net::{TcpListener, TcpStream};
 use std::os::fd::AsRawFd;
 use std::process::{Command, ExitCode};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -147,7 +147,7 @@ impl App {
             return Err("Failed to configure a DataSource: 'url' is not specified".to_owned());
         }
         let port = self.options.listen_port.unwrap_or(self.options.port);
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port))
+        let listener = TcpListener::bind((self.options.address, port))
             .map_err(|error| format!("Web server failed to start on port {port}: {error}"))?;
         *lock(&self.listener) = listener.try_clone().ok();
         println!("Started fake-app on port {port}");
@@ -178,6 +178,7 @@ impl App {
     fn converse(&self, stream: &TcpStream) {
         let mut reader = BufReader::new(stream);
         while let Ok(Some(request)) = Request::read(&mut reader) {
+            let request = request.below(&self.options.below);
             if self.options.hang {
                 hold_forever();
             }

@@ -1,6 +1,7 @@
 //! The flags: each one a way to behave, and any may be combined.
 
 use clap::Parser;
+use std::net::IpAddr;
 
 /// An application that boots, serves and misbehaves as its flags say.
 #[derive(Parser)]
@@ -12,6 +13,12 @@ pub(crate) struct Options {
     /// Listen here instead, as an application does whose properties were not loaded
     #[arg(long, value_name = "PORT")]
     pub(crate) listen_port: Option<u16>,
+    /// Listen at this address
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1")]
+    pub(crate) address: IpAddr,
+    /// Answer below this path alone, as an application does that has a context path
+    #[arg(long, value_name = "PATH", default_value = "")]
+    pub(crate) below: String,
     /// What /profile says
     #[arg(long, alias = "other-profile", env = "BG_SLOT", default_value = "default")]
     pub(crate) profile: String,

@@ -46,6 +46,12 @@ impl Request {
         Ok(Some(request))
     }
 
+    /// The same request as an application below that path sees it; one that is not below it asks for nothing it has.
+    pub(crate) fn below(mut self, path: &str) -> Self {
+        self.path = self.path.strip_prefix(path).map_or("/outside".to_owned(), str::to_owned);
+        self
+    }
+
     pub(crate) fn is_health(&self) -> bool {
         matches!(self.path.as_str(), "/health" | "/actuator/health")
     }

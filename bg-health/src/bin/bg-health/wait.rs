@@ -13,8 +13,10 @@ use bg_health::verdict::Kind;
 use bg_launch::Launch;
 use bg_probe::cli::preflight::conclude;
 use bg_probe::live::verdict;
+use bg_probe::nginx::upstream::site_of;
 use bg_probe::record::Record;
 use bg_probe::say::exit::Exit;
+use bg_probe::site::address::Address;
 use bg_probe::site::slot::{Choice, Slot};
 use serde::Serialize;
 use std::time::{Duration, Instant};
@@ -52,11 +54,11 @@ enum End {
 /// Runs the program.
 pub(crate) fn run(args: &Args) -> Result<()> {
     if args.check.check {
-        return conclude(&preflight::findings(args, &args.settings.site()?)?, args.check.json, args.voice);
+        return conclude(&preflight::findings(args, &site_of(&args.settings)?)?, args.check.json, args.voice);
     }
     let mut record = subject(args)?;
     let launch: Option<Launch> = record.get("launch")?;
-    let mut wait = Wait::new(args, &record.slot, launch.as_ref())?;
+    let mut wait = Wait::new(args, &record.site.address, &record.slot, launch.as_ref())?;
     let end = wait.run()?;
     let (answers, took) = (wait.answers, wait.began.elapsed());
     drop(wait.bar);
@@ -83,7 +85,7 @@ fn subject(args: &Args) -> Result<Record> {
     match (&args.slot, subject) {
         (Some(Choice::Named(name)), Err(why)) if Exit::of(&why) == Exit::Unsure => {
             args.voice.detail("bg-health", &format!("{why:#}"));
-            let site = args.settings.site()?;
+            let site = site_of(&args.settings)?;
             let slot = site.slots.named(name.as_str())?.clone();
             Ok(Record::new(site, slot, None))
         }
@@ -113,13 +115,13 @@ struct Row {
 }
 
 impl<'a> Wait<'a> {
-    fn new(args: &'a Args, slot: &Slot, launch: Option<&'a Launch>) -> Result<Wait<'a>> {
+    fn new(args: &'a Args, address: &Address, slot: &Slot, launch: Option<&'a Launch>) -> Result<Wait<'a>> {
         Ok(Wait {
             args,
             port: slot.port,
             launch,
-            check: Check::new(args, slot.port)?,
-            warmup: Warmup::new(args, slot.port)?,
+            check: Check::new(args, address, slot)?,
+            warmup: Warmup::new(args, address, slot)?,
             listeners: Listeners::default(),
             answers: Answers::default(),
             bar: Bar::new(args, &slot.name),

@@ -23,6 +23,7 @@ use bg_launch::replaced::Replaced;
 use bg_probe::cli::preflight::conclude;
 use bg_probe::live::pending;
 use bg_probe::live::verdict::{ensure_idle, subject};
+use bg_probe::nginx::upstream::{ensure_movable, site_of};
 use bg_probe::os::port;
 use bg_probe::os::process::Process;
 use bg_probe::record::Record;
@@ -36,7 +37,7 @@ use std::time::Instant;
 pub(crate) fn run(args: &Args) -> Result<()> {
     // Before anything else: to check is to start nothing.
     if args.check.check {
-        return conclude(&preflight::findings(args, &args.settings.site()?), args.check.json, args.voice);
+        return conclude(&preflight::findings(args, &site_of(&args.settings)?), args.check.json, args.voice);
     }
     if args.print_unit {
         return print(&boot_unit::unit(args)?);
@@ -77,6 +78,7 @@ fn new(args: &Args, record: &Record) -> Result<Launch> {
     let artifact = artifact::choose(&args.artifact)?;
     let template = Template::new(&args.command, artifact)?;
     let mode = Mode::of(args, None)?;
+    ensure_movable(site)?;
     ensure_idle(site, slot)?;
     Occupant::of(site, slot, args.adopt)?;
     let release = Release::make(&site.dir, artifact, &template)?;
@@ -135,6 +137,7 @@ fn another(args: &Args, record: &Record, wanted: &str) -> Result<Launch> {
         }
         return Ok(facts(last, process, Some(&release), true));
     }
+    ensure_movable(site)?;
     ensure_idle(site, slot)?;
     Occupant::of(site, slot, args.adopt)?;
     let mode = Mode::of(args, last.as_ref())?;

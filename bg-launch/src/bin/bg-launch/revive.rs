@@ -10,7 +10,7 @@ use bg_probe::live::front::{Answer, Front};
 use bg_probe::live::pending;
 use bg_probe::live::verdict;
 use bg_probe::live::witnesses::By;
-use bg_probe::nginx::upstream::Upstream;
+use bg_probe::nginx::upstream::{Upstream, site_of};
 use bg_probe::record::Record;
 use bg_probe::say::exit::Exit;
 use bg_probe::site::lock::Lock;
@@ -19,7 +19,7 @@ use bg_probe::site::slot::Slot;
 
 /// Starts the live slot's release again, unless it runs. A deploy that is under way is left alone: it knows better.
 pub(crate) fn run(args: &Args) -> Result<()> {
-    let site = args.settings.site()?;
+    let site = site_of(&args.settings)?;
     site.dir.ensure_own()?;
     let lock = match Lock::take(&site.dir, args.wait, "bg-launch") {
         Err(why) if Exit::of(&why) == Exit::Locked => {

@@ -12,6 +12,7 @@ use args::{Args, Format};
 use bg_probe::cli::command_line;
 use bg_probe::cli::preflight::conclude;
 use bg_probe::live::verdict::{self, Verdict, choose};
+use bg_probe::nginx::upstream::{ensure_movable, site_of};
 use bg_probe::record::Record;
 use bg_probe::say::exit::report;
 use bg_probe::say::stdout::print;
@@ -23,7 +24,7 @@ fn main() -> ExitCode {
 }
 
 fn run(args: &Args) -> Result<()> {
-    let site = args.settings.site()?;
+    let site = site_of(&args.settings)?;
     if args.check.check {
         return conclude(&preflight::findings(&site, args.by, *args.timeout), args.check.json, args.voice);
     }
@@ -42,6 +43,10 @@ fn run(args: &Args) -> Result<()> {
     let verdict = verdict?;
     args.voice.detail("bg-probe", &found_out(&site, &verdict));
     let slot = choose(&site, &args.slot, &verdict)?.clone();
+    // What is for the live slot moves nothing.
+    if args.format == Format::Json && verdict.live.as_ref() != Some(&slot.name) {
+        ensure_movable(&site)?;
+    }
     match args.format {
         Format::Name => print(&format!("{}\n", slot.name)),
         Format::Port => print(&format!("{}\n", slot.port)),

@@ -85,7 +85,10 @@ fn upstream_file(site: &Site) -> Finding {
             );
         }
     };
-    let form = upstream.form.name();
+    let form = upstream.form().name();
+    if let Err(why) = upstream.ensure_movable(site) {
+        return Finding::refused("upstream-file", &why, "write the address of the slot that serves");
+    }
     match upstream.points_at(site) {
         Some(slot) => Finding::ok("upstream-file", format!("{path} has the {form} form and points at {slot}")),
         None => Finding::warn(

@@ -1,7 +1,8 @@
 //! The command line of `bg-switch`.
 
-use crate::print::{Form, Print};
+use crate::print::Print;
 use bg_probe::cli::preflight::Check;
+use bg_probe::nginx::upstream::Form;
 use bg_probe::say::Voice;
 use bg_probe::site::lock::Wait;
 use bg_probe::site::settings::Settings;

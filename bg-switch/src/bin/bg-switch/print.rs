@@ -1,23 +1,17 @@
 //! The nginx configuration to install for an application: `--print-site` and `--print-upstream`.
 
+use crate::nginx::Nginx;
+use crate::nginx::groups::Groups;
 use anyhow::{Result, ensure};
-use bg_probe::nginx::upstream::{VARIABLE, address_of, group_of, link_form, reload_form};
+use bg_probe::nginx::upstream::{Form, VARIABLE, link, reload};
+use bg_probe::say::Voice;
 use bg_probe::say::exit::{Exit, OrExit};
+use bg_probe::site::address::group_of;
 use bg_probe::site::settings::Site;
 use bg_probe::site::slot::Slot;
-use clap::ValueEnum;
 
 /// What stands in a `listen` directive besides letters and digits.
 const LISTEN: &str = ".:[]*=_-/ ";
-
-/// The form of an upstream file.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Form {
-    /// nginx looks the live slot up on every request; written once
-    Link,
-    /// One address, rewritten at each switch and followed by a reload
-    Reload,
-}
 
 /// What the operator chooses about the printed server block.
 #[derive(clap::Args, Debug)]
@@ -35,19 +29,37 @@ pub(crate) struct Print {
     /// What the server listens on
     #[arg(long, env = "BG_SWITCH_LISTEN", default_value = "80", value_name = "ADDRESS")]
     pub(crate) listen: String,
+    /// Who else than this machine may ask /_bg/slot: addresses or networks, with commas
+    #[arg(long, env = "BG_SWITCH_FRONT_FROM", value_name = "ADDRESS", value_delimiter = ',')]
+    pub(crate) front_from: Vec<String>,
     /// The server's name
     #[arg(long, env = "BG_SWITCH_SERVER_NAME", default_value = "_", value_name = "NAME")]
     pub(crate) server_name: String,
 }
 
-/// The text of a new upstream file; in the link form it names the printed site's groups.
+/// The text of a new upstream file; in the link form it names the printed site's groups, unless the site that includes
+/// it has none.
 ///
 /// # Errors
 /// [`Exit::Usage`] when a path can't stand in nginx's configuration.
-pub(crate) fn upstream(site: &Site, form: Form) -> Result<String> {
+pub(crate) fn upstream(site: &Site, form: Form, nginx: &Nginx, voice: Voice) -> Result<String> {
+    let first = site.slots.first();
     match form {
-        Form::Link => link_form(site, true, site.slots.first()).or_exit(Exit::Usage),
-        Form::Reload => Ok(reload_form(site.slots.first())),
+        Form::Link => {
+            let groups = Groups::look(site, nginx);
+            if groups == Groups::Missing {
+                let names = site.slots.both().each_ref().map(|slot| group_of(&site.app, slot)).join(" and ");
+                voice.warn(
+                    "bg-switch",
+                    &format!(
+                        "nginx has no upstream groups {names}, so the addresses stand in their place. For groups, which keep \
+                         connections open, add those of bg-switch --print-site first, and print this again"
+                    ),
+                );
+            }
+            link::text(site, groups.spelling(), first).or_exit(Exit::Usage)
+        }
+        Form::Reload => Ok(reload::text(site, first)),
     }
 }
 
@@ -58,11 +70,17 @@ pub(crate) fn upstream(site: &Site, form: Form) -> Result<String> {
 pub(crate) fn server(site: &Site, print: &Print) -> Result<String> {
     plain("--listen", &print.listen, LISTEN).or_exit(Exit::Usage)?;
     plain("--server-name", &print.server_name, ".:[]*-_ ").or_exit(Exit::Usage)?;
+    for address in &print.front_from {
+        plain("--front-from", address, ".:/").or_exit(Exit::Usage)?;
+    }
+    let others = print.front_from.iter().map(|address| format!("    {address} 1;\n")).collect::<Vec<_>>().concat();
     let file = site.upstream_file.display().to_string();
     plain("--upstream-file", &file, "/._-+@,=~").or_exit(Exit::Usage)?;
     let (app, listen, server_name) = (&site.app, &print.listen, &print.server_name);
     // A variable's name has no hyphen, and one that begins with a digit is a capture.
     let var = format!("bg_{}", app.as_str().replace('-', "_"));
+    // What stands behind the port takes the place of the request's own URI, unless that is added.
+    let pass = if site.address.has_path() { format!("{VARIABLE}$request_uri") } else { VARIABLE.to_owned() };
     let [first, second] = site.slots.both();
     let groups = [first, second].map(|slot| group(site, slot)).join("");
     let names = [first, second].map(|slot| names(site, slot)).join("");
@@ -86,7 +104,7 @@ geo ${var}_is_local {{
     default     0;
     127.0.0.0/8 1;
     ::1         1;
-}}
+{others}}}
 
 server {{
     listen {listen};
@@ -98,7 +116,7 @@ server {{
     include {file};
 
     location / {{
-        proxy_pass {VARIABLE};
+        proxy_pass {pass};
         proxy_http_version 1.1;
         proxy_set_header Host $host;
         proxy_set_header X-Real-IP $remote_addr;
@@ -122,14 +140,15 @@ server {{
 
 fn group(site: &Site, slot: &Slot) -> String {
     format!(
-        "upstream {} {{\n    server 127.0.0.1:{};\n    keepalive 64;\n    keepalive_timeout 100ms;\n}}\n",
+        "upstream {} {{\n    server {};\n    keepalive 64;\n    keepalive_timeout 100ms;\n}}\n",
         group_of(&site.app, slot),
-        slot.port
+        site.address.server(slot)
     )
 }
 
 fn names(site: &Site, slot: &Slot) -> String {
-    format!("    http://{} {name};\n    {} {name};\n", group_of(&site.app, slot), address_of(slot), name = slot.name)
+    let (group, address) = (site.address.by_group(&site.app, slot), site.address.of(slot));
+    format!("    {group} {name};\n    {address} {name};\n", name = slot.name)
 }
 
 /// Nothing that ends a directive or begins another may come from a setting.

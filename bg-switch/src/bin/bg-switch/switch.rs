@@ -8,7 +8,7 @@ use crate::form::reload::Reload;
 use crate::nginx::Nginx;
 use crate::preflight;
 use crate::preflight::obstacles;
-use crate::print::{self, Form};
+use crate::print;
 use crate::proof::{AT_ONCE, IN_A_ROW, Witnesses};
 use crate::target::{ensure_fit, subject};
 use anyhow::{Context, Result};
@@ -16,7 +16,7 @@ use bg_probe::cli::preflight::conclude;
 use bg_probe::live::front::FRONT_WITHIN;
 use bg_probe::live::front::{Answer, Front};
 use bg_probe::live::pending::{self, Pending};
-use bg_probe::nginx::upstream::{self, Upstream, reload_form};
+use bg_probe::nginx::upstream::{Form, Upstream, reload as reload_form, site_of};
 use bg_probe::os::http::NoReply;
 use bg_probe::os::signals::heeded;
 use bg_probe::say::exit::Exit;
@@ -26,6 +26,7 @@ use bg_probe::site::settings::FrontSetting;
 use bg_probe::site::settings::Site;
 use bg_probe::site::slot::{Name, Slot};
 use serde::Serialize;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
@@ -42,7 +43,7 @@ struct Switch {
 
 /// Runs the program.
 pub(crate) fn run(args: &Args) -> Result<()> {
-    let site = || args.settings.site();
+    let site = || site_of(&args.settings);
     if args.check.check {
         return conclude(&preflight::findings(args, &site()?)?, args.check.json, args.voice);
     }
@@ -50,7 +51,8 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         return print(&print::server(&site()?, &args.print)?);
     }
     if args.print.upstream {
-        return print(&print::upstream(&site()?, args.print.form)?);
+        let nginx = Nginx::new(&args.nginx, args.pid_file.clone())?;
+        return print(&print::upstream(&site()?, args.print.form, &nginx, args.voice)?);
     }
     if let Some(form) = args.convert {
         return change_form(args, &site()?, form);
@@ -86,7 +88,7 @@ fn change_form(args: &Args, site: &Site, form: Form) -> Result<()> {
         }
     }
     let file = site.upstream_file.display();
-    let form = if form == Form::Link { "link" } else { "reload" };
+    let form = form.name();
     let said = match evidence {
         Some(_) => format!("{file} has the {form} form now; {} serves as before", slot.name),
         None => format!("{file} has the {form} form already; nothing was changed"),
@@ -122,26 +124,32 @@ fn move_to(args: &Args, site: &Site, slot: &Slot) -> Result<Switch> {
     let file_says = upstream.as_ref().and_then(|upstream| upstream.points_at(site));
     let served = serving(front);
     let from = served.clone().or_else(|| file_says.clone());
-    let form = upstream.as_ref().map_or("reload", |upstream| upstream.form.name());
+    let form = upstream.as_ref().map_or(Form::Reload, Upstream::form);
     let witnesses = Witnesses { front, reloaded: None, interrupted: &interrupted };
     let agreed = front.is_some() && file_says.as_ref() == Some(&slot.name) && from == file_says;
     // What was cut short may have left a reload under way.
     let already = agreed && !settled && witnesses.see(&slot.name, AT_ONCE).is_ok();
-    let evidence = match &upstream {
+    let evidence = match form {
         _ if already => Ok("front"),
-        Some(Upstream { form: upstream::Form::Link { flag, .. }, .. }) => {
-            link::ensure_ours(&site.dir, flag)?;
+        Form::Link => {
+            link::ensure_ours(&site.dir, upstream.as_ref().and_then(Upstream::flag).unwrap_or(Path::new("/")))?;
             link::switch(&site.dir, from.as_ref(), &slot.name, &witnesses, within)
                 .map_err(|why| explained(why, site, &nginx))
         }
-        _ => rewrite(&reload, upstream.as_ref(), from.as_ref(), slot),
+        Form::Reload => rewrite(&reload, upstream.as_ref(), from.as_ref(), slot),
     };
     let evidence = match (evidence, front) {
         (Err(why), Some(front)) if served.is_none() => Err(without_a_name(why, front, &site.front)),
         (evidence, _) => evidence,
     }?;
     let took_ms = (began.elapsed().as_secs_f64() * 1e4).round() / 10.0;
-    Ok(Switch { from: from.map(|from| from.to_string()), to: slot.name.to_string(), form, took_ms, evidence })
+    Ok(Switch {
+        from: from.map(|from| from.to_string()),
+        to: slot.name.to_string(),
+        form: form.name(),
+        took_ms,
+        evidence,
+    })
 }
 
 /// The upstream file, if there is one. The scripts' own `tee` makes it, and so does bg-switch.
@@ -163,11 +171,11 @@ fn serving(front: Option<&Front>) -> Option<Name> {
 
 fn rewrite(reload: &Reload, upstream: Option<&Upstream>, from: Option<&Name>, slot: &Slot) -> Result<&'static str> {
     let site = reload.site;
-    let text = upstream.map_or_else(|| Ok(reload_form(slot)), |upstream| upstream.moved_to(slot))?;
+    let text = upstream.map_or_else(|| Ok(reload_form::text(site, slot)), |upstream| upstream.moved_to(site, slot))?;
     let before = match (upstream, from) {
         // An edit that was never reloaded: to go back to it would move nginx to where it never was.
         (Some(upstream), Some(from)) if upstream.points_at(site).as_ref() != Some(from) => {
-            Some(upstream.moved_to(site.slots.named(from.as_str())?)?)
+            Some(upstream.moved_to(site, site.slots.named(from.as_str())?)?)
         }
         (upstream, _) => upstream.map(|upstream| upstream.text.clone()),
     };

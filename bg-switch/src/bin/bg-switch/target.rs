@@ -3,7 +3,7 @@
 
 use crate::args::Args;
 use anyhow::Result;
-use bg_probe::nginx::upstream::Upstream;
+use bg_probe::nginx::upstream::{Upstream, site_of};
 use bg_probe::os::port;
 use bg_probe::os::process::Process;
 use bg_probe::record::Record;
@@ -17,7 +17,7 @@ use serde_json::Value;
 /// [`Exit::NoRecord`] for stdin, [`Exit::Usage`] for a name that is neither slot's.
 pub(crate) fn subject(args: &Args) -> Result<Record> {
     if let Some(to) = &args.to {
-        let site = args.settings.site()?;
+        let site = site_of(&args.settings)?;
         let slot = site.slots.named(to.as_str()).map_err(|e| Exit::Usage.because(format!("--to: {e}")))?.clone();
         let live = Upstream::read(&site.upstream_file).ok().and_then(|upstream| upstream.points_at(&site));
         return Ok(Record::new(site, slot, live));

@@ -7,6 +7,8 @@ use crate::args::Args;
 use anyhow::Result;
 use bg_health::verdict::{Kind, Rules};
 use bg_probe::os::http::Get;
+use bg_probe::site::address::Address;
+use bg_probe::site::slot::Slot;
 use std::time::{Duration, Instant};
 
 /// Where Spring Boot's actuator says how it is, and where older applications do.
@@ -32,19 +34,19 @@ pub(crate) struct Check {
 }
 
 impl Check {
-    /// The check that the flags describe, of the application on `port`.
+    /// The check that the flags describe, of the application in `slot`.
     ///
     /// # Errors
     /// When a path makes no URL.
-    pub(crate) fn new(args: &Args, port: u16) -> Result<Check> {
+    pub(crate) fn new(args: &Args, address: &Address, slot: &Slot) -> Result<Check> {
         let (first, second) = match &args.path {
             Some(path) => (path.as_str(), None),
             None => (PATHS[0], Some(PATHS[1])),
         };
         let rules =
             Rules { status_needed: args.path.is_none(), text: args.expect.clone(), codes: args.expect_status.clone() };
-        let second = second.map(|path| Target::new(port, path)).transpose()?;
-        Ok(Check { first: Target::new(port, first)?, second, rules })
+        let second = second.map(|path| Target::new(address, slot, path)).transpose()?;
+        Ok(Check { first: Target::new(address, slot, first)?, second, rules })
     }
 
     /// Asks once, `within` at most.
@@ -72,12 +74,12 @@ pub(crate) struct Target {
 }
 
 impl Target {
-    /// The page at `path` of whatever listens on `port`, as nginx would reach it.
+    /// The page at `path` of whatever listens in `slot`, as nginx would reach it.
     ///
     /// # Errors
     /// When they make no URL.
-    pub(crate) fn new(port: u16, path: &str) -> Result<Target> {
-        let url = format!("http://127.0.0.1:{port}{path}");
+    pub(crate) fn new(address: &Address, slot: &Slot, path: &str) -> Result<Target> {
+        let url = address.ask(slot, path);
         let get = Get::new(&url.parse()?, None)?;
         Ok(Target { url, get })
     }

@@ -5,6 +5,8 @@ use crate::args::Args;
 use crate::check::{Answer, Target};
 use anyhow::Result;
 use bg_health::verdict::Kind;
+use bg_probe::site::address::Address;
+use bg_probe::site::slot::Slot;
 use std::time::Duration;
 
 /// The requests to send.
@@ -14,12 +16,12 @@ pub(crate) struct Warmup {
 }
 
 impl Warmup {
-    /// The warm-up that the flags describe, of the application on `port`.
+    /// The warm-up that the flags describe, of the application in `slot`.
     ///
     /// # Errors
     /// When a path makes no URL.
-    pub(crate) fn new(args: &Args, port: u16) -> Result<Warmup> {
-        let targets = args.warmup.iter().map(|path| Target::new(port, path)).collect::<Result<_>>()?;
+    pub(crate) fn new(args: &Args, address: &Address, slot: &Slot) -> Result<Warmup> {
+        let targets = args.warmup.iter().map(|path| Target::new(address, slot, path)).collect::<Result<_>>()?;
         Ok(Warmup { targets, requests: args.warmup_requests })
     }
 

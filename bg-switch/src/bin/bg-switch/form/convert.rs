@@ -3,16 +3,18 @@
 use crate::form::link;
 use crate::form::reload::Reload;
 use crate::nginx::Nginx;
-use crate::print::Form;
+use crate::nginx::groups::Groups;
 use anyhow::Result;
 use bg_probe::live::front::FRONT_WITHIN;
 use bg_probe::live::front::{Answer, Front};
 use bg_probe::live::pending::Pending;
 use bg_probe::live::verdict::live;
 use bg_probe::live::witnesses::By;
-use bg_probe::nginx::upstream::{self, Upstream, group_of, link_form, reload_form};
+use bg_probe::nginx::upstream::link::Spelling;
+use bg_probe::nginx::upstream::{self, Form, Upstream};
 use bg_probe::os::replace;
 use bg_probe::say::exit::Exit;
+use bg_probe::site::address::{self, Found};
 use bg_probe::site::settings::Site;
 use bg_probe::site::slot::Slot;
 
@@ -24,16 +26,18 @@ use bg_probe::site::slot::Slot;
 pub(crate) fn convert(reload: &Reload, form: Form) -> Result<(Slot, Option<&'static str>)> {
     let site = reload.site;
     let before = Upstream::read(&site.upstream_file)?;
+    before.ensure_movable(site)?;
     let slot = serving(site, &before)?;
-    let directives = match (&before.form, form) {
-        (upstream::Form::Link { .. }, Form::Link) | (upstream::Form::Reload { .. }, Form::Reload) => {
-            return Ok((slot, None));
-        }
-        (_, Form::Reload) => reload_form(&slot),
-        (_, Form::Link) => {
+    if before.form() == form && !link::looks_elsewhere(site, &before) {
+        return Ok((slot, None));
+    }
+    let site = &with_address_of(site, &before);
+    let directives = match form {
+        Form::Reload => upstream::reload::text(site, &slot),
+        Form::Link => {
             // The slot that serves is the one without a condition: if nginx can't look at the link (a folder it may
             // not enter, a container), nothing moves.
-            let directives = link_form(site, has_groups(site, reload.nginx), &slot)?;
+            let directives = upstream::link::text(site, spelling(site, reload.nginx), &slot)?;
             // Before nginx reads the file: from the moment it looks, the link must agree.
             replace::link(&site.dir.live(), &link::route(&site.dir, &slot.name)?)?;
             directives
@@ -64,7 +68,7 @@ pub(crate) fn settle(reload: &Reload) -> Result<Option<String>> {
         Pending::end(&site.dir)?;
         return Ok(Some(format!("an earlier conversion of {file} was cut short; {serving} serves since, and stays")));
     }
-    let text = unfinished.before.clone().unwrap_or_else(|| reload_form(slot));
+    let text = unfinished.before.clone().unwrap_or_else(|| upstream::reload::text(site, slot));
     provable(reload).apply(&unfinished, &text, &slot.name)?;
     Ok(Some(format!("an earlier conversion of {file} was cut short and is undone")))
 }
@@ -88,12 +92,22 @@ fn serving(site: &Site, file: &Upstream) -> Result<Slot> {
     }
 }
 
-/// Whether nginx knows the `upstream` groups of the printed site. The scripts' own site has none, and there the
-/// link form names the addresses themselves.
-fn has_groups(site: &Site, nginx: &Nginx) -> bool {
-    let Some(dump) = nginx.dump() else { return false };
-    site.slots.both().iter().all(|slot| {
-        let group = group_of(&site.app, slot);
-        dump.has("upstream", |words| words.get(1) == Some(&group.as_str()))
-    })
+/// The site with scheme, host and path as they stand in the file. Of a group the host is not known: there it is that
+/// of the settings.
+fn with_address_of(site: &Site, file: &Upstream) -> Site {
+    let address = match file.found(site) {
+        Some(Found { by: address::By::Port, address, .. }) => address,
+        Some(Found { by: address::By::Group, address, .. }) => address.at_the_host_of(&site.address),
+        None => site.address.clone(),
+    };
+    Site { address, ..site.clone() }
+}
+
+/// The scripts' own site has no groups, and there the link form names the addresses themselves; so it does where
+/// nobody can see whether there are any.
+fn spelling(site: &Site, nginx: &Nginx) -> Spelling {
+    match Groups::look(site, nginx) {
+        Groups::There => Spelling::Group,
+        Groups::ToCome | Groups::Missing | Groups::Unknown => Spelling::Address,
+    }
 }

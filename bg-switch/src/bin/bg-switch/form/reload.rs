@@ -36,24 +36,25 @@ impl Reload<'_> {
     /// file is back as it was, and nginx on the slot it was on; the message says what was seen of that.
     pub(crate) fn apply(&self, plan: &Pending, text: &str, to: &Name) -> Result<&'static str> {
         let dir = &self.site.dir;
+        let found = std::fs::read(&self.site.upstream_file).ok();
         self.nginx.program()?;
         plan.begin(dir)?;
         if let Err(why) = replace::file(&self.site.upstream_file, text.as_bytes(), 0o644) {
-            return Err(self.unwritten(plan, why));
+            return Err(self.unwritten(plan, why, found.as_deref()));
         }
         let mut told = false;
         match self.reload(to, &mut told) {
             Ok(evidence) => match Pending::end(dir) {
                 Ok(()) => Ok(evidence),
                 // The next run would undo it.
-                Err(why) if plan.is_conversion => Err(self.back(plan, &why, told)),
+                Err(why) if plan.is_conversion => Err(self.back(plan, &why, told, found.as_deref())),
                 Err(why) => {
                     let words = format!("nginx has moved; the note of that is for the next run to remove: {why:#}");
                     self.voice.warn("bg-switch", &words);
                     Ok(evidence)
                 }
             },
-            Err(why) => Err(self.back(plan, &why, told)),
+            Err(why) => Err(self.back(plan, &why, told, found.as_deref())),
         }
     }
 
@@ -83,9 +84,9 @@ impl Reload<'_> {
 
     /// Ends a change whose text could not be written. It may stand there all the same, where only the last fsync has
     /// failed.
-    fn unwritten(&self, plan: &Pending, why: anyhow::Error) -> anyhow::Error {
+    fn unwritten(&self, plan: &Pending, why: anyhow::Error, found: Option<&[u8]>) -> anyhow::Error {
         if std::fs::read_to_string(&self.site.upstream_file).ok() != plan.before {
-            return self.back(plan, &why, false);
+            return self.back(plan, &why, false, found);
         }
         // A note that stays does no harm: file and nginx agree, and the next run sees that.
         let _ = Pending::end(&self.site.dir);
@@ -93,7 +94,7 @@ impl Reload<'_> {
     }
 
     /// Puts the old file back, has nginx read it if it may have read the new one, and says what serves now.
-    fn back(&self, plan: &Pending, why: &anyhow::Error, told: bool) -> anyhow::Error {
+    fn back(&self, plan: &Pending, why: &anyhow::Error, told: bool, found: Option<&[u8]>) -> anyhow::Error {
         let file = self.site.upstream_file.display();
         let exit = Exit::of(why);
         if let Err(worse) = plan.undo(self.site) {
@@ -105,12 +106,25 @@ impl Reload<'_> {
             // Else nginx may still move: the note stays, and whoever comes next waits until it does not.
             if stays { Pending::end(&self.site.dir).map(|()| now) } else { Ok(now) }
         });
+        let file = self.compared(found, from.as_ref());
         match ended {
-            Ok(now) => exit.because(format!("{why:#}. {file} is as it was; {now}")),
+            Ok(now) => exit.because(format!("{why:#}. {file}; {now}")),
             Err(worse) => {
                 let now = self.left_on(from.as_ref());
-                exit.because(format!("{why:#}. {file} is as it was, but nginx did not read it again: {worse:#}; {now}"))
+                exit.because(format!("{why:#}. {file}, but nginx did not read it again: {worse:#}; {now}"))
             }
+        }
+    }
+
+    /// What the file is now, compared with what was found: an edit that nginx had never read is not put back, for nginx
+    /// would move to where it never was.
+    fn compared(&self, found: Option<&[u8]>, from: Option<&Name>) -> String {
+        let file = self.site.upstream_file.display();
+        let now = std::fs::read(&self.site.upstream_file).ok();
+        match from {
+            _ if now.as_deref() == found => format!("{file} is as it was"),
+            Some(from) => format!("{file} points at {from}"),
+            None => format!("{file} is not as it was: somebody else has written it"),
         }
     }
 

@@ -1,7 +1,10 @@
-//! The whole configuration of nginx, all its files, as `nginx -T` prints it.
+//! The whole configuration of nginx, all its files: as `nginx -T` prints it, or as its files say it.
 
 use bg_probe::nginx::conf::{self, Directive};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+
+/// More files than any configuration has: an include of itself must not go on for ever.
+const MOST_FILES: usize = 10_000;
 
 /// A configuration.
 pub(crate) struct Dump {
@@ -22,6 +25,28 @@ impl Dump {
         }
     }
 
+    /// Reads the main file and those it includes, as far as this user may: for an nginx that does not print its
+    /// configuration, because a file is missing in it or because it takes root.
+    pub(crate) fn read(main: &Path) -> Dump {
+        let mut dump = Dump { files: Vec::new(), directives: Vec::new() };
+        let folder = main.parent().unwrap_or(Path::new("/"));
+        let mut waiting = vec![main.to_owned()];
+        while let Some(file) = waiting.pop().filter(|_| dump.files.len() < MOST_FILES) {
+            let Ok(text) = std::fs::read_to_string(&file) else { continue };
+            let directives = conf::parse(&text).unwrap_or_default();
+            dump.files.push(file);
+            includes(&directives, &mut |pattern| waiting.extend(matching(&folder.join(pattern))));
+            dump.directives.extend(directives);
+        }
+        dump
+    }
+
+    /// Whether an `include` in it names that file; the file itself need not be there.
+    pub(crate) fn includes(&self, file: &Path) -> bool {
+        let folder = self.files.first().and_then(|main| main.parent()).unwrap_or(Path::new("/"));
+        self.has("include", |words| words.get(1).is_some_and(|pattern| fits(&folder.join(pattern), file)))
+    }
+
     /// Whether a directive of that name is anywhere in it whose words are as asked.
     pub(crate) fn has(&self, name: &str, words: impl Fn(&[&str]) -> bool) -> bool {
         within(&self.directives, &|texts: &[&str]| texts.first() == Some(&name) && words(texts))
@@ -34,9 +59,56 @@ fn within(directives: &[Directive], fits: &impl Fn(&[&str]) -> bool) -> bool {
         .any(|directive| fits(&directive.texts()) || within(directive.block.as_deref().unwrap_or_default(), fits))
 }
 
+/// Calls `found` with what each `include` names, at any depth.
+fn includes(directives: &[Directive], found: &mut impl FnMut(&str)) {
+    for directive in directives {
+        match directive.texts().as_slice() {
+            ["include", pattern] => found(pattern),
+            _ => includes(directive.block.as_deref().unwrap_or_default(), found),
+        }
+    }
+}
+
+/// The files that a pattern of `include` stands for: as distributions write them, a `*` in the last part alone.
+fn matching(pattern: &Path) -> Vec<PathBuf> {
+    if !pattern.as_os_str().as_encoded_bytes().contains(&b'*') {
+        return vec![pattern.to_owned()];
+    }
+    let folder = pattern.parent().unwrap_or(Path::new("/"));
+    let files = std::fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
+    files.filter(|file| fits(pattern, file)).collect()
+}
+
+fn fits(pattern: &Path, file: &Path) -> bool {
+    let name = |path: &Path| path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    let (wanted, name) = (name(pattern), name(file));
+    let is_named = match wanted.split_once('*') {
+        // As a shell has it: a hidden file is not meant.
+        Some((before, after)) => {
+            name.len() >= before.len() + after.len()
+                && name.starts_with(before)
+                && name.ends_with(after)
+                && (!name.starts_with('.') || before.starts_with('.'))
+        }
+        None => wanted == name,
+    };
+    is_named && pattern.parent() == file.parent()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_pattern_of_include_has_a_star_in_its_last_part() {
+        let fit = |pattern: &str, file: &str| fits(Path::new(pattern), Path::new(file));
+        assert!(fit("/a/*.conf", "/a/b.conf") && fit("/a/b*", "/a/b") && fit("/a/b", "/a/b"));
+        for (pattern, file) in
+            [("/a/*.conf", "/a/.b.conf"), ("/a/*.conf", "/b/b.conf"), ("/a/a*a", "/a/a"), ("/a/b", "/a/c")]
+        {
+            assert!(!fit(pattern, file), "{pattern} {file}");
+        }
+    }
 
     #[test]
     fn directives_are_found_in_every_file_and_depth() {

@@ -2,6 +2,7 @@
 
 pub(crate) mod dump;
 pub(crate) mod error_log;
+pub(crate) mod groups;
 pub(crate) mod workers;
 
 use crate::nginx::dump::Dump;
@@ -139,6 +140,15 @@ impl Nginx {
         String::from_utf8(output.stdout).ok().map(|text| Dump::parse(&text))
     }
 
+    /// The whole configuration, from its files where nginx does not print it: a file that is missing, or a permission,
+    /// keeps it from doing so. `None` where nothing of it can be seen.
+    pub(crate) fn configuration(&self) -> Option<Dump> {
+        self.dump().or_else(|| {
+            let tested = self.run(&["-t"]).ok().filter(|_| self.is_on_this_machine())?;
+            Some(Dump::read(&main_file(&tested)?)).filter(|dump| !dump.files.is_empty())
+        })
+    }
+
     /// The master process of the nginx that runs, where it can be found; also where this user may not test its
     /// configuration.
     pub(crate) fn running(&self) -> Option<Master> {
@@ -220,9 +230,13 @@ fn complaint(output: &Output) -> String {
     error_log::complaint(&text).or_else(last).unwrap_or_else(|| output.status.to_string())
 }
 
-/// The main file of the configuration, from `nginx: the configuration file FILE syntax is ok`.
+/// The main file of the configuration, from `nginx: the configuration file FILE syntax is ok`, or, where it is not,
+/// from `nginx: configuration file FILE test failed`.
 fn main_file(output: &Output) -> Option<PathBuf> {
     let text = String::from_utf8_lossy(&output.stderr);
-    let line = text.lines().find_map(|line| line.strip_prefix("nginx: the configuration file "))?;
-    line.strip_suffix(" syntax is ok").map(PathBuf::from)
+    let between = |line: &str, before, after| Some(PathBuf::from(line.strip_prefix(before)?.strip_suffix(after)?));
+    text.lines().find_map(|line| {
+        between(line, "nginx: the configuration file ", " syntax is ok")
+            .or_else(|| between(line, "nginx: configuration file ", " test failed"))
+    })
 }

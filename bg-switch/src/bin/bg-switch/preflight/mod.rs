@@ -11,7 +11,7 @@ use crate::nginx::dump::Dump;
 use crate::preflight::obstacles::obstacles;
 use anyhow::Result;
 use bg_probe::cli::preflight::{Finding, State};
-use bg_probe::nginx::upstream::{Form, Upstream};
+use bg_probe::nginx::upstream::Upstream;
 use bg_probe::site::settings::Site;
 use nix::unistd::{AccessFlags, access, geteuid};
 use std::os::unix::fs::MetadataExt;
@@ -24,10 +24,7 @@ use std::path::Path;
 pub(crate) fn findings(args: &Args, site: &Site) -> Result<Vec<Finding>> {
     let nginx = Nginx::new(&args.nginx, args.pid_file.clone())?;
     let upstream = Upstream::read(&site.upstream_file).ok();
-    let flag = upstream.as_ref().and_then(|upstream| match &upstream.form {
-        Form::Link { flag, .. } => Some(flag.as_path()),
-        Form::Reload { .. } => None,
-    });
+    let flag = upstream.as_ref().and_then(Upstream::flag);
     let mut findings = vec![version(&nginx)];
     if findings[0].state != State::Fail {
         let refused = nginx.test().err().map(|why| format!("{why:#}"));
@@ -35,9 +32,7 @@ pub(crate) fn findings(args: &Args, site: &Site) -> Result<Vec<Finding>> {
         let unasked = flag.is_some() && refused.as_ref().is_some_and(|why| takes_root(why));
         findings.push(if unasked { for_root() } else { tested(refused, flag.is_some()) });
         findings.extend(running(&nginx));
-        if !unasked {
-            findings.extend(configured(site, &nginx, upstream.as_ref(), nginx.dump().as_ref()));
-        }
+        findings.extend(configured(site, &nginx, upstream.as_ref(), nginx.configuration().as_ref()));
     }
     match flag {
         Some(flag) => findings.extend(by_link(site, &nginx, flag)),

@@ -3,7 +3,7 @@
 
 use crate::nginx::dump::Dump;
 use bg_probe::cli::preflight::Finding;
-use bg_probe::nginx::upstream::{Form, Upstream, VARIABLE};
+use bg_probe::nginx::upstream::{Upstream, VARIABLE};
 use bg_probe::site::settings::Site;
 use std::net::IpAddr;
 use std::path::Path;
@@ -40,13 +40,9 @@ fn passed_on(dump: &Dump) -> Finding {
 /// In a variable `proxy_pass` a name is that of an `upstream` group, or is looked up by a `resolver`, on each request;
 /// where there is neither, every request gets a 502 (`ngx_http_proxy_module`).
 fn found(file: &Path, upstream: &Upstream, dump: &Dump) -> Finding {
-    let addresses = match &upstream.form {
-        Form::Reload { address } => vec![address],
-        Form::Link { there, otherwise, .. } => vec![there, otherwise],
-    };
     let is_group = |name: &str| dump.has("upstream", |words| words.get(1) == Some(&name));
     let is_lost = |name: &&str| name.parse::<IpAddr>().is_err() && !is_group(name);
-    let lost = addresses.iter().map(|address| host(&address.text)).find(is_lost);
+    let lost = upstream.addresses().map(host).find(is_lost);
     match lost.filter(|_| !dump.has("resolver", |_| true)) {
         None => Finding::ok("resolver", "every address in the upstream file can be found"),
         Some(name) => {
