@@ -43,6 +43,9 @@ mod live;
 /// `--check`: what would keep a deploy from working, each thing with what to do about it.
 mod check;
 
+/// The walls between the rooms of the library and between the crates, and no circle.
+mod rooms;
+
 /// Broken input for everything that parses.
 mod fuzz;
 
