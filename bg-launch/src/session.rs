@@ -4,13 +4,14 @@
 //! does not give a session's id to anybody else while one of them is left.
 
 use anyhow::{Context, Result, ensure};
+use bg_probe::os::deadline::Deadline;
 use bg_probe::os::process::{Process, Stat, command_line, pids};
 use bg_probe::say;
 use bg_probe::site::launched::Launched;
 use nix::errno::Errno;
 use nix::sys::signal::{Signal, kill, killpg};
 use nix::unistd::Pid;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// How often to look whether it is gone.
 const LOOK_EVERY: Duration = Duration::from_millis(5);
@@ -129,13 +130,6 @@ fn told(sent: nix::Result<()>, pid: i32, signal: Signal) -> Result<()> {
 ///
 /// # Errors
 /// Those of `done`.
-pub fn wait(within: Duration, done: impl Fn() -> Result<bool>) -> Result<bool> {
-    let began = Instant::now();
-    while !done()? {
-        if began.elapsed() >= within {
-            return Ok(false);
-        }
-        std::thread::sleep(LOOK_EVERY);
-    }
-    Ok(true)
+pub fn wait(within: Duration, done: impl FnMut() -> Result<bool>) -> Result<bool> {
+    Deadline::within(within).wait(LOOK_EVERY, done)
 }

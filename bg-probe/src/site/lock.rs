@@ -4,6 +4,7 @@
 //! person. `bg-deploy` hands the open file down to its stages: a stage that outlives its driver still holds
 //! the lock, and nobody else begins before it is done.
 
+use crate::os::deadline::Deadline;
 use crate::os::owner::hand_over;
 use crate::say::exit::Exit;
 use crate::site::dir::Dir;
@@ -13,7 +14,7 @@ use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{ErrorKind, Read, Seek, Write};
 use std::os::fd::{AsFd, AsRawFd, RawFd};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, SystemTime};
 
 /// The environment variable by which a stage knows which of its open files is the lock its driver holds.
 pub const INHERITED: &str = "BG_LOCK_FD";
@@ -59,16 +60,14 @@ impl Lock {
         if inherited(&file) {
             return Ok(Lock { held: None });
         }
-        // Where the clock does not reach that far, it is a wait without an end.
-        let deadline = Instant::now().checked_add(*wait.within);
-        let is_late = || deadline.is_some_and(|deadline| Instant::now() >= deadline);
+        let deadline = Deadline::within(*wait.within);
         loop {
             match file.try_lock() {
                 Ok(()) => {
                     sign(&mut file, tool);
                     return Ok(Lock { held: Some(file) });
                 }
-                Err(TryLockError::WouldBlock) if is_late() => {
+                Err(TryLockError::WouldBlock) if deadline.is_over() => {
                     return Err(Exit::Locked.because(format!(
                         "another deploy holds {}: {}; nothing was touched. Try again later, or wait with --wait 60s",
                         path.display(),
@@ -78,7 +77,7 @@ impl Lock {
                 Err(TryLockError::Error(e)) if e.kind() != ErrorKind::Interrupted => {
                     return Err(e).with_context(|| format!("flock {}", path.display()));
                 }
-                Err(_) => std::thread::sleep(POLL),
+                Err(_) => drop(deadline.pause(POLL)),
             }
         }
     }

@@ -12,6 +12,7 @@ use crate::start::hold::{GO, detach};
 use anyhow::{Context, Result, ensure};
 use bg_probe::live::pending;
 use bg_probe::live::verdict::ensure_idle;
+use bg_probe::os::deadline::Deadline;
 use bg_probe::os::process::Process;
 use bg_probe::record::Record;
 use bg_probe::site::launched::Launched;
@@ -26,7 +27,7 @@ use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, SystemTime};
 
 /// How often to look whether there is still something to wait for.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
@@ -134,9 +135,6 @@ fn still_there(record: &Record, process: &Process) -> bool {
 
 /// Waits that long, or as long as there is something to wait for.
 fn wait(after: Duration, still_there: impl Fn() -> bool) {
-    let deadline = Instant::now().checked_add(after);
-    let left = || deadline.map_or(LOOK_EVERY, |deadline| deadline.saturating_duration_since(Instant::now()));
-    while !left().is_zero() && still_there() {
-        std::thread::sleep(left().min(LOOK_EVERY));
-    }
+    let deadline = Deadline::within(after);
+    while still_there() && deadline.pause(LOOK_EVERY) {}
 }

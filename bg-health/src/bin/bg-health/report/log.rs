@@ -1,13 +1,14 @@
 //! The end of the application's log, for the report.
 
 use anyhow::{Context, Result, ensure};
+use bg_probe::os::deadline::Deadline;
 use bg_probe::say::{clean, quoted};
 use bg_probe::site::unit::Unit;
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// How many lines are shown.
 const LINES: usize = 20;
@@ -73,13 +74,9 @@ fn journal(invocation: &str) -> Result<String> {
     // What was written just now may not be there yet. Only root can have it hurried up.
     let _ = journalctl(&["--sync"]);
     let read = || journalctl(&["--quiet", "--no-pager", "--output=cat", &lines, &run]);
-    let began = Instant::now();
-    let mut tail = read()?;
-    while tail.is_empty() && began.elapsed() < WRITTEN_WITHIN {
-        std::thread::sleep(LOOK_EVERY);
-        tail = read()?;
-    }
-    Ok(tail)
+    let written =
+        Deadline::within(WRITTEN_WITHIN).poll(LOOK_EVERY, || Ok(Some(read()?).filter(|tail| !tail.is_empty())))?;
+    Ok(written.unwrap_or_default())
 }
 
 fn journalctl(args: &[&str]) -> Result<String> {
