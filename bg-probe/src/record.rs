@@ -8,7 +8,7 @@ use crate::say::exit::{Exit, OrExit};
 use crate::say::{quoted, stdout};
 use crate::site::address::Address;
 use crate::site::dir::Dir;
-use crate::site::settings::{self, Settings, Site};
+use crate::site::settings::{self, Settings, Site, text_of};
 use crate::site::slot::{Name, Slot, Slots, port_of};
 use anyhow::{Context, Result, bail, ensure};
 use serde::Serialize;
@@ -16,7 +16,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 use std::io::{IsTerminal, Read};
 use std::os::unix::fs::FileTypeExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// The longest record, in bytes, with its newline.
 pub const MOST_RECORD: usize = 64 * 1024;
@@ -212,10 +212,6 @@ fn path_at(fields: &mut Map<String, Value>, key: &str) -> Result<PathBuf> {
     let text = text_at(fields, key)?;
     ensure!(text.starts_with('/'), "{key:?} in the record is not an absolute path");
     settings::path(&text).with_context(|| format!("{key:?} in the record"))
-}
-
-fn text_of(path: &Path) -> Result<&str> {
-    path.to_str().with_context(|| format!("{} is not UTF-8", path.display()))
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ use anyhow::{Context, Result, ensure};
 use clap::ArgMatches;
 use clap::parser::ValueSource;
 use std::fmt::{self, Display};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 /// The setting `--front`: a URL through nginx, or `-` where nothing at the front can name the slot.
@@ -65,7 +65,7 @@ pub struct Settings {
     pub upstream_file: PathBuf,
     /// Which of the flags stood on the command line itself.
     #[arg(skip)]
-    typed: Vec<&'static str>,
+    typed: Vec<Setting>,
 }
 
 /// One application on this server: everything a stage has to know about it.
@@ -87,13 +87,77 @@ pub struct Site {
     pub upstream_file: PathBuf,
 }
 
-const SHARED: [&str; 7] = ["app", "slots", "slot_url", "front", "front_host", "dir", "upstream_file"];
+/// One of the settings that every stage shares.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Setting {
+    /// `--app`
+    App,
+    /// `--slots`
+    Slots,
+    /// `--slot-url`
+    SlotUrl,
+    /// `--front`
+    Front,
+    /// `--front-host`
+    FrontHost,
+    /// `--dir`
+    Dir,
+    /// `--upstream-file`
+    UpstreamFile,
+}
+
+impl Setting {
+    /// All of them, in the order of `--help`.
+    pub const ALL: [Setting; 7] = [
+        Setting::App,
+        Setting::Slots,
+        Setting::SlotUrl,
+        Setting::Front,
+        Setting::FrontHost,
+        Setting::Dir,
+        Setting::UpstreamFile,
+    ];
+
+    /// Its flag, without the dashes.
+    #[must_use]
+    pub fn flag(self) -> &'static str {
+        match self {
+            Setting::App => "app",
+            Setting::Slots => "slots",
+            Setting::SlotUrl => "slot-url",
+            Setting::Front => "front",
+            Setting::FrontHost => "front-host",
+            Setting::Dir => "dir",
+            Setting::UpstreamFile => "upstream-file",
+        }
+    }
+}
+
+impl Site {
+    /// The value of a setting as text; `None` where it is left to its default.
+    ///
+    /// # Errors
+    /// When a path is not UTF-8.
+    pub fn spelled(&self, setting: Setting) -> Result<Option<String>> {
+        Ok(match setting {
+            Setting::App => Some(self.app.to_string()),
+            Setting::Slots => Some(self.slots.to_string()),
+            Setting::SlotUrl => Some(self.address.to_string()).filter(|_| self.address != Address::default()),
+            Setting::Front => Some(self.front.to_string()),
+            Setting::FrontHost => self.front_host.clone(),
+            Setting::Dir => Some(text_of(self.dir.root())?.to_owned()),
+            Setting::UpstreamFile => Some(text_of(&self.upstream_file)?.to_owned()),
+        })
+    }
+}
 
 impl Settings {
     /// Notes which of the flags stood on the command line itself: those win over a record.
     pub(crate) fn note_typed(&mut self, matches: &ArgMatches) {
-        let on_command_line = |id: &&str| matches.value_source(id) == Some(ValueSource::CommandLine);
-        self.typed = SHARED.into_iter().filter(on_command_line).collect();
+        let on_command_line = |setting: &Setting| {
+            matches.value_source(&setting.flag().replace('-', "_")) == Some(ValueSource::CommandLine)
+        };
+        self.typed = Setting::ALL.into_iter().filter(on_command_line).collect();
     }
 
     /// The site that flags, environment and defaults describe, for a stage that reads no record.
@@ -118,15 +182,15 @@ impl Settings {
     /// # Errors
     /// Those of [`Settings::site`].
     pub(crate) fn over(&self, mut site: Site) -> Result<Site> {
-        for id in &self.typed {
-            match *id {
-                "app" => site.app = self.app.clone(),
-                "slots" => site.slots = self.slots.clone(),
-                "slot_url" => site.address = self.slot_url.clone().unwrap_or_default(),
-                "front" => site.front = self.front.clone(),
-                "front_host" => site.front_host.clone_from(&self.front_host),
-                "dir" => site.dir = self.dir()?,
-                _ => site.upstream_file.clone_from(&self.upstream_file),
+        for setting in &self.typed {
+            match setting {
+                Setting::App => site.app = self.app.clone(),
+                Setting::Slots => site.slots = self.slots.clone(),
+                Setting::SlotUrl => site.address = self.slot_url.clone().unwrap_or_default(),
+                Setting::Front => site.front = self.front.clone(),
+                Setting::FrontHost => site.front_host.clone_from(&self.front_host),
+                Setting::Dir => site.dir = self.dir()?,
+                Setting::UpstreamFile => site.upstream_file.clone_from(&self.upstream_file),
             }
         }
         Ok(site)
@@ -135,20 +199,16 @@ impl Settings {
     /// What was typed on the command line, as the flags of another stage.
     ///
     /// # Errors
-    /// Those of [`Settings::site`].
+    /// Those of [`Settings::site`] and [`Site::spelled`].
     pub fn typed_flags(&self) -> Result<Vec<String>> {
+        // A folder that nobody named need not be known for this.
+        let dir = self.dir.clone().or_else(|| Some("/".into()));
+        let typed = Settings { dir, ..self.clone() }.site()?;
         let mut flags = Vec::new();
-        for id in &self.typed {
-            let value = match *id {
-                "app" => self.app.to_string(),
-                "slots" => self.slots.to_string(),
-                "slot_url" => self.slot_url.clone().unwrap_or_default().to_string(),
-                "front" => self.front.to_string(),
-                "front_host" => self.front_host.clone().unwrap_or_default(),
-                "dir" => self.dir()?.root().display().to_string(),
-                _ => self.upstream_file.display().to_string(),
-            };
-            flags.extend([format!("--{}", id.replace('_', "-")), value]);
+        for setting in &self.typed {
+            // A default that was typed wins over another value in the record, too.
+            let value = typed.spelled(*setting)?.unwrap_or_else(|| typed.address.to_string());
+            flags.extend([format!("--{}", setting.flag()), value]);
         }
         Ok(flags)
     }
@@ -169,4 +229,12 @@ pub fn path(text: &str) -> Result<PathBuf> {
     let usable = !text.is_empty() && !text.contains(char::is_control);
     ensure!(usable, "\"{}\" is not a usable path", crate::say::quoted(text));
     std::path::absolute(text).context("find the current folder")
+}
+
+/// A path as text, as it stands in a record and on a command line.
+///
+/// # Errors
+/// When it is not UTF-8.
+pub fn text_of(path: &Path) -> Result<&str> {
+    path.to_str().with_context(|| format!("{} is not UTF-8", path.display()))
 }

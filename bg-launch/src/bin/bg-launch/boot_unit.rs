@@ -2,18 +2,18 @@
 
 use crate::args::Args;
 use anyhow::{Context, Result};
-use bg_probe::site::settings::Site;
+use bg_probe::nginx::upstream::site_of;
+use bg_probe::site::settings::{Setting, Site, text_of};
 use nix::unistd::geteuid;
-use std::path::Path;
 
 /// The unit, as a file to install.
 ///
 /// # Errors
 /// When this program's own path, or a path among the settings, can't stand in a unit.
 pub(crate) fn unit(args: &Args) -> Result<String> {
-    let site = args.settings.site()?;
+    let site = site_of(&args.settings)?;
     let this = std::env::current_exe().context("find this program")?;
-    let command = [vec![text(&this)?, "--live".to_owned()], flags(args, &site)?].concat();
+    let command = [vec![text_of(&this)?.to_owned(), "--live".to_owned()], flags(args, &site)?].concat();
     let command: Vec<String> = command.iter().map(|word| word_of(word)).collect();
     let app = &site.app;
     // A user's own systemd knows neither the network nor nginx; at boot it begins when both are there.
@@ -43,27 +43,18 @@ WantedBy={wanted_by}
 
 /// Every setting, said: what the environment says now, it will not say then.
 fn flags(args: &Args, site: &Site) -> Result<Vec<String>> {
-    let mut flags = vec![
-        ("via", "systemd".to_owned()),
-        ("app", site.app.to_string()),
-        ("slots", site.slots.to_string()),
-        ("front", site.front.to_string()),
-        ("dir", text(site.dir.root())?),
-        ("upstream-file", text(&site.upstream_file)?),
-        ("stop-timeout", args.stop_timeout.to_string()),
-        ("keep", args.keep.to_string()),
-    ];
-    flags.extend(site.front_host.iter().map(|host| ("front-host", host.clone())));
+    let mut flags = vec![("via", "systemd".to_owned())];
+    for setting in Setting::ALL {
+        flags.extend(site.spelled(setting)?.map(|value| (setting.flag(), value)));
+    }
+    flags.push(("stop-timeout", args.stop_timeout.to_string()));
+    flags.push(("keep", args.keep.to_string()));
     flags.extend(args.user.iter().map(|user| ("user", user.clone())));
     if let Some(workdir) = &args.workdir {
-        flags.push(("workdir", text(&std::path::absolute(workdir)?)?));
+        flags.push(("workdir", text_of(&std::path::absolute(workdir)?)?.to_owned()));
     }
     // With "=", for a value may begin with a dash.
     Ok(flags.into_iter().map(|(name, value)| format!("--{name}={value}")).collect())
-}
-
-fn text(path: &Path) -> Result<String> {
-    path.to_str().map(str::to_owned).with_context(|| format!("{} is not UTF-8", path.display()))
 }
 
 /// A word as it stands in `ExecStart=` (`systemd.service(5)`, command lines).
