@@ -5,8 +5,12 @@ use assert_cmd::assert::Assert;
 use bg_tests::{World, jar, process, programs, sample_jar, until};
 use nix::sys::stat::Mode;
 use std::fs;
-use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
+use std::os::unix::fs::{FileExt, MetadataExt, PermissionsExt, symlink};
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering::Relaxed;
+use std::thread::{self, JoinHandle};
 
 /// Runs `attempt` beside a slot that is taken, and holds that it was refused with this code and these words
 /// before anything was touched.
@@ -169,4 +173,74 @@ fn a_program_may_be_the_artifact() {
     assert_eq!(copy.metadata().expect("the copy").permissions().mode() & 0o777, 0o755);
     let folder = copy.parent().expect("a release").metadata().expect("the release");
     assert_eq!(folder.mode() & 0o777, 0o755, "whoever the application becomes must be able to read it");
+}
+
+/// Rewrites a file in place for as long as the world needs it: as a build does that writes its jar while a deploy copies it.
+struct Build {
+    is_over: Arc<AtomicBool>,
+    writer: Option<JoinHandle<()>>,
+}
+
+impl Build {
+    /// Writes `A`s over all of it, then `B`s, and so on until it is over; and then, to the end, `B`s.
+    fn begin(path: &Path) -> Build {
+        const MANY: usize = 16 * 1024 * 1024;
+        fs::write(path, vec![b'A'; MANY]).expect("a folder of ours");
+        let file = fs::OpenOptions::new().write(true).open(path).expect("a file of ours");
+        let is_over = Arc::new(AtomicBool::new(false));
+        let over = Arc::clone(&is_over);
+        let writer = thread::spawn(move || {
+            let write = |letter: u8| {
+                let chunk = vec![letter; 64 * 1024];
+                (0..MANY / chunk.len()).for_each(|at| {
+                    file.write_all_at(&chunk, (at * chunk.len()) as u64).expect("a file of ours");
+                });
+            };
+            while !over.load(Relaxed) {
+                write(b'A');
+                write(b'B');
+            }
+        });
+        Build { is_over, writer: Some(writer) }
+    }
+
+    /// Waits for its end.
+    fn end(&mut self) {
+        self.is_over.store(true, Relaxed);
+        if let Some(writer) = self.writer.take() {
+            writer.join().expect("it writes and ends");
+        }
+    }
+}
+
+impl Drop for Build {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
+
+#[test]
+fn a_file_that_changes_while_it_is_copied_is_refused() {
+    refused(1, "changes while it is copied; deploy again when the build is done", |world| {
+        let artifact = world.folder().join("server");
+        let _build = Build::begin(&artifact);
+        launch(world, &[artifact.to_str().expect("UTF-8"), "--", "fake-app"])
+    });
+}
+
+#[test]
+fn a_file_that_changes_while_it_is_copied_is_copied_as_it_is_when_it_is_done() {
+    let world = World::new();
+    let artifact = world.folder().join("server");
+    let mut build = Build::begin(&artifact);
+    let launched = thread::scope(|scope| {
+        let launched = scope.spawn(|| launch(&world, &[artifact.to_str().expect("UTF-8"), "--", "fake-app"]));
+        let incoming = world.dir().join("releases/.incoming/server");
+        until(SOON, "its copy is begun", || incoming.exists());
+        build.end();
+        launched.join().expect("it ends")
+    });
+    let facts = facts(&launched.success());
+    let copy = fs::read(text(&facts, "artifact")).expect("the copy");
+    assert!(copy == fs::read(&artifact).expect("the artifact"), "the copy is of two builds");
 }

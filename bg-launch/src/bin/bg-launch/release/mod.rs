@@ -1,22 +1,21 @@
 //! Releases: what was deployed, kept whole under a name that says when, and what.
 
 pub(crate) mod artifact;
+mod copy;
 pub(crate) mod prune;
 pub(crate) mod shelf;
 pub(crate) mod template;
 
 use crate::release::template::Template;
-use anyhow::{Context, Result, bail, ensure};
-use bg_probe::os::owner::{hand_over, is_trusted};
+use anyhow::{Context, Result, ensure};
+use bg_probe::os::owner::is_trusted;
 use bg_probe::os::replace::{self, sync_folder_of};
 use bg_probe::site::dir::{Dir, is_shared, make};
 use bg_probe::site::slot::Name;
 use sha2::{Digest, Sha256};
 use std::fmt::Write as _;
-use std::fs::{File, Permissions};
-use std::io::{Read, Write};
 use std::iter;
-use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
@@ -190,13 +189,10 @@ fn fill(folder: &Path, artifact: Option<&Path>, template: &Template) -> Result<S
     }
     make(folder)?;
     let command = serde_json::to_vec(template)?;
-    let mut digest = Sha256::new();
-    match artifact {
-        Some(artifact) => {
-            copy(artifact, folder, template, &mut digest).with_context(|| artifact.display().to_string())?;
-        }
-        None => digest.update(&command),
-    }
+    let digest = match artifact {
+        Some(artifact) => take_in(artifact, folder, template).with_context(|| artifact.display().to_string())?,
+        None => Sha256::new_with_prefix(&command),
+    };
     replace::file(&folder.join(COMMAND), &command, 0o640)?;
     let digits = digest.finalize().iter().fold(String::new(), |mut text, byte| {
         // Writing to a String can't fail.
@@ -210,31 +206,12 @@ fn fill(folder: &Path, artifact: Option<&Path>, template: &Template) -> Result<S
     Ok(digits)
 }
 
-fn copy(from: &Path, folder: &Path, template: &Template, digest: &mut Sha256) -> Result<()> {
-    // Looked at before it is opened: to open a named pipe is to wait for its writer.
-    let meta = std::fs::metadata(from).context("look at")?;
-    let name = match from.file_name() {
-        Some(name) if meta.is_file() && !name.as_encoded_bytes().starts_with(b".") => name,
-        _ => bail!("not a file that can be deployed"),
-    };
-    let mut source = File::open(from).context("open")?;
-    let to = folder.join(name);
-    let mut target = File::create_new(&to).with_context(|| format!("make {}", to.display()))?;
-    let mut chunk = vec![0; 256 * 1024];
-    loop {
-        let count = source.read(&mut chunk).context("read")?;
-        if count == 0 {
-            break;
-        }
-        digest.update(&chunk[..count]);
-        target.write_all(&chunk[..count]).with_context(|| format!("write {}", to.display()))?;
-    }
-    hand_over(&target, &to)?;
-    // A program stays one; whoever the application runs as must be able to read it.
-    let mode = 0o644 | meta.permissions().mode() & 0o111;
-    target.set_permissions(Permissions::from_mode(mode)).with_context(|| format!("chmod {}", to.display()))?;
-    target.sync_all().with_context(|| format!("fsync {}", to.display()))?;
-    artifact::check(&to, template)
+/// Copies an artifact into the folder, and checks the copy: it is what will be started.
+fn take_in(artifact: &Path, folder: &Path, template: &Template) -> Result<Sha256> {
+    let copied = folder.join(artifact.file_name().context("not a file that can be deployed")?);
+    let digest = copy::copy(artifact, &copied)?;
+    artifact::check(&copied, template)?;
+    Ok(digest)
 }
 
 /// Gives a filled folder its name, which no other release has: the same artifact may be deployed twice within a
