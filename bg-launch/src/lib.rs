@@ -10,6 +10,7 @@ pub mod unit;
 
 use anyhow::Result;
 use bg_probe::os::process::Process;
+use bg_probe::site::family;
 use bg_probe::site::launched::Launched;
 use bg_probe::site::unit::Unit;
 use replaced::Replaced;
@@ -63,7 +64,7 @@ impl Launch {
     /// # Errors
     /// When `/proc` can't be read, or systemd not be asked.
     pub fn members(&self) -> Result<Vec<i32>> {
-        members_of(self.unit.as_ref(), &self.process(), &self.release)
+        family::of(self.unit.as_ref(), &self.process(), &self.release)
     }
 }
 
@@ -72,7 +73,7 @@ impl Launch {
 /// # Errors
 /// Those of [`Launch::members`].
 pub fn members(launched: &Launched) -> Result<Vec<i32>> {
-    members_of(launched.unit.as_ref(), &launched.process(), &launched.release)
+    family::members(launched)
 }
 
 /// Whether anything of it is left: a process, or a unit that systemd is about to start again.
@@ -95,12 +96,5 @@ pub fn stop(launched: &Launched, within: Duration) -> Result<Stopped> {
     match &launched.unit {
         Some(unit) => unit::stop(unit, &launched.release, within),
         None => session::stop(launched, within),
-    }
-}
-
-fn members_of(unit: Option<&Unit>, leader: &Process, release: &str) -> Result<Vec<i32>> {
-    match unit {
-        Some(unit) => unit::members(unit, release),
-        None => session::members(leader, release),
     }
 }

@@ -1,12 +1,10 @@
-//! The processes of a launch: the one that was started and all it has started since.
-//!
-//! Each launch is a session of its own (`setsid(2)`), so its processes are those of that session. The kernel
-//! does not give a session's id to anybody else while one of them is left.
+//! Stopping the processes of a launch that is a session of its own.
 
 use anyhow::{Context, Result, ensure};
 use bg_probe::os::deadline::Deadline;
-use bg_probe::os::process::{Process, Stat, command_line, pids};
+use bg_probe::os::process::{Process, Stat, command_line};
 use bg_probe::say;
+use bg_probe::site::family::of_session as members;
 use bg_probe::site::launched::Launched;
 use nix::errno::Errno;
 use nix::sys::signal::{Signal, kill, killpg};
@@ -18,34 +16,6 @@ const LOOK_EVERY: Duration = Duration::from_millis(5);
 
 /// How long the kernel may take to end what it was told to kill.
 pub(crate) const KILL_WITHIN: Duration = Duration::from_secs(5);
-
-/// The processes of the session that `leader` began; none once they are all gone.
-///
-/// # Errors
-/// When `/proc` can't be read.
-pub fn members(leader: &Process, release: &str) -> Result<Vec<i32>> {
-    // Its pid is somebody else's by now: so is everything that goes by that number.
-    if leader.is_recycled() {
-        return Ok(Vec::new());
-    }
-    let leads = leader.is_alive();
-    let belongs = |pid: &i32| {
-        Stat::of(*pid).is_some_and(|stat| {
-            stat.session == leader.pid
-                && stat.start_ticks >= leader.start_ticks
-                // Without its leader, a session's number alone is thin evidence for killing somebody.
-                && (leads || carries(*pid, release))
-        })
-    };
-    Ok(pids()?.into_iter().filter(belongs).collect())
-}
-
-/// Whether a process was given this release in its environment.
-fn carries(pid: i32, release: &str) -> bool {
-    let mark = format!("BG_RELEASE={release}");
-    std::fs::read(format!("/proc/{pid}/environ"))
-        .is_ok_and(|environ| environ.split(|byte| *byte == 0).any(|variable| variable == mark.as_bytes()))
-}
 
 /// How a session was stopped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

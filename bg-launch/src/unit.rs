@@ -1,4 +1,4 @@
-//! The processes of a launch that runs as a unit of systemd: those of the unit's control group.
+//! Stopping a launch that runs as a unit of systemd.
 
 use crate::session::{KILL_WITHIN, Stopped, wait};
 use anyhow::{Context, Result, ensure};
@@ -8,15 +8,6 @@ use std::time::Duration;
 
 /// How long systemd may take to forget a unit that has ended, or to answer a request to stop one.
 const FORGET_WITHIN: Duration = Duration::from_secs(5);
-
-/// The processes of the unit; none where it does not run this release.
-///
-/// # Errors
-/// When systemd can't be asked or `/proc` not be read.
-pub fn members(unit: &Unit, release: &str) -> Result<Vec<i32>> {
-    let state = unit.state()?;
-    if state.is_up_with(release) { state.members() } else { Ok(Vec::new()) }
-}
 
 /// Stops the unit, if it runs this release: SIGTERM to its processes, then SIGKILL after `within`.
 ///

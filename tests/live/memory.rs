@@ -1,6 +1,7 @@
 //! Two releases at a time, and the memory for them.
 
-use bg_tests::{World, programs};
+use super::{SOON, pid};
+use bg_tests::{World, programs, until};
 use predicates::prelude::PredicateBooleanExt;
 use predicates::str::contains;
 use std::fs;
@@ -17,4 +18,125 @@ fn a_launch_warns_where_two_releases_may_be_too_many() {
     let unshare = if nix::unistd::geteuid().is_root() { "unshare -m" } else { "unshare -rm" };
     let launched = world.shell(&format!("{unshare} sh -c '{line}'")).assert().success();
     launched.stderr(contains("warning: 0 MB of memory are available, and what runs in set1 uses "));
+}
+
+/// Where a process stands when the kernel chooses whom to end for want of memory, `proc_pid_oom_score_adj(5)`.
+#[track_caller]
+fn place(pid: u32) -> i32 {
+    let text = fs::read_to_string(format!("/proc/{pid}/oom_score_adj")).expect("it runs");
+    text.trim().parse().expect("a number")
+}
+
+#[track_caller]
+fn put(pid: u32, place: i32) {
+    fs::write(format!("/proc/{pid}/oom_score_adj"), place.to_string()).expect("a process of ours");
+}
+
+/// Starts a release in set2, beside set1, which is live; its process once it listens.
+#[track_caller]
+fn launched_beside(world: &World, command: &[&str]) -> u32 {
+    world.cmd("bg-launch").args(["--slot", "set2", "--"]).args(command).assert().success();
+    until(SOON, "it listens", || world.listens("set2"));
+    pid(world, "set2")
+}
+
+#[track_caller]
+fn switched(world: &World, slot: &str) {
+    world.cmd("bg-switch").args(["--to", slot]).assert().success().stderr(contains("warning").not());
+}
+
+#[test]
+fn what_is_booted_is_the_first_to_go_until_it_is_live() {
+    let world = World::new();
+    world.deploy_fake(&[]).success();
+    let (live, usual) = (pid(&world, "set1"), place(pid(&world, "set1")));
+    assert_eq!(usual, place(std::process::id()), "with nothing beside it there is nobody to spare");
+    let booted = launched_beside(&world, &["fake-app"]);
+    assert_eq!((place(live), place(booted)), (usual, 800));
+    switched(&world, "set2");
+    assert_eq!((place(live), place(booted)), (usual, usual));
+    // What was live is what a rollback needs: it is as safe as it was.
+    switched(&world, "set1");
+    assert_eq!((place(live), place(booted)), (usual, usual));
+    world.deploy_fake(&[]).success();
+    assert_eq!(place(pid(&world, "set2")), usual);
+}
+
+#[test]
+fn what_it_has_started_before_the_switch_is_put_back_too_and_what_it_says_itself_is_left() {
+    let world = World::new();
+    world.deploy_fake(&[]).success();
+    let usual = place(pid(&world, "set1"));
+    let app = world.script("app", "sleep 600 & echo $! >child\nsh -c 'echo 900 >/proc/self/oom_score_adj; exec sleep 600' & echo $! >own\nexec fake-app");
+    let booted = launched_beside(&world, &[&app]);
+    let work = world.dir().join("slots/set2/work");
+    let of = |name| fs::read_to_string(work.join(name)).expect("it was written").trim().parse().expect("a pid");
+    let (child, own) = (of("child"), of("own"));
+    until(SOON, "it has said so", || place(own) == 900);
+    assert_eq!((place(booted), place(child)), (800, 800));
+    switched(&world, "set2");
+    assert_eq!((place(booted), place(child), place(own)), (usual, usual, 900));
+}
+
+#[test]
+fn it_is_put_back_to_where_it_was() {
+    let world = World::new();
+    world.deploy_fake(&[]).success();
+    let line = "echo 300 >/proc/self/oom_score_adj; exec bg-launch --slot set2 -- fake-app";
+    world.shell(line).assert().success();
+    until(SOON, "it listens", || world.listens("set2"));
+    let booted = pid(&world, "set2");
+    assert_eq!(place(booted), 800);
+    switched(&world, "set2");
+    assert_eq!(place(booted), 300);
+}
+
+#[test]
+fn what_a_killed_switch_has_left_the_first_to_go_is_put_back_by_whoever_comes_next() {
+    let world = World::new().link_form();
+    world.deploy_fake(&[]).success();
+    world.deploy_fake(&[]).success();
+    let live = pid(&world, "set2");
+    let usual = place(pid(&world, "set1"));
+    // nginx has moved, and that is all.
+    let left = || put(live, 800);
+    left();
+    switched(&world, "set2");
+    assert_eq!(place(live), usual, "the same switch");
+    left();
+    world.cmd("bg-launch").arg("--live").assert().success().stderr("");
+    assert_eq!(place(live), usual, "the watchdog");
+    left();
+    world.cmd("bg-launch").args(["--slot", "set1", "--", "fake-app"]).assert().success();
+    assert_eq!((place(live), place(pid(&world, "set1"))), (usual, 800), "the next launch");
+}
+
+#[test]
+fn a_live_release_that_is_started_again_is_not_the_first_to_go() {
+    let world = World::new().link_form();
+    world.deploy_fake(&[]).success();
+    world.deploy_fake(&[]).success();
+    for words in [&["--live"][..], &["--slot", "set2", "--current"]] {
+        super::kill(&world, "set2");
+        world.cmd("bg-launch").args(words).assert().success();
+        assert_eq!(place(pid(&world, "set2")), place(pid(&world, "set1")), "{words:?}");
+        until(SOON, "it serves", || world.listens("set2"));
+    }
+}
+
+#[test]
+fn a_switch_that_can_not_put_it_back_warns_and_is_done() {
+    let world = World::new();
+    world.deploy_fake(&[]).success();
+    let booted = launched_beside(&world, &["fake-app"]);
+    let switch = programs::ours("bg-switch").display().to_string();
+    let unshare = if nix::unistd::geteuid().is_root() { "unshare -m" } else { "unshare -rm" };
+    let line = format!("{unshare} sh -c 'mount -o remount,bind,ro /proc && exec {switch} --to set2'");
+    let moved = world.shell(&line).assert().success();
+    moved.stdout(contains(r#""to":"set2""#)).stderr(contains(format!(
+        "warning: set2 serves, but is still the first to go when memory runs out: pid {booted}: "
+    )));
+    assert_eq!((world.live().as_deref(), place(booted)), (Some("set2"), 800));
+    switched(&world, "set2");
+    assert_ne!(place(booted), 800);
 }

@@ -38,7 +38,17 @@ pub(crate) fn stayed(scene: &Scene) -> Option<String> {
 
 /// Everything that is wrong when a run has ended well.
 pub(crate) fn done(scene: &Scene) -> Vec<String> {
-    [reached(scene), leftovers(scene)].concat()
+    let mut faults = [reached(scene), leftovers(scene)].concat();
+    faults.extend(is_first_to_go(scene));
+    faults
+}
+
+/// What serves is not what the kernel ends first when memory runs out, as what is booted is.
+fn is_first_to_go(scene: &Scene) -> Option<String> {
+    let (slot, _) = Scene::serving(&scene.world.nginx).ok()?;
+    let pid = scene.launched(&slot)?.get("pid")?.as_u64()?;
+    let place = fs::read_to_string(format!("/proc/{pid}/oom_score_adj")).ok()?;
+    (place.trim() == "800").then(|| format!("{slot} serves, and is the first to go"))
 }
 
 /// Everything that is wrong when a run has ended well, but for what it could not tidy up and has warned of.

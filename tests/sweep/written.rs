@@ -5,6 +5,7 @@ use std::fs;
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
+use bg_tests::strace::Call;
 use sha2::{Digest, Sha256};
 
 use super::scene::Scene;
@@ -27,6 +28,12 @@ pub(crate) fn files(scene: &Scene) -> Vec<PathBuf> {
         files.extend(releases(scene).map(|name| folder.join("logs").join(name + ".log")));
     }
     files
+}
+
+/// Whether it opens the file by which a process is told to be the first to go: nobody knows that process before. What is
+/// written there is struck at all the same.
+pub(crate) fn is_of_a_process(call: &Call) -> bool {
+    call.paths().iter().all(|path| path.starts_with("/proc") && path.ends_with("oom_score_adj"))
 }
 
 /// The names that the next release may get: by the second in which it gets it, and by what is in it.

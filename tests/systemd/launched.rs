@@ -32,6 +32,25 @@ fn a_release_runs_as_a_unit_of_its_own() {
 }
 
 #[test]
+fn what_is_booted_beside_a_live_unit_is_the_first_to_go_until_it_is_live() {
+    let Some(machine) = machine() else { return };
+    deploy(&machine, "");
+    let place = |slot: &str| machine.ok(&format!("cat /proc/{}/oom_score_adj", main_pid(&machine, slot)));
+    let usual = place("set1");
+    machine.ok("bg-launch --slot set2 -- fake-app | bg-health >/dev/null");
+    assert_eq!((place("set1"), place("set2")), (usual.clone(), "800".to_owned()));
+    machine.ok("bg-switch --to set2 >/dev/null");
+    assert_eq!(place("set2"), usual);
+    // Nor is it when systemd starts it again.
+    let booted = main_pid(&machine, "set2");
+    machine.ok(&format!("kill -KILL {booted}"));
+    until(SOON, "it runs again", || {
+        !matches!(main_pid(&machine, "set2").as_str(), "0" | "") && main_pid(&machine, "set2") != booted
+    });
+    assert_eq!(place("set2"), usual);
+}
+
+#[test]
 fn one_that_dies_at_once_is_told_with_its_own_journal() {
     let Some(machine) = machine() else { return };
     // The journal of the unit has what another release wrote before.

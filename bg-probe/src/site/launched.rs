@@ -31,6 +31,10 @@ pub struct Launched {
     /// The user it runs as, if that was said.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub user: Option<String>,
+    /// Where it stood when the kernel chooses whom to end for want of memory (`proc_pid_oom_score_adj(5)`), before it was
+    /// made the first to go until it is live; `None` where it was not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub oom_score_adj: Option<i32>,
 }
 
 impl Launched {

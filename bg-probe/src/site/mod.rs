@@ -2,6 +2,8 @@
 
 pub mod address;
 pub mod dir;
+pub mod family;
+pub mod first_to_go;
 pub mod launched;
 pub mod lock;
 pub mod settings;

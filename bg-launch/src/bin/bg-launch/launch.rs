@@ -28,8 +28,10 @@ use bg_probe::os::port;
 use bg_probe::os::process::Process;
 use bg_probe::record::Record;
 use bg_probe::say::stdout::print;
+use bg_probe::site::first_to_go::put_back;
 use bg_probe::site::launched::Launched;
 use bg_probe::site::lock::Lock;
+use bg_probe::site::slot::Name;
 use bg_probe::site::unit::Unit;
 use std::time::Instant;
 
@@ -88,7 +90,8 @@ fn new(args: &Args, record: &Record) -> Result<Launch> {
         let _ = release.discard(&site.dir);
     }
     let command = ready?;
-    place(args, &Start { site, slot, release: &release, command: &command, mode: &mode }, record)
+    let gives_way = gives_way(record);
+    place(args, &Start { site, slot, release: &release, command: &command, mode: &mode, gives_way }, record)
 }
 
 /// The last checks, and room in the slot; the command to start then.
@@ -142,7 +145,8 @@ fn another(args: &Args, record: &Record, wanted: &str) -> Result<Launch> {
     Occupant::of(site, slot, args.adopt)?;
     let mode = Mode::of(args, last.as_ref())?;
     let command = make_ready(args, record, &release, &mode)?;
-    place(args, &Start { site, slot, release: &release, command: &command, mode: &mode }, record)
+    let gives_way = gives_way(record);
+    place(args, &Start { site, slot, release: &release, command: &command, mode: &mode, gives_way }, record)
 }
 
 /// Starts the release that the slot holds already, unless something is there. `None` where what is there was not
@@ -157,6 +161,9 @@ pub(crate) fn current(args: &Args, record: &Record) -> Result<Option<Launch>> {
     };
     if let Some((last, process)) = last.as_ref().and_then(|last| Some((last, last.running()?))) {
         say(&format!("release {} runs already in {} as pid {}", last.release, slot.name, process.pid));
+        if args.live {
+            keep(args, last, &slot.name);
+        }
         return Ok(Some(facts(last, process, held.as_ref(), true)));
     }
     if port::listens(slot.port) {
@@ -174,7 +181,8 @@ pub(crate) fn current(args: &Args, record: &Record) -> Result<Option<Launch>> {
     if let Some(remains) = last {
         bg_launch::stop(&remains, *args.stop_timeout)?;
     }
-    begin(args, &Start { site, slot, release: &release, command: &command, mode: &mode }, record).map(Some)
+    let gives_way = gives_way(record);
+    begin(args, &Start { site, slot, release: &release, command: &command, mode: &mode, gives_way }, record).map(Some)
 }
 
 /// Stops what is in the slot and starts nothing. Where the record is of the launch that put it there, the slot
@@ -226,8 +234,26 @@ pub(crate) fn vacate(args: &Args, record: &Record) -> Result<bool> {
     Ok(stopped.is_some())
 }
 
+/// Whether what is started now has another beside it that serves.
+fn gives_way(record: &Record) -> bool {
+    record.live.as_ref().is_some_and(|live| *live != record.slot.name)
+}
+
+/// Sees that what is live is not the first to go when memory runs out: a switch to it may have been cut short.
+fn keep(args: &Args, live: &Launched, slot: &Name) {
+    if let Err(why) = put_back(live) {
+        let words = format!("{slot} is live, and still the first to go when memory runs out: {why:#}");
+        args.voice.warn("bg-launch", &words);
+    }
+}
+
 fn begin(args: &Args, start: &Start, record: &Record) -> Result<Launch> {
     warn(args, start, record);
+    if let Some(live) = record.live.as_ref().filter(|_| start.gives_way)
+        && let Ok(Some(launched)) = Launched::of(&start.site.dir, live)
+    {
+        keep(args, &launched, live);
+    }
     let began = Instant::now();
     let launched = start.run()?;
     let journal = launched.unit.as_ref().map(Unit::journal);

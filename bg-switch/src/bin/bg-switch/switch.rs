@@ -21,6 +21,8 @@ use bg_probe::os::http::NoReply;
 use bg_probe::os::signals::heeded;
 use bg_probe::say::exit::Exit;
 use bg_probe::say::stdout::print;
+use bg_probe::site::first_to_go::put_back;
+use bg_probe::site::launched::Launched;
 use bg_probe::site::lock::Lock;
 use bg_probe::site::settings::FrontSetting;
 use bg_probe::site::settings::Site;
@@ -64,6 +66,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     let began = Instant::now();
     let switch = move_to(args, &site, &record.slot)?;
     say(args, &site, &switch, began.elapsed());
+    keep(args, &site, &record.slot.name);
     record.set("switch", &switch)?;
     drop(lock);
     if let Err(why) = record.print() {
@@ -71,6 +74,19 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         args.voice.warn("bg-switch", &format!("nginx has moved, but the record could not be printed: {why:#}"));
     }
     Ok(())
+}
+
+/// Puts what serves now back among those that the kernel ends last when memory runs out: while it booted beside a live
+/// one, it was the first. Also where nginx was there already, for an earlier switch may have come no further.
+fn keep(args: &Args, site: &Site, slot: &Name) {
+    let launched = Launched::of(&site.dir, slot);
+    if let Err(why) = launched.and_then(|launched| launched.as_ref().map_or(Ok(()), put_back)) {
+        let words = format!(
+            "{slot} serves, but is still the first to go when memory runs out: {why:#}. \
+             As the user it runs as, or as root: bg-switch --to {slot}"
+        );
+        args.voice.warn("bg-switch", &words);
+    }
 }
 
 fn change_form(args: &Args, site: &Site, form: Form) -> Result<()> {

@@ -4,9 +4,11 @@ use crate::start::Start;
 use crate::start::hold::{GO, HOLD};
 use crate::start::user;
 use anyhow::{Context, Result, bail};
+use bg_probe::os::oom::{Place, may_put};
 use bg_probe::os::owner::hand_over;
 use bg_probe::os::process::Process;
 use bg_probe::os::replace;
+use bg_probe::site::first_to_go::{FIRST, to_be_left};
 use bg_probe::site::launched::Launched;
 use bg_probe::site::settings::Site;
 use bg_probe::site::slot::Name;
@@ -35,9 +37,11 @@ pub(crate) fn start(start: &Start) -> Result<Launched> {
         pid,
         start_ticks: process.start_ticks,
         log: Some(log.to_str().context("the log's path is not UTF-8")?.to_owned()),
+        oom_score_adj: to_be_left(pid).filter(|_| start.gives_way),
         ..start.launched()?
     };
     start.write_down(&launched)?;
+    let left = launched.oom_score_adj.and_then(|place| make_first_to_go(pid).map(|now| (now, place)));
 
     ours.write_all(GO).context("tell the new process to begin")?;
     let mut refusal = String::new();
@@ -45,7 +49,20 @@ pub(crate) fn start(start: &Start) -> Result<Launched> {
     if !refusal.is_empty() {
         bail!("{refusal}");
     }
+    // What it has become may have privileges of its own, and then nobody but root could put it back once it is live.
+    if let Some((mut now, place)) = left.filter(|_| !may_put(pid)) {
+        // It may have ended, and it is no more than advice to the kernel.
+        let _ = now.put(place);
+    }
     Ok(launched)
+}
+
+/// Makes a process that only holds what it is to become the first to go when memory runs out, and with it all that it
+/// will start. `None` where that can't be done: it is no reason not to start it.
+fn make_first_to_go(pid: i32) -> Option<Place> {
+    let mut place = Place::of(pid).ok()?;
+    place.put(FIRST).ok()?;
+    Some(place)
 }
 
 fn hold(start: &Start, stdin: UnixStream, output: File) -> Result<i32> {

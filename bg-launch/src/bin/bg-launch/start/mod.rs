@@ -25,6 +25,8 @@ pub(crate) struct Start<'a> {
     /// The command, filled in.
     pub(crate) command: &'a [String],
     pub(crate) mode: &'a Mode,
+    /// Whether another slot is live, which memory is to be kept for: then this one is the first to go.
+    pub(crate) gives_way: bool,
 }
 
 /// The command of `release` in `slot`, filled in and its program found: what can fail before anything is stopped.
@@ -75,6 +77,7 @@ impl Start<'_> {
             log: None,
             unit: None,
             user: self.mode.user.as_ref().map(|user| user.name.clone()),
+            oom_score_adj: None,
         })
     }
 

@@ -8,13 +8,15 @@ use crate::start::Start;
 use crate::start::exec;
 use anyhow::{Context, Result, bail};
 use bg_launch::unit;
+use bg_probe::os::oom::{may_put, place_of, put};
 use bg_probe::os::process::Process;
 use bg_probe::say::exit::Exit;
 use bg_probe::say::{Voice, quoted};
+use bg_probe::site::first_to_go::{FIRST, to_be_left};
 use bg_probe::site::launched::Launched;
 use bg_probe::site::settings::Site;
 use bg_probe::site::slot::Slot;
-use bg_probe::site::unit::Unit;
+use bg_probe::site::unit::{State, Unit};
 use nix::unistd::{User, geteuid};
 use std::path::Path;
 use std::time::Duration;
@@ -79,8 +81,21 @@ fn with_its_process(start: &Start, unit: &Unit, mut launched: Launched) -> Resul
     launched.pid = state.last_main;
     // One that has ended already is known by a start that nobody else has.
     launched.start_ticks = Process::with_pid(state.last_main).map_or(0, |process| process.start_ticks);
+    launched.oom_score_adj = to_be_left(state.last_main).filter(|_| start.gives_way);
     start.write_down(&launched)?;
+    if let Some(place) = launched.oom_score_adj {
+        make_first_to_go(&state, place);
+    }
     Ok(launched)
+}
+
+/// Makes what a unit runs the first to go when memory runs out. Not by the unit's own `OOMScoreAdjust=`, with which
+/// systemd would start it again when it crashes, live or not. What can't be done is no reason not to start it.
+fn make_first_to_go(state: &State, from: i32) {
+    let members = state.members().unwrap_or_default();
+    for pid in members.into_iter().filter(|pid| place_of(*pid) == Some(from) && may_put(*pid)) {
+        let _ = put(pid, FIRST);
+    }
 }
 
 fn run(start: &Start, unit: &Unit) -> Result<()> {
