@@ -1,7 +1,8 @@
 //! What the application is given, and what is kept from it.
 
 use super::{SOON, facts, launch, launch_fake, names_in, pid, stderr, text};
-use bg_tests::{World, process, until};
+use assert_cmd::assert::Assert;
+use bg_tests::{World, process, programs, until};
 use std::collections::BTreeMap;
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
@@ -129,4 +130,45 @@ fn what_may_be_a_secret_is_not_said() {
         let mode = fs::metadata(world.dir().join(file)).expect("a file of ours").permissions().mode();
         assert_eq!(mode & 0o007, 0, "others may read it");
     }
+}
+
+/// `bg-launch` and these words, in the control group that this text of `/proc/PID/cgroup` names.
+#[track_caller]
+fn in_group(world: &World, groups: &str, words: &str) -> Assert {
+    let file = world.folder().join("cgroup");
+    fs::write(&file, groups).expect("a folder of ours");
+    let launch = programs::ours("bg-launch").display().to_string();
+    let line = format!("mount --bind {} /proc/$$/cgroup && exec {launch} {words}", file.display());
+    let unshare = if nix::unistd::geteuid().is_root() { "unshare -m" } else { "unshare -rm" };
+    world.shell(&format!("PATH={}:$PATH; {unshare} sh -c '{line}'", world.folder().display())).assert()
+}
+
+#[test]
+fn a_launch_warns_where_it_would_end_with_the_agent_that_started_it() {
+    let world = World::new();
+    let runner = "0::/system.slice/actions.runner.web.service\n";
+    let words = "is ended whenever actions.runner.web.service is stopped or restarted";
+    // No systemd says how that service ends what it has started: as by default.
+    let launched = in_group(&world, runner, "--slot set2 -- fake-app").success();
+    assert!(stderr(&launched).contains(words), "{}", stderr(&launched));
+    assert!(stderr(&launched).contains("BG_LAUNCH_VIA=systemd"), "{}", stderr(&launched));
+    let check = in_group(&world, runner, "--check -- fake-app").success();
+    let said = String::from_utf8_lossy(&check.get_output().stdout).into_owned();
+    assert!(said.lines().any(|line| line.starts_with("warn    ") && line.contains(words)), "{said}");
+    // It is what the warning asks for.
+    let check = in_group(&world, runner, "--check --via systemd -- fake-app").success();
+    assert!(!String::from_utf8_lossy(&check.get_output().stdout).contains(words));
+}
+
+#[test]
+fn a_launch_by_cron_or_in_a_login_session_warns_of_no_agent() {
+    let world = World::new();
+    let session = "0::/user.slice/user-1000.slice/session-3.scope\n";
+    let launched = in_group(&world, session, "--slot set2 -- fake-app").success();
+    assert!(!stderr(&launched).contains("is ended whenever"), "{}", stderr(&launched));
+    // What systemd says of cron.
+    let line = "[ \"$*\" = '--no-ask-password show --property=KillMode -- cron.service' ] && echo KillMode=process";
+    let _ = world.script("systemctl", line);
+    let launched = in_group(&world, "0::/system.slice/cron.service\n", "--slot set2 -- fake-app").success();
+    assert!(!stderr(&launched).contains("is ended whenever"), "{}", stderr(&launched));
 }

@@ -51,6 +51,25 @@ fn what_is_booted_beside_a_live_unit_is_the_first_to_go_until_it_is_live() {
 }
 
 #[test]
+fn a_launch_by_a_service_that_ends_all_it_has_started_warns_and_one_by_cron_does_not() {
+    let Some(machine) = machine() else { return };
+    let by = |unit: &str, kill_mode: &str| {
+        let launch = "set -a; . /etc/bg/web.env; BG_LAUNCH_VIA=session; exec bg-launch --slot set2 -- fake-app";
+        machine.ok(&format!(
+            "systemd-run --quiet --wait --pipe --unit={unit} -p KillMode={kill_mode} sh -c '{launch}' 2>&1"
+        ))
+    };
+    let warning = "is ended whenever runner.service is stopped or restarted";
+    let said = by("runner", "control-group");
+    assert!(said.contains(warning), "{said}");
+    // And so it is: the service has ended, as an agent's would when it is restarted.
+    until(SOON, "it has ended with the service", || machine.get_slot("set2", "/version").is_empty());
+    let said = by("like-cron", "process");
+    assert!(!said.contains("is ended whenever"), "{said}");
+    until(SOON, "it outlives the service", || !machine.get_slot("set2", "/version").is_empty());
+}
+
+#[test]
 fn one_that_dies_at_once_is_told_with_its_own_journal() {
     let Some(machine) = machine() else { return };
     // The journal of the unit has what another release wrote before.

@@ -63,17 +63,7 @@ impl Unit {
     /// `systemctl` or `systemd-run`, told whose unit it is about.
     #[must_use]
     pub fn tool(&self, program: &str) -> Command {
-        let mut command = Command::new(program);
-        command.arg("--no-ask-password").stdin(Stdio::null());
-        let Some(user) = self.user else { return command };
-        command.arg("--user");
-        if user != nix::unistd::geteuid().as_raw() {
-            command.arg(format!("--machine={user}@.host"));
-        } else if std::env::var_os("XDG_RUNTIME_DIR").is_none() {
-            // Cron and many CI runners have none, and then systemctl finds nobody to ask.
-            command.env("XDG_RUNTIME_DIR", PathBuf::from(format!("/run/user/{user}")));
-        }
-        command
+        tool(self.user, program)
     }
 
     /// What a person types to see what it wrote.
@@ -95,6 +85,22 @@ impl Unit {
         ensure!(asked.status.success(), "systemctl show {self}: {}", quoted(why.trim()));
         Ok(State::parse(&String::from_utf8_lossy(&asked.stdout)))
     }
+}
+
+/// `systemctl` or `systemd-run`, told whose systemd it is about: the machine's, or that of a user.
+#[must_use]
+pub fn tool(user: Option<u32>, program: &str) -> Command {
+    let mut command = Command::new(program);
+    command.arg("--no-ask-password").stdin(Stdio::null());
+    let Some(user) = user else { return command };
+    command.arg("--user");
+    if user != nix::unistd::geteuid().as_raw() {
+        command.arg(format!("--machine={user}@.host"));
+    } else if std::env::var_os("XDG_RUNTIME_DIR").is_none() {
+        // Cron and many CI runners have none, and then systemctl finds nobody to ask.
+        command.env("XDG_RUNTIME_DIR", PathBuf::from(format!("/run/user/{user}")));
+    }
+    command
 }
 
 impl State {

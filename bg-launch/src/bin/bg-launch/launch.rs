@@ -13,6 +13,7 @@ use crate::release::prune::prune;
 use crate::release::shelf;
 use crate::release::template::Template;
 use crate::revive;
+use crate::start::agent;
 use crate::start::detached;
 use crate::start::mode::{Mode, Via};
 use crate::start::systemd;
@@ -277,6 +278,8 @@ fn warn(args: &Args, start: &Start, record: &Record) {
     }
     if start.mode.via == Via::Systemd {
         systemd::warn_of_logout(args.voice, site, slot);
+    } else if let Some((what, remedy)) = agent::warning() {
+        args.voice.warn("bg-launch", &format!("{what}: {remedy}"));
     }
     let live = record.live.as_ref().filter(|live| **live != slot.name);
     let live = live.and_then(|live| site.slots.named(live.as_str()).ok());

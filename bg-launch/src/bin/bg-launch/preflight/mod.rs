@@ -7,6 +7,8 @@ use crate::args::Args;
 use crate::occupant::Occupant;
 use crate::release::artifact;
 use crate::release::template::Template;
+use crate::start::agent;
+use crate::start::mode::Via;
 use anyhow::{Context, Result, ensure};
 use bg_probe::cli::preflight::Finding;
 use bg_probe::live::front::FRONT_WITHIN;
@@ -21,6 +23,7 @@ use std::process::{Command, Stdio};
 pub(crate) fn findings(args: &Args, site: &Site) -> Vec<Finding> {
     let mut findings = artifact_and_command(args);
     findings.extend(ground::findings(site, artifact::choose(&args.artifact).ok().flatten()));
+    findings.extend(agent(args));
     match live(site, By::Both, FRONT_WITHIN) {
         Ok(verdict) => {
             let idle = verdict.idle(site);
@@ -35,6 +38,12 @@ pub(crate) fn findings(args: &Args, site: &Site) -> Vec<Finding> {
         )),
     }
     findings
+}
+
+/// Whether a release would end with whoever deploys it; `None` where it would not.
+fn agent(args: &Args) -> Option<Finding> {
+    let (what, remedy) = if args.via == Some(Via::Systemd) { None } else { agent::warning() }?;
+    Some(Finding::warn("agent", what, remedy))
 }
 
 fn artifact_and_command(args: &Args) -> Vec<Finding> {

@@ -1,5 +1,6 @@
 //! Starting a release in a slot.
 
+pub(crate) mod agent;
 pub(crate) mod detached;
 pub(crate) mod exec;
 pub(crate) mod hold;

@@ -1,0 +1,113 @@
+//! Whether what is started here ends with whoever started it: a CI agent that is itself a service of systemd.
+//!
+//! A session of its own is left alone by the agent, and not by systemd: all that a service has started stays in its
+//! control group (`cgroups(7)`), and goes when that service is stopped or restarted, as after an update of the agent.
+//! Whether it does is for the service's `KillMode=` to say (`systemd.kill(5)`), so systemd is asked: `cron.service`,
+//! `atd.service` and `ssh.service` have `process`, and leave alone what they have started. A session of somebody who has
+//! logged in is a scope and no service, and by default leaves it alone, too (`KillUserProcesses=` of `logind.conf(5)`).
+
+use bg_probe::site::unit::tool;
+use std::fmt::{self, Display};
+
+/// A service of systemd.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Service {
+    /// The user whose systemd has it; `None` for the machine's.
+    user: Option<u32>,
+    name: String,
+}
+
+impl Service {
+    /// The service with which what this process starts would end; `None` where there is none.
+    pub(crate) fn of_this_process() -> Option<Service> {
+        let service = Service::parse(&std::fs::read_to_string("/proc/self/cgroup").ok()?)?;
+        service.ends_all().then_some(service)
+    }
+
+    /// The service that a `/proc/PID/cgroup` names in systemd's own hierarchy. What is below its group is its own as
+    /// well, but for a scope.
+    fn parse(groups: &str) -> Option<Service> {
+        let paths = groups
+            .lines()
+            .filter_map(|line| line.strip_prefix("0::").or_else(|| Some(line.split_once(":name=systemd:")?.1)));
+        paths.into_iter().find_map(Service::of_group)
+    }
+
+    fn of_group(path: &str) -> Option<Service> {
+        let mut user = None;
+        let mut innermost = None;
+        for part in path.split('/') {
+            if let Some(uid) = part.strip_prefix("user@").and_then(|rest| rest.strip_suffix(".service")) {
+                // A user's own systemd: what it ends is its services, and itself at the last logout alone.
+                (user, innermost) = (uid.parse().ok(), None);
+            } else if part.ends_with(".scope") {
+                innermost = None;
+            } else if part.ends_with(".service") {
+                innermost = Some(part);
+            }
+        }
+        innermost.map(|name| Service { user, name: name.to_owned() })
+    }
+
+    /// Whether systemd ends everything in its group with it. It does so by default, which counts where it says nothing.
+    fn ends_all(&self) -> bool {
+        let mut show = tool(self.user, "systemctl");
+        let asked = show.args(["show", "--property=KillMode", "--", &self.name]).output();
+        let said = asked.map(|output| String::from_utf8_lossy(&output.stdout).trim().to_owned()).unwrap_or_default();
+        !matches!(said.strip_prefix("KillMode="), Some("process" | "none"))
+    }
+}
+
+/// What happens to what is started here, and what to do about it; `None` where nothing does.
+pub(crate) fn warning() -> Option<(String, &'static str)> {
+    let service = Service::of_this_process()?;
+    let what = format!("what is started from here is ended whenever {service} is stopped or restarted");
+    Some((what, "set BG_LAUNCH_VIA=systemd (--via systemd), which starts it as a unit of its own"))
+}
+
+impl Display for Service {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        f.write_str(&bg_probe::say::clean(&self.name))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn named(groups: &str) -> Option<(Option<u32>, String)> {
+        Service::parse(groups).map(|service| (service.user, service.name))
+    }
+
+    #[test]
+    fn an_agent_is_a_service_of_the_machine_or_of_a_user() {
+        let runner = "actions.runner.org-web.1.service";
+        let machines = Some((None, runner.to_owned()));
+        assert_eq!(named(&format!("0::/system.slice/{runner}\n")), machines);
+        assert_eq!(named(&format!("0::/system.slice/{runner}/job/7\n")), machines);
+        assert_eq!(
+            named(&format!("12:pids:/system.slice/x.service\n1:name=systemd:/system.slice/{runner}\n")),
+            machines
+        );
+        assert_eq!(named(&format!("1:name=systemd:/system.slice/{runner}\n0::/\n")), machines);
+        let users = format!("0::/user.slice/user-1000.slice/user@1000.service/app.slice/{runner}\n");
+        assert_eq!(named(&users), Some((Some(1000), runner.to_owned())));
+    }
+
+    #[test]
+    fn sessions_containers_and_other_hierarchies_are_none() {
+        for none in [
+            "",
+            "0::/\n",
+            "0::/user.slice/user-1000.slice/session-3.scope\n",
+            "0::/user.slice/user-1000.slice/user@1000.service/init.scope\n",
+            "0::/user.slice/user-1000.slice/user@1000.service/app.slice/vte-spawn-1.scope\n",
+            "0::/user.slice/user-1000.slice/user@1000.service/app.slice\n",
+            "0::/system.slice/docker-0123.scope\n",
+            "1:name=systemd:/docker/0123\n4:memory:/system.slice/jenkins.service\n",
+            "nonsense",
+        ] {
+            assert_eq!(named(none), None, "{none}");
+        }
+    }
+}
