@@ -35,16 +35,23 @@ fn says(world: &World, program: &str, code: i32, line: &str) {
     assert_eq!(ended, code, "{text}");
 }
 
-/// What an ordinary user's `--check` prints.
+/// What an ordinary user's `--check` prints where a deploy would fail.
 #[track_caller]
 fn ordinary(world: &World, program: &str) -> String {
+    let (text, code) = as_ordinary(world, program);
+    assert_eq!(code, 1, "{text}");
+    text
+}
+
+/// What an ordinary user's `--check` prints, and how it ends.
+#[track_caller]
+fn as_ordinary(world: &World, program: &str) -> (String, i32) {
     assert!(nix::unistd::geteuid().is_root(), "this test needs root: it looks as another user");
     // Where everybody may run it.
     let copy = world.folder().join(program);
     fs::copy(programs::ours(program), &copy).expect("our folder");
     let output = world.command(&copy).arg("--check").uid(ORDINARY).gid(ORDINARY).output().expect("a program of ours");
-    assert_eq!(output.status.code(), Some(1));
-    String::from_utf8(output.stdout).expect("text")
+    (String::from_utf8(output.stdout).expect("text"), output.status.code().expect("an exit code"))
 }
 
 /// Every file and folder below, with its mode, owner, time and content.

@@ -1,13 +1,13 @@
 //! What a launch needs: java or a command, a whole artifact, a folder, a disk, a port, memory.
 
 use std::fs::{self, File, Permissions};
-use std::os::unix::fs::{PermissionsExt, chown};
+use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
 
 use bg_tests::World;
 use predicates::prelude::*;
 use predicates::str::contains;
 
-use super::{ORDINARY, check, ordinary, says};
+use super::{ORDINARY, as_ordinary, check, ordinary, says};
 
 #[test]
 fn a_missing_java_fails_unless_a_command_is_given() {
@@ -51,20 +51,25 @@ fn a_folder_that_others_may_write_fails() {
 }
 
 #[test]
-fn what_root_has_left_in_a_folder_fails_for_its_owner() {
+fn what_root_has_left_in_a_folder_fails_for_its_owner_who_is_told_to_take_that_alone() {
     let world = World::new();
-    let (dir, releases) = (world.dir(), world.dir().join("releases"));
+    let (dir, releases, slot) = (world.dir(), world.dir().join("releases"), world.dir().join("slots/set1"));
     fs::create_dir_all(&releases).unwrap();
-    chown(&dir, Some(ORDINARY), None).unwrap();
+    fs::create_dir_all(slot.join("work")).unwrap();
+    for users in [&dir, &dir.join("slots"), &slot] {
+        chown(users, Some(ORDINARY), None).unwrap();
+    }
     let seen = ordinary(&world, "bg-launch");
-    assert!(
-        seen.contains(&format!(
-            "fail    {} belongs to root, and uid {ORDINARY} may not write it: sudo chown -R",
-            releases.display()
-        )),
-        "{seen}"
-    );
-    says(&world, "bg-launch", 0, &format!("but this is root: deploy as uid {ORDINARY}"));
+    let line = seen.lines().find(|line| line.contains("belongs to root")).unwrap_or_else(|| panic!("{seen}"));
+    let wrong = format!("fail    {} belongs to root, and uid {ORDINARY} may not write it", releases.display());
+    let remedy = format!("chown -h {ORDINARY} {}", releases.display());
+    assert_eq!(line, format!("{wrong}: sudo {remedy}"));
+    world.shell(&remedy).assert().success();
+    let (seen, code) = as_ordinary(&world, "bg-launch");
+    assert_eq!(code, 0, "{seen}");
+    // What a release owns is not among what a deploy needs.
+    assert_eq!(fs::metadata(slot.join("work")).unwrap().uid(), 0);
+    says(&world, "bg-launch", 1, "but this is root: deploy as that user: sudo -u '#12345' -E bg-launch --check");
 }
 
 #[test]

@@ -154,3 +154,20 @@ fn owned_by(folder: &Path, uid: u32) -> Vec<String> {
     }
     owned
 }
+
+#[test]
+fn a_launch_as_another_user_that_is_refused_leaves_a_running_release_its_folder() {
+    let Some(world) = world_of_root() else { return };
+    launch(&world, &["--user", "nobody"]).success();
+    let work = world.dir().join("slots/set2/work");
+    let owner = || fs::metadata(&work).expect("a folder").uid();
+    // No systemd runs this machine, or it can't be asked.
+    let _ = world.script("systemctl", "exit 1");
+    let path = format!("{}:{}", world.folder().display(), std::env::var("PATH").expect("a PATH"));
+    let mut refused = world.cmd("bg-launch");
+    refused.env("PATH", path).args(["--slot", "set2", "--user", "root", "--via", "systemd", "--", "/bin/true"]);
+    refused.assert().code(1);
+    assert_eq!(owner(), nobody().uid.as_raw());
+    launch(&world, &["--user", "root"]).success();
+    assert_eq!(owner(), 0);
+}

@@ -2,6 +2,7 @@ use super::{NOBODY, SOON, as_nobody, give_to_nobody, needs_root, nobodys_dir, ow
 use bg_tests::{World, until};
 use nix::sys::stat::Mode;
 use nix::unistd::mkfifo;
+use predicates::prelude::PredicateBooleanExt;
 use predicates::str::contains;
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
@@ -270,4 +271,99 @@ fn the_application_gets_no_secret_of_ours_and_no_secret_of_its_own_is_told() {
             assert_eq!(meta.mode() & 0o007, 0, "others may read {name}");
         }
     }
+}
+
+/// The README's line that gives the folder to root, for this one and without the sudo.
+#[track_caller]
+fn line_that_gives_it_to_root(dir: &Path) -> String {
+    let readme = include_str!("../../README.md");
+    let recipe = readme.split("\n### systemd\n").nth(1).expect("a recipe");
+    let line = recipe.lines().find(|line| line.starts_with("sudo ") && line.contains("chown")).expect("such a line");
+    line.trim_start_matches("sudo ").replace("/var/lib/bg/web", &dir.display().to_string())
+}
+
+#[test]
+fn the_readmes_line_gives_root_the_folder_and_leaves_a_running_release_what_it_owns() {
+    needs_root();
+    let world = World::new().link_form();
+    let dir = nobodys_dir(&world);
+    for version in ["1.0", "1.1"] {
+        as_nobody(&world, "bg-deploy").args(["--", "fake-app", "--version-text", version]).assert().success();
+    }
+    world.shell(&line_that_gives_it_to_root(&dir)).assert().success();
+    let is_a_releases = |path: &Path| {
+        let is_log = path.extension().is_some_and(|end| end == "log") && !path.is_symlink();
+        path.ends_with("work") || is_log
+    };
+    for (path, owner) in owners(&dir) {
+        assert_eq!(owner, if is_a_releases(&path) { NOBODY } else { 0 }, "{}", path.display());
+    }
+    // Root goes on from there: back to a release that was launched before, and on to one of its own.
+    let deploy = |words: &[&str]| world.cmd("bg-deploy").args(words).assert().success();
+    deploy(&["--rollback"]);
+    assert_eq!(world.get("/version").body, "1.0");
+    let fake_app = world.folder().join("programs/fake-app").display().to_string();
+    deploy(&["--launch-user", "nobody", "--", &fake_app, "--version-text", "1.2"]);
+    assert_eq!(world.get("/version").body, "1.2");
+    // And once more, while the application that serves owns its folder.
+    world.shell(&line_that_gives_it_to_root(&dir)).assert().success();
+    let work = fs::metadata(dir.join("slots/set2/work")).expect("a folder");
+    assert_eq!(work.uid(), NOBODY);
+    deploy(&["--rollback"]);
+}
+
+#[test]
+fn a_user_who_may_not_write_roots_folder_is_told_to_deploy_as_root_and_to_take_nothing() {
+    needs_root();
+    let world = World::new().link_form();
+    world.deploy_fake(&[]).success();
+    let told = format!("{} is root's, and nobody may not write it", world.dir().display());
+    let as_root = format!("sudo -E bg-deploy --slots '{}'", slots(&world));
+    let deploy = |words: &[&str]| as_nobody(&world, "bg-deploy").args(["--slots", &slots(&world)]).args(words).assert();
+    let refused = deploy(&["--rollback"]).code(1);
+    refused.stderr(contains(told.clone())).stderr(contains(format!(". Deploy as root: {as_root} --rollback")));
+    let file = world.folder().join("web.env");
+    fs::write(&file, "BG_HEALTH_SUCCESSES=1\n").expect("a folder of ours");
+    fs::set_permissions(&file, Permissions::from_mode(0o644)).expect("a file of ours");
+    let file = file.display().to_string();
+    let check = deploy(&["--env-file", &file, "--check"]).code(1);
+    check
+        .stdout(contains(format!(
+            "fail    {told}: deploy as root: sudo bg-deploy --slots '{}' --env-file {file} --check",
+            slots(&world)
+        )))
+        .stdout(contains("chown").not());
+}
+
+#[test]
+fn root_in_a_users_folder_is_told_how_that_user_deploys() {
+    needs_root();
+    let world = World::new();
+    nobodys_dir(&world);
+    let as_nobody = "Deploy as that user: sudo -u nobody -E bg-deploy --rollback";
+    world.cmd("bg-deploy").arg("--rollback").assert().code(1).stderr(contains(as_nobody));
+    let check = world.cmd("bg-launch").arg("--check").assert().code(1);
+    check.stdout(contains("but this is root: deploy as that user: sudo -u nobody -E bg-launch --check"));
+}
+
+fn slots(world: &World) -> String {
+    format!("set1={},set2={}", world.port("set1"), world.port("set2"))
+}
+
+#[test]
+fn an_unprivileged_users_release_is_the_first_to_go_only_until_it_is_live() {
+    needs_root();
+    let world = World::new().link_form();
+    nobodys_dir(&world);
+    as_nobody(&world, "bg-deploy").args(["--", "fake-app"]).assert().success();
+    as_nobody(&world, "bg-launch").args(["--slot", "set2", "--", "fake-app"]).assert().success();
+    until(SOON, "it listens", || world.listens("set2"));
+    let place = |slot: &str| {
+        let known = fs::read_to_string(world.dir().join("slots").join(slot).join("process.json")).expect("it is known");
+        let known: serde_json::Value = serde_json::from_str(&known).expect("JSON");
+        fs::read_to_string(format!("/proc/{}/oom_score_adj", known["pid"])).expect("it runs").trim().to_owned()
+    };
+    assert_eq!(place("set2"), "800");
+    as_nobody(&world, "bg-switch").args(["--to", "set2"]).assert().success();
+    assert_eq!(place("set2"), place("set1"));
 }

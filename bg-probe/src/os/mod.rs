@@ -9,3 +9,4 @@ pub mod process;
 pub mod replace;
 pub mod signals;
 pub mod sockets;
+pub mod sudo;

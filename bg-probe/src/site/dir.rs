@@ -16,8 +16,11 @@
 
 use crate::os::owner::{ensure_no_foreign_link, hand_over};
 use crate::os::replace::sync_folder_of;
+use crate::os::sudo::{called, typed_as};
 use crate::site::slot::Name;
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
+use nix::errno::Errno;
+use nix::unistd::{AccessFlags, access};
 use std::ffi::OsString;
 use std::fs::{DirBuilder, File, Metadata};
 use std::io::ErrorKind;
@@ -149,10 +152,26 @@ impl Dir {
     /// Makes the folder, mode 0755: nginx's workers must be able to look inside.
     ///
     /// # Errors
-    /// When it can't be made, and those of [`Dir::look`].
+    /// When it can't be made, or is root's and this user may not write it; and those of [`Dir::look`].
     pub fn create(&self) -> Result<()> {
         make(&self.0)?;
-        self.look().map(drop)
+        let meta = self.look()?;
+        if let Some(why) = self.is_roots_alone(&meta) {
+            bail!(why);
+        }
+        Ok(())
+    }
+
+    /// That the folder is root's, and not this user's to write, with the command to deploy with; `None` where it is not so.
+    #[must_use]
+    pub fn is_roots_alone(&self, meta: &Metadata) -> Option<String> {
+        let me = nix::unistd::geteuid();
+        let is_closed = !me.is_root() && meta.uid() == 0 && access(&self.0, AccessFlags::W_OK) == Err(Errno::EACCES);
+        let why = || {
+            let (dir, me) = (self.0.display(), called(me.as_raw()));
+            format!("{dir} is root's, and {me} may not write it. Deploy as root: {}", typed_as(0))
+        };
+        is_closed.then(why)
     }
 
     /// Looks at the folder: its owner, its mode.
@@ -164,8 +183,9 @@ impl Dir {
         let owner = meta.uid();
         ensure!(
             owner == nix::unistd::geteuid().as_raw() || owner == 0 || nix::unistd::geteuid().is_root(),
-            "{} belongs to another user (uid {owner}). Deploy as that user, or choose another --dir",
-            self.0.display()
+            "{} belongs to another user (uid {owner}). Deploy as that user: {}; or choose another --dir",
+            self.0.display(),
+            typed_as(owner)
         );
         ensure!(
             !writable_by_others(&meta) || is_shared(),
@@ -187,9 +207,10 @@ impl Dir {
         };
         ensure!(
             !user.is_root() || owner == 0 || is_shared(),
-            "{} belongs to another user (uid {owner}), who could choose what root executes: deploy as that user, \
+            "{} belongs to another user (uid {owner}), who could choose what root executes. Deploy as that user: {}; \
              or set BG_SHARED_DIR=1 if that is the wish",
-            self.0.display()
+            self.0.display(),
+            typed_as(owner)
         );
         Ok(())
     }

@@ -4,6 +4,7 @@ use crate::args::Args;
 use crate::stage::{self, Stage};
 use anyhow::{Context, Result};
 use bg_probe::cli::preflight::{Finding, conclude};
+use bg_probe::os::sudo::{TYPED, typed};
 use std::process::{Command, Stdio};
 
 /// Runs the preflight.
@@ -31,7 +32,7 @@ fn answer(args: &Args, stage: &Stage) -> Result<Vec<Finding>> {
     }
     // Before the stage's own words, which may end in a COMMAND.
     let mut command = Command::new(&stage.program);
-    command.args(words).args(&stage.args).stdin(Stdio::null()).stderr(Stdio::inherit());
+    command.args(words).args(&stage.args).env(TYPED, typed()).stdin(Stdio::null()).stderr(Stdio::inherit());
     let output = command.output().with_context(|| format!("start {}", stage.program.display()))?;
     serde_json::from_slice(&output.stdout).with_context(|| output.status.to_string())
 }

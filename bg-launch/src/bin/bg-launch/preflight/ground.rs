@@ -1,12 +1,13 @@
 //! The folder and the disk that a release would be put on, looked at without touching either.
 
 use crate::preflight::mb;
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, anyhow};
 use bg_probe::cli::preflight::Finding;
-use bg_probe::site::dir::Dir;
+use bg_probe::os::sudo::{called, owner as owner_of, typed_as};
+use bg_probe::site::dir::{Dir, is_shared};
 use bg_probe::site::settings::Site;
 use nix::sys::statvfs::statvfs;
-use nix::unistd::{AccessFlags, Uid, User, access, geteuid};
+use nix::unistd::{AccessFlags, access, geteuid};
 use std::fs::Metadata;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -23,44 +24,60 @@ pub(crate) fn findings(site: &Site, artifact: Option<&Path>) -> Vec<Finding> {
 fn folder(dir: &Dir, there: &Path) -> Finding {
     let root = dir.root().display();
     if let Err(why) = dir.root().try_exists() {
-        let remedy = format!("let {} enter the folders on the way, or run this as its owner", user(geteuid()));
+        let remedy =
+            format!("let {} enter the folders on the way, or run this as its owner", called(geteuid().as_raw()));
         return Finding::fail("dir", format!("{root} can't be looked at: {why}"), remedy);
     }
     if there != dir.root() {
-        return match may_write(there) {
-            Ok(()) => Finding::ok("dir", format!("{root} is not there yet and can be made")),
-            Err(_) => Finding::fail(
-                "dir",
-                format!("{root} is not there, and {} may not make it in {}", user(geteuid()), there.display()),
-                format!("sudo install -d -o {} {root}, or choose another --dir", user(geteuid())),
-            ),
-        };
+        return not_there(dir, there);
     }
     let meta = match dir.look() {
         Ok(meta) => meta,
-        Err(why) => return Finding::refused("dir", &why, "mend its owner and mode, or choose another --dir"),
+        Err(why) => return Finding::refused("dir", &why, "choose another --dir"),
     };
-    if let Some(path) = places(dir).into_iter().find(|path| path.exists() && may_write(path).is_err()) {
-        return not_ours(dir, &path);
+    if let Some(why) = dir.is_roots_alone(&meta) {
+        return Finding::refused("dir", &anyhow!(why), "deploy as root");
     }
-    let owner = user(Uid::from_raw(meta.uid()));
+    let closed: Vec<PathBuf> =
+        places(dir).into_iter().filter(|path| path.exists() && may_write(path).is_err()).collect();
+    if let Some(finding) = not_ours(&closed) {
+        return finding;
+    }
+    let owner = called(meta.uid());
     let detail = format!("{root} belongs to {owner}, mode {:04o}, and can be written", meta.mode() & 0o7777);
-    if geteuid().is_root() && meta.uid() != 0 {
-        let remedy = format!("deploy as {owner}, or it can't deploy any more after: what root makes is root's");
-        return Finding::warn("dir", format!("{detail}, but this is root"), remedy);
+    if !geteuid().is_root() || meta.uid() == 0 {
+        return Finding::ok("dir", detail);
     }
-    Finding::ok("dir", detail)
+    let detail = format!("{detail}, but this is root");
+    // Where it is the operator's wish, what root makes there is that user's.
+    if is_shared() {
+        return Finding::ok("dir", detail);
+    }
+    Finding::fail("dir", detail, format!("deploy as that user: {}", typed_as(meta.uid())))
 }
 
-/// What an earlier run as another user, an agent's as root, has left.
-fn not_ours(dir: &Dir, path: &Path) -> Finding {
-    let owner = std::fs::metadata(path).map_or("nobody".into(), |meta| user(Uid::from_raw(meta.uid())));
-    let me = user(geteuid());
-    Finding::fail(
-        "dir",
-        format!("{} belongs to {owner}, and {me} may not write it", path.display()),
-        format!("sudo chown -R {me}: {}", dir.root().display()),
-    )
+/// A folder that is still to be made in the one that is `there`.
+fn not_there(dir: &Dir, there: &Path) -> Finding {
+    let (root, me) = (dir.root().display(), geteuid().as_raw());
+    match may_write(there) {
+        Ok(()) => Finding::ok("dir", format!("{root} is not there yet and can be made")),
+        Err(_) => Finding::fail(
+            "dir",
+            format!("{root} is not there, and {} may not make it in {}", called(me), there.display()),
+            format!("sudo install -d -o {} {root}, or choose another --dir", owner_of(me)),
+        ),
+    }
+}
+
+/// What an earlier run as another user, an agent's as root, has left. That alone is to be taken back, and nothing below
+/// it: a release that runs, as another user maybe, owns the folder it works in.
+fn not_ours(paths: &[PathBuf]) -> Option<Finding> {
+    let first = paths.first()?;
+    let owner = std::fs::metadata(first).map_or("nobody".into(), |meta| called(meta.uid()));
+    let me = geteuid().as_raw();
+    let detail = format!("{} belongs to {owner}, and {} may not write it", first.display(), called(me));
+    let words: Vec<String> = paths.iter().map(|path| path.to_string_lossy().into_owned()).collect();
+    Some(Finding::fail("dir", detail, format!("sudo chown -h {} {}", owner_of(me), shell_words::join(words))))
 }
 
 /// Everything in the folder that a deploy writes or adds to.
@@ -118,9 +135,4 @@ fn is_hidden(path: &Path) -> bool {
 fn may_write(path: &Path) -> nix::Result<()> {
     let folder = if path.is_dir() { AccessFlags::X_OK } else { AccessFlags::empty() };
     access(path, AccessFlags::W_OK | folder)
-}
-
-/// A user's name, or the number of one who has none.
-fn user(uid: Uid) -> String {
-    User::from_uid(uid).ok().flatten().map_or_else(|| format!("uid {uid}"), |user| user.name)
 }

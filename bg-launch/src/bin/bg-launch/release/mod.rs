@@ -10,6 +10,7 @@ use crate::release::template::Template;
 use anyhow::{Context, Result, ensure};
 use bg_probe::os::owner::is_trusted;
 use bg_probe::os::replace::{self, sync_folder_of};
+use bg_probe::os::sudo::typed_as;
 use bg_probe::site::dir::{Dir, is_shared, make};
 use bg_probe::site::slot::Name;
 use sha2::{Digest, Sha256};
@@ -120,8 +121,9 @@ fn ensure_ours(folder: &Path, name: &str) -> Result<()> {
         let meta = path.symlink_metadata().with_context(|| format!("look at {}", path.display()))?;
         ensure!(
             is_trusted(&meta) || is_shared(),
-            "release {name} belongs to another user (uid {}): start it as that user",
-            meta.uid()
+            "release {name} belongs to another user (uid {}): start it as that user: {}",
+            meta.uid(),
+            typed_as(meta.uid())
         );
     }
     Ok(())

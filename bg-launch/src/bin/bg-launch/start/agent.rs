@@ -40,10 +40,12 @@ impl Service {
             if let Some(uid) = part.strip_prefix("user@").and_then(|rest| rest.strip_suffix(".service")) {
                 // A user's own systemd: what it ends is its services, and itself at the last logout alone.
                 (user, innermost) = (uid.parse().ok(), None);
-            } else if part.ends_with(".scope") {
-                innermost = None;
-            } else if part.ends_with(".service") {
-                innermost = Some(part);
+                continue;
+            }
+            match part.rsplit_once('.') {
+                Some((_, "scope")) => innermost = None,
+                Some((_, "service")) => innermost = Some(part),
+                _ => {}
             }
         }
         innermost.map(|name| Service { user, name: name.to_owned() })

@@ -46,6 +46,7 @@ impl Start<'_> {
     /// # Errors
     /// When it can't be started, or not be written down.
     pub(crate) fn run(&self) -> Result<Launched> {
+        self.mode.give_work(self.site, self.slot)?;
         match self.mode.via {
             Via::Session => detached::start(self),
             Via::Systemd => systemd::start(self),

@@ -73,7 +73,7 @@ impl Mode {
         let (folder, logs) = (site.dir.slot(&slot.name), site.dir.logs(&slot.name));
         make(&logs)?;
         if self.workdir.is_none() {
-            self.make_work(&site.dir.work(&slot.name))?;
+            make_work(&site.dir.work(&slot.name))?;
         }
         let write = AccessFlags::W_OK | AccessFlags::X_OK;
         let uses = [(logs, write), (folder, write), (self.workdir(site, slot), AccessFlags::X_OK)];
@@ -84,19 +84,26 @@ impl Mode {
         Ok(())
     }
 
-    /// The one folder that is the application's own: what it writes there is nobody else's business.
-    fn make_work(&self, work: &Path) -> Result<()> {
-        match DirBuilder::new().mode(0o750).create(work) {
-            Ok(()) => {
-                let made = File::open(work).with_context(|| format!("open {}", work.display()))?;
-                hand_over(&made, work)?;
-            }
-            Err(e) if e.kind() == ErrorKind::AlreadyExists => {}
-            Err(e) => return Err(e).with_context(|| format!("make the folder {}", work.display())),
-        }
-        let Some(user) = self.user.as_ref().filter(|_| geteuid().is_root()) else { return Ok(()) };
+    /// Gives the slot's folder to the user it runs as: once the release that ran there before, as another user maybe, is
+    /// stopped, for it has the folder until then.
+    ///
+    /// # Errors
+    /// When the kernel refuses.
+    pub(crate) fn give_work(&self, site: &Site, slot: &Slot) -> Result<()> {
+        let user = self.user.as_ref().filter(|_| geteuid().is_root() && self.workdir.is_none());
+        let Some(user) = user else { return Ok(()) };
+        let work = site.dir.work(&slot.name);
         // Not through a link, wherever it may lead.
-        lchown(work, Some(user.uid.as_raw()), Some(user.gid.as_raw()))
+        lchown(&work, Some(user.uid.as_raw()), Some(user.gid.as_raw()))
             .with_context(|| format!("give {} to {}", work.display(), user.name))
+    }
+}
+
+/// Makes the one folder that is the application's own: what it writes there is nobody else's business.
+fn make_work(work: &Path) -> Result<()> {
+    match DirBuilder::new().mode(0o750).create(work) {
+        Ok(()) => hand_over(&File::open(work).with_context(|| format!("open {}", work.display()))?, work),
+        Err(e) if e.kind() == ErrorKind::AlreadyExists => Ok(()),
+        Err(e) => Err(e).with_context(|| format!("make the folder {}", work.display())),
     }
 }

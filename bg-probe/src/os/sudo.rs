@@ -1,0 +1,54 @@
+//! The command that was typed, as somebody else would have to type it: whole, to be copied.
+
+use nix::unistd::{Uid, User};
+use shell_words::{join, quote};
+use std::path::Path;
+
+/// The variable in which a driver hands its own command on to the stages it starts: what they advise is for whoever
+/// typed that.
+pub const TYPED: &str = "BG_TYPED";
+
+/// What was typed to start this program, without what stands behind `--`: that may be a secret.
+#[must_use]
+pub fn typed() -> String {
+    if let Ok(typed) = std::env::var(TYPED) {
+        return typed;
+    }
+    let mut words: Vec<String> = std::env::args_os().map(|word| word.to_string_lossy().into_owned()).collect();
+    if let Some(program) = words.first_mut() {
+        let name = Path::new(program.as_str()).file_name().map(|name| name.to_string_lossy().into_owned());
+        *program = name.unwrap_or_default();
+    }
+    match words.iter().position(|word| word == "--") {
+        Some(end) => format!("{} -- ...", join(&words[..end])),
+        None => join(&words),
+    }
+}
+
+/// The same as this user, by `sudo(8)`, which keeps no variable unless it is told to.
+#[must_use]
+pub fn typed_as(uid: u32) -> String {
+    let typed = typed();
+    let has_its_file = typed.contains(" --env-file");
+    let is_set = std::env::vars_os().any(|(name, _)| name.to_string_lossy().starts_with("BG_") && name != TYPED);
+    let account = name_of(uid).unwrap_or_else(|| format!("#{uid}"));
+    let who = if uid == 0 { String::new() } else { format!(" -u {}", quote(&account)) };
+    let keep = if is_set && !has_its_file { " -E" } else { "" };
+    format!("sudo{who}{keep} {typed}")
+}
+
+/// A user's name for people, or the number of one who has none.
+#[must_use]
+pub fn called(uid: u32) -> String {
+    name_of(uid).unwrap_or_else(|| format!("uid {uid}"))
+}
+
+/// The same for `chown(1)` and `install(1)`.
+#[must_use]
+pub fn owner(uid: u32) -> String {
+    name_of(uid).unwrap_or_else(|| uid.to_string())
+}
+
+fn name_of(uid: u32) -> Option<String> {
+    User::from_uid(Uid::from_raw(uid)).ok().flatten().map(|user| user.name)
+}
