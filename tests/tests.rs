@@ -31,6 +31,9 @@ mod address;
 /// The nginx configuration that `bg-switch` prints for a new application.
 mod site;
 
+/// A rate limit on the site: what it refuses says nothing, and few questions are asked.
+mod limited;
+
 /// Killed anywhere, whole everywhere: every program struck at every call that changes something.
 mod sweep;
 

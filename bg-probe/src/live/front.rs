@@ -1,10 +1,19 @@
 //! The front: what nginx itself answers when it is asked which slot it serves.
 
+use crate::live::pace::Pace;
 use crate::os::http::{Get, NoReply, Reply};
 use crate::site::settings::{FrontSetting, Site};
 use crate::site::slot::{Name, Slots};
 use anyhow::Result;
-use std::time::Duration;
+use std::cell::Cell;
+use std::time::{Duration, Instant};
+
+/// What an answer of a limit's means, and what to do about it.
+pub const LIMITED: &str = "a rate limit answers so (limit_req): if the site has one, let --front be /_bg/slot, \
+                           the page of bg-switch --print-site, which no limit reaches";
+
+/// How often a question is repeated that was refused.
+const REPEATED: u32 = 3;
 
 /// How long the front may take for one answer, where nothing else is said.
 pub const FRONT_WITHIN: Duration = Duration::from_secs(2);
@@ -13,6 +22,9 @@ pub const FRONT_WITHIN: Duration = Duration::from_secs(2);
 pub struct Front {
     get: Get,
     slots: Slots,
+    pace: Pace,
+    /// Whether it has ever named a slot.
+    has_named: Cell<bool>,
 }
 
 /// What the front said.
@@ -22,6 +34,9 @@ pub enum Answer {
     Slot(Name),
     /// It named none; what it said instead, in a few words: `502`, `302 to /login`, `connection refused`.
     NoSlot(String),
+    /// A limit of nginx's has refused the question, which says nothing, for or against: `429`, or `503` in nginx's own
+    /// words, or where there was none before (`limit_req_status`).
+    Limited(u16),
 }
 
 impl Front {
@@ -32,13 +47,42 @@ impl Front {
     pub fn of(site: &Site) -> Result<Option<Front>> {
         let FrontSetting::At(url) = &site.front else { return Ok(None) };
         let get = Get::new(url, site.front_host.as_deref())?;
-        Ok(Some(Front { get, slots: site.slots.clone() }))
+        Ok(Some(Front { get, slots: site.slots.clone(), pace: Pace::default(), has_named: Cell::default() }))
     }
 
-    /// Asks once, on a fresh connection.
+    /// Asks, on a fresh connection, as soon as it is decent to ask again: who asks too fast takes from the visitors
+    /// what a limit would let through. A question that is refused is repeated after a while, `within` in all.
     #[must_use]
     pub fn ask(&self, within: Duration) -> Answer {
-        Answer::of(self.get.send(within), &self.slots)
+        let began = Instant::now();
+        for _ in 0..REPEATED {
+            let answer = self.ask_in_turn(within);
+            let wait = self.pace.wait(Instant::now());
+            if !matches!(answer, Answer::Limited(_)) || began.elapsed() + wait >= within {
+                return answer;
+            }
+        }
+        self.ask_in_turn(within)
+    }
+
+    /// Asks once, on a fresh connection, and without waiting: to see whether that is refused.
+    #[must_use]
+    pub fn ask_at_once(&self, within: Duration) -> Answer {
+        self.pace.asked(Instant::now());
+        let reply = self.get.send(within);
+        // Where it has named a slot, a 503 in whatever words (error_page) is more likely a limit's.
+        let is_new = self.has_named.get() && reply.as_ref().is_ok_and(|reply| reply.status == 503);
+        let answer = if is_new { Answer::Limited(503) } else { Answer::of(reply, &self.slots) };
+        if matches!(answer, Answer::Slot(_)) {
+            self.has_named.set(true);
+        }
+        self.pace.answered(matches!(answer, Answer::Limited(_)), Instant::now());
+        answer
+    }
+
+    fn ask_in_turn(&self, within: Duration) -> Answer {
+        std::thread::sleep(self.pace.wait(Instant::now()));
+        self.ask_at_once(within)
     }
 }
 
@@ -55,12 +99,20 @@ impl Answer {
         match (reply.status, slots.named(text.trim())) {
             (200, Ok(slot)) if reply.whole => Answer::Slot(slot.name.clone()),
             (200, _) => Answer::NoSlot(format!("200 \"{}\"", crate::say::quoted(text.trim()))),
+            (429, _) => Answer::Limited(429),
+            (503, _) if is_nginx_s_own(&text) => Answer::Limited(503),
             (status, _) => match reply.location {
                 Some(to) => Answer::NoSlot(format!("{status} to {}", crate::say::quoted(&to))),
                 None => Answer::NoSlot(status.to_string()),
             },
         }
     }
+}
+
+/// Whether nginx has made the page itself (`ngx_http_special_response`): a 503 from it is that of a limit. An
+/// application's own 503 is its word.
+fn is_nginx_s_own(page: &str) -> bool {
+    page.contains("<center><h1>503 Service Temporarily Unavailable</h1></center>")
 }
 
 #[cfg(test)]
@@ -79,6 +131,16 @@ mod tests {
             [(200, ""), (200, "set1 set2"), (200, "real"), (200, "\"set1\""), (502, "set1"), (302, "set1")]
         {
             assert!(matches!(answer(status, body), Answer::NoSlot(_)), "{status} {body}");
+        }
+    }
+
+    #[test]
+    fn a_refusal_is_told_from_an_applications_own_word() {
+        let page = "<html>\r\n<body>\r\n<center><h1>503 Service Temporarily Unavailable</h1></center>\r\n</html>";
+        assert_eq!(answer(503, page), Answer::Limited(503));
+        assert_eq!(answer(429, ""), Answer::Limited(429));
+        for (status, body) in [(503, "starting"), (503, ""), (502, page)] {
+            assert_eq!(answer(status, body), Answer::NoSlot(status.to_string()), "{status} {body}");
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Which slot is live: what the front answers, what the upstream file says, and the verdict.
 
 pub mod front;
+mod pace;
 pub mod pending;
 pub mod verdict;
 pub mod witnesses;

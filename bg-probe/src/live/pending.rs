@@ -146,7 +146,11 @@ impl Pending {
         let age = age(&site.dir);
         let mut steady: Option<(Name, Instant)> = None;
         while began.elapsed() < READ_WITHIN + SETTLED_WITHIN {
-            let Answer::Slot(slot) = front.ask(FRONT_WITHIN) else { return None };
+            let slot = match front.ask(FRONT_WITHIN) {
+                Answer::Slot(slot) => slot,
+                Answer::Limited(_) => continue,
+                Answer::NoSlot(_) => return None,
+            };
             let reached = slot.as_str() == self.to && file_says(site).as_ref() == Some(&slot);
             let was_read = reached || age + began.elapsed() >= READ_WITHIN;
             match &steady {

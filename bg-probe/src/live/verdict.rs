@@ -4,7 +4,7 @@
 //! was read as "the other one is live", and a file changed by a reload that failed as the truth. So both are
 //! heard, and where they can't be reconciled nobody guesses.
 
-use crate::live::front::{Answer, FRONT_WITHIN, Front};
+use crate::live::front::{Answer, FRONT_WITHIN, Front, LIMITED};
 use crate::live::pending::Pending;
 use crate::live::witnesses::{By, Heard};
 use crate::nginx::upstream::{Form, Upstream, site_of};
@@ -62,13 +62,14 @@ pub fn live(site: &Site, by: By, within: Duration) -> Result<Verdict> {
     }
     ensure_same_ports(site)?;
     let deadline = Instant::now() + AGREE_WITHIN;
+    let mut named = None;
     loop {
-        let heard = Heard::now(site, by, front.as_ref(), within);
-        if !heard.disagree() {
-            return heard.verdict(site);
-        }
-        if Instant::now() >= deadline {
-            return heard.cut_short(site).ok_or_else(|| heard.disagreement(site));
+        let heard = Heard::now(site, by, front.as_ref(), within).unless_refused(&mut named);
+        let verdict = (!heard.disagree()).then(|| heard.verdict(site));
+        // A front that was refused may still say something that the file does not.
+        let decided = verdict.is_some() && !heard.is_refused();
+        if decided || Instant::now() >= deadline {
+            return verdict.unwrap_or_else(|| heard.cut_short(site).ok_or_else(|| heard.disagreement(site)));
         }
         std::thread::sleep(ASK_EVERY);
     }
@@ -77,16 +78,16 @@ pub fn live(site: &Site, by: By, within: Duration) -> Result<Verdict> {
 impl Heard {
     /// The verdict table of DESIGN.md, line by line.
     fn verdict(&self, site: &Site) -> Result<Verdict> {
-        let front_said = match &self.front {
-            Some(Answer::Slot(slot)) => return self.named(site, slot),
-            Some(Answer::NoSlot(said)) => Some(said.as_str()),
-            None => None,
-        };
+        if let Some(Answer::Slot(slot)) = &self.front {
+            return self.named(site, slot);
+        }
+        let front_said = self.front_said_and_why();
+        let front_said = front_said.as_deref();
         let listening: Vec<&Slot> = site.slots.both().iter().filter(|slot| port::listens(slot.port)).collect();
         if listening.is_empty() && !self.file_names_one_that_runs(site)? {
             return Ok(self.decided("ports", None, None));
         }
-        ensure_not_cut_short(site)?;
+        self.ensure_not_cut_short(site)?;
         match &self.file {
             Some(Ok(slot)) => {
                 let down = !listening.iter().any(|listening| listening.name == *slot);
@@ -130,11 +131,7 @@ impl Heard {
 
     fn decided(&self, by: &'static str, live: Option<Name>, warning: Option<String>) -> Verdict {
         let points_at = self.file.as_ref().and_then(|file| file.as_ref().ok()).map(ToString::to_string);
-        let front_said = match &self.front {
-            Some(Answer::NoSlot(said)) => Some(said.clone()),
-            _ => None,
-        };
-        Verdict { live, facts: Facts { by, points_at, front_said }, warning }
+        Verdict { live, facts: Facts { by, points_at, front_said: self.front_said() }, warning }
     }
 
     /// The verdict where they disagree because a switch of ours was cut short: what nginx serves is live, and the
@@ -144,6 +141,22 @@ impl Heard {
         let (Some(Answer::Slot(front)), Some(Ok(file))) = (&self.front, &self.file) else { return None };
         let warning = format!("an earlier switch to {} was cut short; nginx serves {front}", pending.to);
         pending.is_between(front, file).then(|| self.decided("front", Some(front.clone()), Some(warning)))
+    }
+
+    /// Refuses to go by the file while a switch is cut short: nobody knows then whether nginx has read it.
+    fn ensure_not_cut_short(&self, site: &Site) -> Result<()> {
+        let pending = match Pending::of(&site.dir) {
+            Ok(pending) => pending.filter(|pending| !pending.is_conversion),
+            Err(why) => return Err(Exit::Unsure.because(format!("{why:#}"))),
+        };
+        let Some(pending) = pending else { return Ok(()) };
+        let [one, other] = site.slots.both().each_ref().map(|slot| &slot.name);
+        Err(Exit::Unsure.because(format!(
+            "an earlier switch to {} was cut short, and no front says which slot nginx serves{}: nothing was touched. \
+             Choose one that serves, and end it by hand with: bg-switch --to {one}; or: bg-switch --to {other}",
+            pending.to,
+            if self.is_refused() { format!(" ({LIMITED})") } else { String::new() }
+        )))
     }
 
     fn disagreement(&self, site: &Site) -> anyhow::Error {
@@ -159,27 +172,6 @@ impl Heard {
              Go on serving {front} with: bg-switch --to {front}; or move to {file} with: bg-switch --to {file}",
             site.front
         ))
-    }
-}
-
-/// Refuses to go by the file while a switch is cut short: nobody knows then whether nginx has read it.
-///
-/// # Errors
-/// [`Exit::Unsure`].
-fn ensure_not_cut_short(site: &Site) -> Result<()> {
-    let end = "nothing was touched. Choose one that serves, and end it by hand with";
-    match Pending::of(&site.dir) {
-        Ok(None) => Ok(()),
-        Ok(Some(pending)) if pending.is_conversion => Ok(()),
-        Ok(Some(pending)) => {
-            let [one, other] = site.slots.both().each_ref().map(|slot| &slot.name);
-            Err(Exit::Unsure.because(format!(
-                "an earlier switch to {} was cut short, and no front says which slot nginx serves: {end}: \
-                 bg-switch --to {one}; or: bg-switch --to {other}",
-                pending.to
-            )))
-        }
-        Err(why) => Err(Exit::Unsure.because(format!("{why:#}"))),
     }
 }
 

@@ -1,6 +1,6 @@
 //! The two witnesses, and what they say at one moment.
 
-use crate::live::front::{Answer, Front};
+use crate::live::front::{Answer, Front, LIMITED};
 use crate::nginx::upstream::Upstream;
 use crate::site::settings::Site;
 use crate::site::slot::Name;
@@ -30,6 +30,36 @@ impl Heard {
         let front = front.map(|front| front.ask(within));
         let file = (by != By::Front).then(|| file_says(site));
         Heard { front, file }
+    }
+
+    /// A question that was refused leaves the front with what it said before, which is kept in `named`.
+    pub(super) fn unless_refused(self, named: &mut Option<Answer>) -> Heard {
+        let front = match (self.front, &named) {
+            (Some(Answer::Limited(_)), Some(before)) => Some(before.clone()),
+            (front, _) => front,
+        };
+        named.clone_from(&front);
+        Heard { front, ..self }
+    }
+
+    /// What the front said, where it named no slot, in a few words.
+    pub(super) fn front_said(&self) -> Option<String> {
+        match self.front.as_ref()? {
+            Answer::Slot(_) => None,
+            Answer::NoSlot(said) => Some(said.clone()),
+            Answer::Limited(status) => Some(status.to_string()),
+        }
+    }
+
+    /// The same, and what it means.
+    pub(super) fn front_said_and_why(&self) -> Option<String> {
+        let said = self.front_said()?;
+        Some(if self.is_refused() { format!("{said}: {LIMITED}") } else { said })
+    }
+
+    /// Whether a limit has kept the front from saying anything.
+    pub(super) fn is_refused(&self) -> bool {
+        matches!(self.front, Some(Answer::Limited(_)))
     }
 
     pub(crate) fn disagree(&self) -> bool {

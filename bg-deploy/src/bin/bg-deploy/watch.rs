@@ -5,12 +5,14 @@ use crate::run::Runner;
 use crate::run::interrupt;
 use crate::stage::{self, Stage};
 use anyhow::Result;
+use bg_probe::live::front::{Answer, FRONT_WITHIN, Front, LIMITED};
 use bg_probe::record::Record;
 use bg_probe::say;
 use bg_probe::say::exit::Exit;
 use bg_probe::site::launched::Launched;
 use bg_probe::site::settings::FrontSetting;
 use bg_probe::site::slot::Name;
+use std::cell::Cell;
 use std::time::{Duration, Instant};
 
 /// How often to look.
@@ -47,6 +49,10 @@ pub(crate) fn watch(args: &Args, runner: &Runner, line: &str, within: Duration) 
         }
         std::thread::sleep(due.saturating_duration_since(Instant::now()));
     }
+    if look.refused.get() > 0 {
+        let words = format!("in {} of {looks} looks health alone was seen: {LIMITED}", look.refused.get());
+        args.voice.warn("bg-deploy", &words);
+    }
     args.voice.done("watch", &format!("{slot} stayed well in {looks} looks"), Some(began.elapsed()));
     Ok(0)
 }
@@ -56,6 +62,8 @@ struct Look {
     health: Stage,
     /// `None` where no front can name the slot.
     front: Option<Stage>,
+    /// How often a rate limit kept the front from saying anything.
+    refused: Cell<u32>,
 }
 
 impl Look {
@@ -67,6 +75,7 @@ impl Look {
         Ok(Look {
             health: Stage::quiet("health", args, vec!["--once".to_owned()]),
             front: (record.site.front != FrontSetting::Unset).then_some(front),
+            refused: Cell::default(),
         })
     }
 
@@ -74,9 +83,18 @@ impl Look {
     fn is_good(&self, runner: &Runner, record: &Record, line: &str) -> bool {
         let serves = |front| {
             let front = runner.run(front, "");
-            front.code == 0 && front.output.trim() == record.slot.name.as_str()
+            let named = front.code == 0 && front.output.trim() == record.slot.name.as_str();
+            named || front.code != 0 && self.is_refused(record)
         };
         runner.run(&self.health, line).code == 0 && self.front.as_ref().is_none_or(serves)
+    }
+
+    /// Whether a rate limit keeps the front from saying anything: then health alone is seen.
+    fn is_refused(&self, record: &Record) -> bool {
+        let front = Front::of(&record.site).ok().flatten();
+        let refused = front.is_some_and(|front| matches!(front.ask(FRONT_WITHIN), Answer::Limited(_)));
+        self.refused.update(|before| before + u32::from(refused));
+        refused
     }
 }
 

@@ -45,7 +45,8 @@ fn front(site: &Site, within: Duration) -> Finding {
         Err(why) => return Finding::refused("front", &why, "mend --front"),
         Ok(None) => return Finding::ok("front", "no front is asked (--front -): the upstream file alone decides"),
         Ok(Some(front)) => match front.ask(within) {
-            Answer::Slot(slot) => return Finding::ok("front", format!("{url} answers {slot}")),
+            Answer::Slot(slot) => return quickly(&front, site, &format!("answers {slot}"), within),
+            Answer::Limited(status) => return quickly(&front, site, &format!("answers {status}"), within),
             Answer::NoSlot(said) => said,
         },
     };
@@ -66,6 +67,23 @@ fn front(site: &Site, within: Duration) -> Finding {
         format!("{url} names no slot ({said})"),
         "let --front be a page that answers with the slot's name alone (--front-host names the site; \
          bg-switch --print-site has such a page), or - where there is none",
+    )
+}
+
+/// A switch asks that often, and one right after another.
+const QUICK: usize = 7;
+
+/// Whether the front can also be asked as quickly as a switch does it.
+fn quickly(front: &Front, site: &Site, answers: &str, within: Duration) -> Finding {
+    let refused = (0..QUICK).filter(|_| matches!(front.ask_at_once(within), Answer::Limited(_))).count();
+    let detail = format!("{} {answers}", site.front);
+    if refused == 0 {
+        return Finding::ok("front", detail);
+    }
+    Finding::warn(
+        "front",
+        format!("{detail}, but a rate limit (limit_req) refused {refused} of {QUICK} quick questions"),
+        "let --front be /_bg/slot, the page of bg-switch --print-site: no limit reaches it",
     )
 }
 

@@ -63,9 +63,10 @@ Reload form: in --upstream-file only the address in the line
 again. Link form: the link DIR/live is renamed, which nginx looks up on every
 request; there is no reload, and --upstream-file is only read.
 
-The switch is done when the front has answered with the new slot's name 5
-times running, each time on a fresh connection, and nginx's old workers take
-no more of them. If that does not come, all is put back as it was.
+The switch is done when nginx's old workers take no more connections, and the
+front has answered with the new slot's name 5 times running, each time on a
+fresh one. If that does not come, all is put back as it was. An answer that a
+rate limit (limit_req) refused says nothing; --front /_bg/slot has no limit.
 
 Exit codes:
   0  done, or already so; both seen at the front, if there is one

@@ -2,7 +2,7 @@
 
 use crate::nginx::Tested;
 use crate::nginx::workers::Generation;
-use bg_probe::live::front::{Answer, Front};
+use bg_probe::live::front::{Answer, Front, LIMITED};
 use bg_probe::live::pending::OVERLAP;
 use bg_probe::say;
 use bg_probe::site::slot::Name;
@@ -11,6 +11,10 @@ use std::time::{Duration, Instant};
 
 /// How many answers in a row are needed.
 pub(crate) const IN_A_ROW: u32 = 5;
+
+/// How many where nginx's workers can't be watched: each may have come from the one of two that is new. Where a limit
+/// lets few through, the time they take is as good.
+const IN_A_ROW_UNWATCHED: u32 = 20;
 
 /// How long the front may take for one answer.
 const ANSWER_WITHIN: Duration = Duration::from_secs(2);
@@ -83,6 +87,50 @@ pub(crate) fn as_before(front: &Front, from: &Name, reloaded: Option<Reloaded>, 
     }
 }
 
+/// The answers at the end that agree.
+struct Row {
+    agreed: u32,
+    /// When the first of them came.
+    since: Instant,
+    /// How many questions a limit refused; such an answer says nothing, for or against.
+    refused: u32,
+}
+
+impl Default for Row {
+    fn default() -> Row {
+        Row { agreed: 0, since: Instant::now(), refused: 0 }
+    }
+}
+
+impl Row {
+    fn add(&mut self, answer: &Answer, slot: &Name, settled: bool) {
+        match answer {
+            Answer::Limited(_) => self.refused += 1,
+            Answer::Slot(named) if named == slot && settled => {
+                self.agreed += 1;
+                if self.agreed == 1 {
+                    self.since = Instant::now();
+                }
+            }
+            _ => self.agreed = 0,
+        }
+    }
+
+    /// What was seen, where that was not enough and `last` the last answer.
+    fn in_words(&self, last: &Answer, slot: &Name) -> String {
+        let seen = match last {
+            Answer::Slot(named) if named == slot && self.agreed > 0 => {
+                format!("the front answered {slot}, but only {} times running", self.agreed)
+            }
+            Answer::Slot(named) if named == slot => "nginx's old workers still took connections".into(),
+            Answer::Slot(other) => format!("the front still answered {other}"),
+            Answer::NoSlot(said) => format!("the front answered {said}"),
+            Answer::Limited(status) => return format!("the front answered {status}: {LIMITED}"),
+        };
+        if self.refused == 0 { seen } else { format!("{seen}; {LIMITED}") }
+    }
+}
+
 impl Witnesses<'_> {
     /// Waits until it is proven that nginx serves `slot`, `within` at most; which evidence it was.
     ///
@@ -97,40 +145,47 @@ impl Witnesses<'_> {
     }
 
     fn at_the_front(&self, front: &Front, slot: &Name, deadline: Instant) -> Result<&'static str, Unseen> {
-        let unwatched = self.reloaded.as_ref().is_some_and(|reloaded| reloaded.before.is_none());
-        let mut agreed: u32 = 0;
-        let mut since = Instant::now();
+        let mut row = Row::default();
         loop {
             // Before the question: an answer counts only if no old worker could have given it, or none will be old.
             let refused = self.is_refused();
             let settled = refused || self.reloaded.as_ref().is_none_or(Reloaded::is_over);
+            let is_late = Instant::now() >= deadline;
+            if !settled && !is_late && !self.interrupted.load(Ordering::Relaxed) {
+                // The workers are looked at, which costs the front nothing.
+                std::thread::sleep(LOOK_EVERY);
+                continue;
+            }
             let left = deadline.saturating_duration_since(Instant::now());
             let answer = front.ask(left.clamp(LAST_ANSWER, ANSWER_WITHIN));
-            let seen = answer == Answer::Slot(slot.clone());
             if let Answer::Slot(other) = &answer
-                && agreed > 0
-                && !seen
+                && row.agreed > 0
+                && other != slot
                 && self.reloaded.is_none()
             {
                 return Err(Unseen::Late(format!("some of nginx's workers still answered {other}")));
             }
-            agreed = if seen && settled { agreed + 1 } else { 0 };
-            if agreed <= 1 {
-                since = Instant::now();
-            }
-            if agreed >= IN_A_ROW && !(unwatched && since.elapsed() < OVERLAP) {
+            row.add(&answer, slot, settled);
+            if self.is_long_enough(&row) {
                 return Ok("front");
             }
+            let seen = answer == Answer::Slot(slot.clone());
             let deadline = if refused && !seen { Instant::now() } else { deadline };
-            self.go_on(deadline, || match answer {
-                Answer::Slot(_) if seen => "nginx's old workers still took connections".into(),
-                Answer::Slot(other) => format!("the front still answered {other}"),
-                Answer::NoSlot(said) => format!("the front answered {said}"),
-            })?;
-            if agreed == 0 || unwatched {
+            self.go_on(deadline, || row.in_words(&answer, slot))?;
+            if row.agreed == 0 {
                 std::thread::sleep(LOOK_EVERY);
             }
         }
+    }
+
+    /// Whether so many answers prove the switch.
+    fn is_long_enough(&self, row: &Row) -> bool {
+        let unwatched = self.reloaded.as_ref().is_some_and(|reloaded| reloaded.before.is_none());
+        if !unwatched {
+            return row.agreed >= IN_A_ROW;
+        }
+        let (enough, overlap) = if row.refused == 0 { (IN_A_ROW_UNWATCHED, OVERLAP) } else { (IN_A_ROW, OVERLAP * 4) };
+        row.agreed >= enough && row.since.elapsed() >= overlap
     }
 
     /// Whether nginx has said that it does not take the configuration, and goes on with what it has.

@@ -14,7 +14,7 @@ use crate::target::{ensure_fit, subject};
 use anyhow::{Context, Result};
 use bg_probe::cli::preflight::conclude;
 use bg_probe::live::front::FRONT_WITHIN;
-use bg_probe::live::front::{Answer, Front};
+use bg_probe::live::front::{Answer, Front, LIMITED};
 use bg_probe::live::pending::{self, Pending};
 use bg_probe::nginx::upstream::{Form, Upstream, reload as reload_form, site_of};
 use bg_probe::os::http::NoReply;
@@ -181,7 +181,7 @@ fn there(site: &Site) -> Result<Option<Upstream>> {
 fn serving(front: Option<&Front>) -> Option<Name> {
     match front?.ask(FRONT_WITHIN) {
         Answer::Slot(slot) => Some(slot),
-        Answer::NoSlot(_) => None,
+        Answer::NoSlot(_) | Answer::Limited(_) => None,
     }
 }
 
@@ -208,6 +208,7 @@ fn without_a_name(why: anyhow::Error, front: &Front, url: &FrontSetting) -> anyh
         Answer::NoSlot(said) if said == NoReply::Refused.to_string() => {
             format!("nothing listens at {url}: does nginx run? systemctl status nginx")
         }
+        Answer::Limited(_) => LIMITED.to_owned(),
         _ => format!("{url} named no slot before either: if it never does, say so with --front - (BG_FRONT=-)"),
     };
     Exit::NotMoved.because(format!("{why:#}\n  likely    {likely}"))
