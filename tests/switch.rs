@@ -1,5 +1,8 @@
 //! bg-switch in the reload form: it moves, it proves, and whatever goes wrong it goes back.
 
+/// Which nginx it is: one beside the distribution's own, or one of another name.
+mod elsewhere;
+
 /// The upstream file: only the address in it changes, and a file that is not ours stays as it is.
 mod file;
 

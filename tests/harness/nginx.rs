@@ -64,11 +64,33 @@ impl Nginx {
 
     /// Ends it at once, as a crash of the machine would; a second time does nothing.
     pub fn stop(&self) {
-        let Some(master) = self.master() else { return };
-        let workers = self.workers();
-        process::signal(master, Signal::SIGTERM);
-        process::gone(master);
-        workers.into_iter().for_each(process::gone);
+        // The new one first: it is a child of the old.
+        for master in [self.master(), self.old_master()].into_iter().flatten() {
+            let workers = children(master);
+            process::signal(master, Signal::SIGTERM);
+            process::gone(master);
+            workers.into_iter().for_each(process::gone);
+        }
+    }
+
+    /// Begins a binary upgrade (USR2), and waits until a second master has workers beside the first; that first one.
+    #[track_caller]
+    #[must_use]
+    pub fn upgrade(&self) -> u32 {
+        let old = self.master().expect("nginx runs");
+        process::signal(old, Signal::SIGUSR2);
+        let begun = || self.master().is_some_and(|new| new != old && !children(new).is_empty());
+        until(Duration::from_secs(10), "a second nginx runs", begun);
+        old
+    }
+
+    /// Has the old master of an upgrade let its workers go (WINCH), and waits until they have.
+    #[track_caller]
+    pub fn stop_workers_of(&self, old: u32) {
+        let new = self.master();
+        process::signal(old, Signal::SIGWINCH);
+        let left = || children(old).into_iter().all(|child| Some(child) == new);
+        until(Duration::from_secs(10), "the old workers have left", left);
     }
 
     /// `nginx -s reload`, and waits until only workers with the new configuration are left.
@@ -138,10 +160,25 @@ impl Nginx {
         fs::read_to_string(self.prefix.join("error.log")).unwrap_or_default()
     }
 
+    /// The file with the process id of the master.
+    #[must_use]
+    pub fn pid_file(&self) -> PathBuf {
+        self.prefix.join("nginx.pid")
+    }
+
     /// The master process, while nginx runs.
     #[must_use]
     pub fn master(&self) -> Option<u32> {
-        let pid = fs::read_to_string(self.prefix.join("nginx.pid")).ok()?.trim().parse().ok()?;
+        self.master_in("nginx.pid")
+    }
+
+    /// The master that a binary upgrade is to replace, while both run.
+    fn old_master(&self) -> Option<u32> {
+        self.master_in("nginx.pid.oldbin")
+    }
+
+    fn master_in(&self, file: &str) -> Option<u32> {
+        let pid = fs::read_to_string(self.prefix.join(file)).ok()?.trim().parse().ok()?;
         let title = fs::read_to_string(format!("/proc/{pid}/cmdline")).unwrap_or_default();
         title.contains(&self.prefix.display().to_string()).then_some(pid)
     }
@@ -149,10 +186,7 @@ impl Nginx {
     /// The worker processes, also those that finish what they have after a reload.
     #[must_use]
     pub fn workers(&self) -> BTreeSet<u32> {
-        let children =
-            self.master().and_then(|master| fs::read_to_string(format!("/proc/{master}/task/{master}/children")).ok());
-        let pids = children.unwrap_or_default();
-        pids.split_whitespace().filter_map(|pid| pid.parse().ok()).collect()
+        self.master().map(children).unwrap_or_default()
     }
 
     fn add(&self, folder: &str, name: &str, text: &str) {
@@ -204,6 +238,11 @@ http {{
 "
         )
     }
+}
+
+fn children(of: u32) -> BTreeSet<u32> {
+    let pids = fs::read_to_string(format!("/proc/{of}/task/{of}/children")).unwrap_or_default();
+    pids.split_whitespace().filter_map(|pid| pid.parse().ok()).collect()
 }
 
 impl Drop for Nginx {

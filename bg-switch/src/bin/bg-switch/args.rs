@@ -27,7 +27,7 @@ pub(crate) struct Args {
     /// How long nginx may take until it is seen to serve the slot
     #[arg(long, env = "BG_SWITCH_VERIFY_TIMEOUT", default_value = "10s", value_name = "DURATION")]
     pub(crate) verify_timeout: Duration,
-    /// The file with the process id of nginx [default: as nginx's configuration says]
+    /// The file with the process id of nginx [default: as nginx's configuration or nginx -V says]
     #[arg(long, env = "BG_SWITCH_PID_FILE", value_name = "FILE")]
     pub(crate) pid_file: Option<PathBuf>,
     // Under the same heading as the flags above; what follows has one of its own.

@@ -3,28 +3,27 @@
 pub(crate) mod dump;
 pub(crate) mod error_log;
 pub(crate) mod groups;
+mod places;
 pub(crate) mod workers;
 
 use crate::nginx::dump::Dump;
 use crate::nginx::error_log::ErrorLog;
+use crate::nginx::places::{Built, Places};
 use crate::nginx::workers::Master;
 use anyhow::{Context, Result, bail};
-use bg_probe::nginx::conf::{self, Directive};
 use bg_probe::say;
 use bg_probe::say::exit::Exit;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::{Pid, geteuid};
+use std::cell::OnceCell;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
-/// Where distributions put the pid file when the configuration does not say.
-const USUAL_PID: [&str; 2] = ["/run/nginx.pid", "/usr/local/nginx/logs/nginx.pid"];
-
-/// Where they put the error log.
-const USUAL_LOG: &str = "/var/log/nginx/error.log";
+/// What nginx is called, and what those are called that were made from it.
+const NAMES: [&str; 5] = ["nginx", "openresty", "tengine", "angie", "freenginx"];
 
 /// How long nginx may take to test a configuration, or whatever stands before it (`docker exec`) to come to an end.
 const ENDS_WITHIN: Duration = Duration::from_secs(60);
@@ -33,6 +32,8 @@ const ENDS_WITHIN: Duration = Duration::from_secs(60);
 pub(crate) struct Nginx {
     words: Vec<String>,
     pid_file: Option<PathBuf>,
+    /// How it was built, asked once.
+    built: OnceCell<Option<Built>>,
 }
 
 /// An nginx whose configuration was found good.
@@ -52,27 +53,22 @@ impl Nginx {
         if words.is_empty() {
             return Err(Exit::Usage.because("--nginx is empty"));
         }
-        Ok(Nginx { words, pid_file })
+        Ok(Nginx { words, pid_file, built: OnceCell::new() })
     }
 
-    /// Where the program is. A user's PATH, and cron's, often has no sbin, where distributions put nginx.
+    /// Where the program is.
     ///
     /// # Errors
     /// When it is missing.
     pub(crate) fn program(&self) -> Result<PathBuf> {
-        let name = self.words.first().context("--nginx is empty")?;
-        let path = std::env::var_os("PATH").unwrap_or_default();
-        let folders = std::env::split_paths(&path).filter(|folder| folder.is_absolute());
-        let path = std::env::join_paths(folders.chain(["/usr/local/sbin", "/usr/sbin", "/sbin"].map(PathBuf::from)))?;
-        let found = which::which_in(name, Some(path), std::env::current_dir().unwrap_or_default());
-        found.with_context(|| format!("{name}: not on this machine's PATH, or can't be run; see --nginx"))
+        located(self.words.first().context("--nginx is empty")?)
     }
 
     /// What it says its version is, `nginx/1.22.1`; `None` where it, or what calls it, does not say.
     pub(crate) fn version(&self) -> Option<String> {
         let said = self.run(&["-v"]).ok()?;
         let text = String::from_utf8_lossy(&said.stderr).into_owned();
-        text.lines().find_map(|line| line.strip_prefix("nginx version: ")).map(say::clean)
+        text.lines().find_map(|line| Some(line.split_once(" version: ")?.1)).map(say::clean)
     }
 
     /// Whether this user may have it read its configuration again, by a signal to its master or by the rules of sudo;
@@ -92,7 +88,7 @@ impl Nginx {
                 .output();
             return Some(asked.is_ok_and(|said| said.status.success()));
         }
-        (program.file_name()? == "nginx").then(|| geteuid().is_root())
+        NAMES.iter().any(|name| program.ends_with(name)).then(|| geteuid().is_root())
     }
 
     /// Has nginx test its configuration (`nginx -t`).
@@ -104,18 +100,8 @@ impl Nginx {
         if !output.status.success() {
             return Err(Exit::NotMoved.because(format!("nginx -t refused the configuration: {}", complaint(&output))));
         }
-        let main = self.is_on_this_machine().then(|| main_file(&output)).flatten();
-        let in_file =
-            main.as_deref().and_then(|file| conf::parse(&std::fs::read_to_string(file).ok()?).ok()).unwrap_or_default();
-        let directives = [self.given(), in_file].concat();
-        let named = |name: &str| {
-            let found = directives.iter().find(|directive| directive.texts().first() == Some(&name))?;
-            found.words.get(1).map(|word| self.absolute(Path::new(&word.text)))
-        };
-        Ok(Tested {
-            master: main.is_some().then(|| self.master(named("pid"))).flatten(),
-            log: ErrorLog::now(named("error_log").unwrap_or_else(|| USUAL_LOG.into())),
-        })
+        let places = self.places(main_file(&output).as_deref());
+        Ok(Tested { master: self.master(&places), log: places.error_log.and_then(ErrorLog::now) })
     }
 
     /// Has nginx read its configuration again: SIGHUP to its master where that is known and allowed, which is all
@@ -149,20 +135,21 @@ impl Nginx {
         })
     }
 
-    /// The master process of the nginx that runs, where it can be found; also where this user may not test its
-    /// configuration.
+    /// The master process of the nginx that runs, where it can be found; its configuration is not tested for that.
     pub(crate) fn running(&self) -> Option<Master> {
-        match self.test() {
-            Ok(tested) => tested.master,
-            Err(_) => self.is_on_this_machine().then(|| self.master(None)).flatten(),
-        }
+        self.master(&self.places(None))
     }
 
     fn run(&self, args: &[&str]) -> Result<Output> {
-        let program = self.program()?;
+        self.call(&self.words, args)
+    }
+
+    /// Runs the program that is the first of `words`, with the others and `args`.
+    fn call(&self, words: &[String], args: &[&str]) -> Result<Output> {
+        let program = located(words.first().context("--nginx is empty")?)?;
         let mut command = Command::new(&program);
         // In our own process group, so that sudo can ask for a password on the terminal.
-        command.args(&self.words[1..]).args(args).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command.args(&words[1..]).args(args).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let run = || format!("run {}", program.display());
         let child = command.spawn().with_context(run)?;
         let pid = Pid::from_raw(child.id().try_into().with_context(run)?);
@@ -180,35 +167,52 @@ impl Nginx {
         )
     }
 
-    /// Whether this is an nginx whose files and processes are those seen from here, and not one in a container.
+    /// Whether this is an nginx whose files and processes are those seen from here, and not one in a container. Whoever
+    /// says where its pid file is says that too.
     pub(crate) fn is_on_this_machine(&self) -> bool {
-        let is = |word: &str, name: &str| Path::new(word).file_name().is_some_and(|file| file == name);
-        let as_root = |word: &str| is(word, "sudo") || is(word, "doas");
-        let mut words = self.words.iter().map(String::as_str).skip_while(|word| as_root(word) || word.starts_with('-'));
-        words.next().is_some_and(|word| is(word, "nginx"))
+        let named = |word: &String| NAMES.iter().any(|name| is(word, name));
+        self.pid_file.is_some() || self.own_words().first().is_some_and(named)
     }
 
-    fn master(&self, configured: Option<PathBuf>) -> Option<Master> {
-        if let Some(file) = &self.pid_file {
-            return Master::from(file);
+    /// The command line without what makes it root's.
+    fn own_words(&self) -> &[String] {
+        let as_root = |word: &String| is(word, "sudo") || is(word, "doas") || word.starts_with('-');
+        let own = self.words.iter().position(|word| !as_root(word)).unwrap_or(self.words.len());
+        &self.words[own..]
+    }
+
+    /// Where its files are; nowhere, where it is not one of this machine. `main` is the file of its configuration,
+    /// where it has said so.
+    fn places(&self, main: Option<&Path>) -> Places {
+        if !self.is_on_this_machine() {
+            return Places::default();
         }
-        match configured {
-            Some(file) => Master::from(&file),
-            None => USUAL_PID.iter().find_map(|file| Master::from(Path::new(file))),
-        }
+        let words = self.own_words();
+        Places::of(words.get(1..).unwrap_or_default(), self.built.get_or_init(|| self.ask_how_built()).as_ref(), main)
     }
 
-    /// The directives on the command line, as in `nginx -g 'pid /run/web.pid;'`.
-    fn given(&self) -> Vec<Directive> {
-        let words = self.words.iter().zip(self.words.iter().skip(1));
-        words.filter(|(flag, _)| *flag == "-g").filter_map(|(_, text)| conf::parse(text).ok()).flatten().collect()
+    /// That takes no root.
+    fn ask_how_built(&self) -> Option<Built> {
+        let said = self.call(self.own_words(), &["-V"]).ok()?;
+        Built::parse(&String::from_utf8_lossy(&said.stderr))
     }
 
-    /// A path of the configuration, which may be relative to the prefix given by `-p`.
-    fn absolute(&self, path: &Path) -> PathBuf {
-        let prefix = self.words.iter().skip_while(|word| *word != "-p").nth(1);
-        prefix.map_or_else(|| path.to_owned(), |prefix| Path::new(prefix).join(path))
+    fn master(&self, places: &Places) -> Option<Master> {
+        Master::from(self.pid_file.as_ref().or(places.pid.as_ref())?)
     }
+}
+
+/// Where a program is. A user's PATH, and cron's, often has no sbin, where distributions put nginx.
+fn located(name: &str) -> Result<PathBuf> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let folders = std::env::split_paths(&path).filter(|folder| folder.is_absolute());
+    let path = std::env::join_paths(folders.chain(["/usr/local/sbin", "/usr/sbin", "/sbin"].map(PathBuf::from)))?;
+    let found = which::which_in(name, Some(path), std::env::current_dir().unwrap_or_default());
+    found.with_context(|| format!("{name}: not on this machine's PATH, or can't be run; see --nginx"))
+}
+
+fn is(word: &str, name: &str) -> bool {
+    Path::new(word).file_name().is_some_and(|file| file == name)
 }
 
 impl Tested {
@@ -234,9 +238,12 @@ fn complaint(output: &Output) -> String {
 /// from `nginx: configuration file FILE test failed`.
 fn main_file(output: &Output) -> Option<PathBuf> {
     let text = String::from_utf8_lossy(&output.stderr);
-    let between = |line: &str, before, after| Some(PathBuf::from(line.strip_prefix(before)?.strip_suffix(after)?));
+    let between = |line: &str, before, after| {
+        let (_, rest) = line.split_once(before)?;
+        rest.strip_suffix(after).map(PathBuf::from)
+    };
     text.lines().find_map(|line| {
-        between(line, "nginx: the configuration file ", " syntax is ok")
-            .or_else(|| between(line, "nginx: configuration file ", " test failed"))
+        between(line, ": the configuration file ", " syntax is ok")
+            .or_else(|| between(line, ": configuration file ", " test failed"))
     })
 }

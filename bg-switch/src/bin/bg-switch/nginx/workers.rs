@@ -24,7 +24,7 @@ impl Master {
     /// The master whose pid is in that file, if it is there and an nginx.
     pub(crate) fn from(pid_file: &Path) -> Option<Master> {
         let pid = std::fs::read_to_string(pid_file).ok()?.trim().parse().ok()?;
-        let master = title(pid).starts_with(b"nginx: master process");
+        let master = is_titled(pid, b"master process");
         Process::with_pid(pid).filter(|_| master).map(Master)
     }
 
@@ -60,8 +60,15 @@ impl Generation {
 
 fn taking_connections(master: i32) -> Vec<Process> {
     let child = |pid: &i32| Stat::of(*pid).is_some_and(|stat| stat.parent == master);
-    let worker = |pid: &i32| title(*pid).starts_with(b"nginx: worker process") && !is_leaving(*pid);
+    let worker = |pid: &i32| is_titled(*pid, b"worker process") && !is_leaving(*pid);
     pids().unwrap_or_default().into_iter().filter(child).filter(worker).filter_map(Process::with_pid).collect()
+}
+
+/// Whether its title is that one, after the name: `nginx: master process`, and `angie:` where it is one.
+fn is_titled(pid: i32, what: &[u8]) -> bool {
+    let title = title(pid);
+    let name = title.iter().position(|byte| !byte.is_ascii_lowercase()).unwrap_or_default();
+    title[name..].strip_prefix(b": ").is_some_and(|rest| rest.starts_with(what))
 }
 
 fn is_leaving(pid: i32) -> bool {

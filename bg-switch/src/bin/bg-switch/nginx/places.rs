@@ -1,0 +1,127 @@
+//! Where an nginx has its files: what its configuration says, what its command line says, and what was compiled in.
+//!
+//! A machine can have two of them, the distribution's and one that was built in `/opt`: a list of usual paths would
+//! find the other one's master, and have that one read its configuration.
+
+use bg_probe::nginx::conf::{self, Directive};
+use std::path::{Path, PathBuf};
+
+/// The files that matter here.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Places {
+    /// Of the process id of its master.
+    pub(crate) pid: Option<PathBuf>,
+    /// The error log of the main level, where it is a file.
+    pub(crate) error_log: Option<PathBuf>,
+}
+
+/// What was compiled in, from the `configure arguments` of `nginx -V`; where they do not say, what `configure` takes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Built {
+    prefix: PathBuf,
+    conf: PathBuf,
+    pid: PathBuf,
+    error_log: PathBuf,
+}
+
+impl Built {
+    /// From what `nginx -V` prints; `None` where it does not say.
+    pub(crate) fn parse(text: &str) -> Option<Built> {
+        let line = text.lines().find_map(|line| line.strip_prefix("configure arguments:"))?;
+        let words = shell_words::split(line).ok()?;
+        // The last one counts, as for configure.
+        let of = |flag: &str| words.iter().rev().find_map(|word| word.strip_prefix(flag)).map(PathBuf::from);
+        Some(Built {
+            prefix: of("--prefix=").unwrap_or_else(|| "/usr/local/nginx".into()),
+            conf: of("--conf-path=").unwrap_or_else(|| "conf/nginx.conf".into()),
+            pid: of("--pid-path=").unwrap_or_else(|| "logs/nginx.pid".into()),
+            error_log: of("--error-log-path=").unwrap_or_else(|| "logs/error.log".into()),
+        })
+    }
+}
+
+impl Places {
+    /// The places of an nginx that is called with these words after its name; `main` is its main configuration file,
+    /// where it has said so. What neither the configuration nor the command line says is as it was built.
+    pub(crate) fn of(words: &[String], built: Option<&Built>, main: Option<&Path>) -> Places {
+        let prefix = option(words, 'p').map(PathBuf::from).or_else(|| built.map(|built| built.prefix.clone()));
+        // As nginx does (`ngx_conf_full_name`): relative to the prefix, whatever the file that names it.
+        let absolute = |path: PathBuf| match &prefix {
+            _ if path.is_absolute() => Some(path),
+            Some(prefix) => Some(prefix.join(path)),
+            None => None,
+        };
+        let called = || option(words, 'c').map(PathBuf::from).or_else(|| built.map(|built| built.conf.clone()));
+        let main = main.map(Path::to_path_buf).or_else(called).and_then(absolute);
+        let in_file = main.and_then(|file| conf::parse(&std::fs::read_to_string(file).ok()?).ok());
+        let given = option(words, 'g').and_then(|text| conf::parse(text).ok());
+        let directives = [given.unwrap_or_default(), in_file.unwrap_or_default()].concat();
+        let log = named(&directives, "error_log")
+            .or_else(|| option(words, 'e').map(PathBuf::from))
+            .or_else(|| built.map(|built| built.error_log.clone()));
+        let to_disk = |log: &PathBuf| {
+            let text = log.to_string_lossy();
+            text != "stderr" && !text.starts_with("syslog:") && !text.starts_with("memory:")
+        };
+        Places {
+            pid: named(&directives, "pid").or_else(|| built.map(|built| built.pid.clone())).and_then(absolute),
+            error_log: log.filter(to_disk).and_then(absolute),
+        }
+    }
+}
+
+fn named(directives: &[Directive], name: &str) -> Option<PathBuf> {
+    let found = directives.iter().find(|directive| directive.texts().first() == Some(&name))?;
+    found.words.get(1).map(|word| PathBuf::from(&word.text))
+}
+
+/// The value of an option, as nginx takes it: `-p FOLDER` or `-pFOLDER`.
+fn option(words: &[String], letter: char) -> Option<&str> {
+    let mut words = words.iter();
+    while let Some(word) = words.next() {
+        // Those that have a value.
+        let Some(letters) = word.strip_prefix('-').filter(|letters| letters.starts_with(['p', 'c', 'g', 'e'])) else {
+            continue;
+        };
+        let (name, joined) = letters.split_at(1);
+        let value = if joined.is_empty() { words.next()? } else { joined };
+        if name.starts_with(letter) {
+            return Some(value);
+        }
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SAID: &str = "nginx version: nginx/1.28.3\nconfigure arguments: --with-cc-opt='-O2 -fPIC' --prefix=/opt/nginx \
+                        --conf-path=/nowhere/nginx.conf --pid-path=run/nginx.pid\n";
+
+    fn places(words: &[&str]) -> Places {
+        let words: Vec<String> = words.iter().map(|&word| word.to_owned()).collect();
+        Places::of(&words, Built::parse(SAID).as_ref(), None)
+    }
+
+    fn are(pid: &str, log: Option<&str>) -> Places {
+        Places { pid: Some(pid.into()), error_log: log.map(PathBuf::from) }
+    }
+
+    #[test]
+    fn what_nothing_else_says_is_as_it_was_built() {
+        assert_eq!(places(&[]), are("/opt/nginx/run/nginx.pid", Some("/opt/nginx/logs/error.log")));
+        assert_eq!(places(&["-p", "/srv"]), are("/srv/run/nginx.pid", Some("/srv/logs/error.log")));
+        assert_eq!(places(&["-p/srv/", "-q"]), are("/srv/run/nginx.pid", Some("/srv/logs/error.log")));
+        let built = Built::parse("configure arguments:\n").unwrap();
+        let usual = are("/usr/local/nginx/logs/nginx.pid", Some("/usr/local/nginx/logs/error.log"));
+        assert_eq!(Places::of(&[], Some(&built), Some(Path::new("/nowhere"))), usual);
+        assert_eq!((Built::parse("bash: nginx: not found\n"), Places::of(&[], None, None)), (None, Places::default()));
+    }
+
+    #[test]
+    fn the_command_line_and_the_configuration_win() {
+        assert_eq!(places(&["-g", "pid /run/web.pid; error_log stderr;"]), are("/run/web.pid", None));
+        assert_eq!(places(&["-e", "/var/log/e"]), are("/opt/nginx/run/nginx.pid", Some("/var/log/e")));
+    }
+}
