@@ -9,6 +9,9 @@ mod file;
 /// What goes wrong, is interrupted or killed is undone, and the old slot goes on serving.
 mod undone;
 
+/// Two nginxes at once: an upgrade under way.
+mod upgraded;
+
 use std::fs::{self, File, Permissions};
 use std::net::TcpListener;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};

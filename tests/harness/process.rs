@@ -66,7 +66,7 @@ pub fn end_marked(variable: &str, value: &str) {
 }
 
 /// Waits until a process that was told to end has ended. It runs in `drop`, so it does not panic.
-pub(crate) fn gone(pid: u32) {
+pub fn gone(pid: u32) {
     if !within(TIME_TO_END, || !alive(pid)) {
         eprintln!("left over: process {pid}");
     }

@@ -4,6 +4,7 @@
 //! use it, goes on with the old one and says so in a log. Whatever goes wrong, the old file is put back.
 
 use crate::nginx::Nginx;
+use crate::nginx::upgrade::Upgrade;
 use crate::nginx::workers::Master;
 use crate::proof::{AT_ONCE, Reloaded, Unseen, Witnesses, as_before};
 use anyhow::Result;
@@ -38,6 +39,7 @@ impl Reload<'_> {
         let dir = &self.site.dir;
         let found = std::fs::read(&self.site.upstream_file).ok();
         self.nginx.program()?;
+        self.ensure_one_nginx()?;
         plan.begin(dir)?;
         if let Err(why) = replace::file(&self.site.upstream_file, text.as_bytes(), 0o644) {
             return Err(self.unwritten(plan, why, found.as_deref()));
@@ -58,6 +60,17 @@ impl Reload<'_> {
         }
     }
 
+    /// Refuses while two nginxes serve of which only one would read the file.
+    fn ensure_one_nginx(&self) -> Result<()> {
+        let Some(upgrade) = self.nginx.upgrade() else { return Ok(()) };
+        if upgrade.serves() {
+            let (what, remedy) = (upgrade.in_words(), upgrade.remedy());
+            return Err(Exit::NotMoved.because(format!("{what}: nothing was touched. First {remedy}")));
+        }
+        self.voice.warn("bg-switch", &format!("{}: {}", upgrade.in_words(), upgrade.remedy()));
+        Ok(())
+    }
+
     /// `told` is set as soon as nginx may have been told to read its configuration.
     fn reload(&self, to: &Name, told: &mut bool) -> Result<&'static str> {
         // A Ctrl-C reaches nginx too; its failure is then our own end and not a verdict on the configuration.
@@ -76,10 +89,15 @@ impl Reload<'_> {
         sent.map_err(unless_interrupted)?;
         let reloaded = Some(Reloaded { before, tested: &tested });
         let witnesses = Witnesses { front: self.front, reloaded, interrupted: self.interrupted };
-        witnesses.see(to, self.within).map_err(|unseen| {
+        let evidence = witnesses.see(to, self.within).map_err(|unseen| {
             let log = tested.complaint().map(|line| format!("; nginx's error log: {line}")).unwrap_or_default();
             Exit::NotMoved.because(unseen.in_words(to, self.within) + &log)
-        })
+        })?;
+        // One that has begun meanwhile: its old workers may never have been told.
+        match self.nginx.upgrade().filter(Upgrade::serves) {
+            Some(upgrade) => Err(Exit::NotMoved.because(upgrade.in_words())),
+            None => Ok(evidence),
+        }
     }
 
     /// Ends a change whose text could not be written. It may stand there all the same, where only the last fsync has

@@ -4,11 +4,13 @@ pub(crate) mod dump;
 pub(crate) mod error_log;
 pub(crate) mod groups;
 mod places;
+pub(crate) mod upgrade;
 pub(crate) mod workers;
 
 use crate::nginx::dump::Dump;
 use crate::nginx::error_log::ErrorLog;
 use crate::nginx::places::{Built, Places};
+use crate::nginx::upgrade::Upgrade;
 use crate::nginx::workers::Master;
 use anyhow::{Context, Result, bail};
 use bg_probe::say;
@@ -138,6 +140,12 @@ impl Nginx {
     /// The master process of the nginx that runs, where it can be found; its configuration is not tested for that.
     pub(crate) fn running(&self) -> Option<Master> {
         self.master(&self.places(None))
+    }
+
+    /// The binary upgrade of nginx that is under way, where one is.
+    pub(crate) fn upgrade(&self) -> Option<Upgrade> {
+        let pid_file = self.pid_file.clone().or_else(|| self.places(None).pid)?;
+        Upgrade::of(&pid_file)
     }
 
     fn run(&self, args: &[&str]) -> Result<Output> {

@@ -33,6 +33,11 @@ impl Master {
         self.0.pid
     }
 
+    /// Whether it has workers that take connections.
+    pub(crate) fn serves(&self) -> bool {
+        !taking_connections(self.0.pid).is_empty()
+    }
+
     /// The one of its workers that is there longest, since the configuration was read.
     pub(crate) fn eldest_worker(&self) -> Option<Process> {
         taking_connections(self.0.pid).into_iter().min_by_key(|worker| worker.start_ticks)

@@ -120,7 +120,12 @@ fn by_link(site: &Site, nginx: &Nginx, flag: &Path) -> Vec<Finding> {
 }
 
 fn by_reload(site: &Site, nginx: &Nginx) -> Vec<Finding> {
-    vec![may_rewrite(&site.upstream_file), may_reload(nginx)]
+    let mut findings = vec![may_rewrite(&site.upstream_file), may_reload(nginx)];
+    findings.extend(nginx.upgrade().map(|upgrade| {
+        let found = if upgrade.serves() { Finding::fail } else { Finding::warn };
+        found("upgrade", upgrade.in_words(), upgrade.remedy())
+    }));
+    findings
 }
 
 /// The file is replaced by a rename and keeps its owner, so this user must own it and be able to write its folder.
