@@ -48,9 +48,10 @@ impl TwoLines {
             mkfifo(fifo, Mode::empty()).expect("a folder of ours");
             fs::set_permissions(fifo, Permissions::from_mode(0o666)).expect("a file of ours");
         }
-        // nginx says everything on stderr; the first line of the answer is the exit status.
+        // nginx says everything on stderr; the first line of the answer is the exit status. How it was built it says to
+        // anybody.
         let lines = format!(
-            "echo \"$*\" >{0}\n{{ read -r status; cat >&2; }} <{1}\nexit \"$status\"",
+            "[ \"$*\" = -V ] && exec nginx -V\necho \"$*\" >{0}\n{{ read -r status; cat >&2; }} <{1}\nexit \"$status\"",
             ask.display(),
             answer.display()
         );

@@ -34,6 +34,8 @@ const ENDS_WITHIN: Duration = Duration::from_secs(60);
 pub(crate) struct Nginx {
     words: Vec<String>,
     pid_file: Option<PathBuf>,
+    /// The main file of its configuration, once it has said so: a script may call it with another than its own.
+    main: OnceCell<PathBuf>,
     /// How it was built, asked once.
     built: OnceCell<Option<Built>>,
 }
@@ -55,7 +57,7 @@ impl Nginx {
         if words.is_empty() {
             return Err(Exit::Usage.because("--nginx is empty"));
         }
-        Ok(Nginx { words, pid_file, built: OnceCell::new() })
+        Ok(Nginx { words, pid_file, main: OnceCell::new(), built: OnceCell::new() })
     }
 
     /// Where the program is.
@@ -81,7 +83,7 @@ impl Nginx {
             return Some(true);
         }
         let program = self.program().ok()?;
-        if program.file_name()? == "sudo" {
+        if program.ends_with("sudo") {
             let asked = Command::new(&program)
                 .args(["-n", "-l"])
                 .args(&self.words[1..])
@@ -90,7 +92,7 @@ impl Nginx {
                 .output();
             return Some(asked.is_ok_and(|said| said.status.success()));
         }
-        NAMES.iter().any(|name| program.ends_with(name)).then(|| geteuid().is_root())
+        program.to_str().is_some_and(is_nginx).then(|| geteuid().is_root())
     }
 
     /// Has nginx test its configuration (`nginx -t`).
@@ -102,7 +104,11 @@ impl Nginx {
         if !output.status.success() {
             return Err(Exit::NotMoved.because(format!("nginx -t refused the configuration: {}", complaint(&output))));
         }
-        let places = self.places(main_file(&output).as_deref());
+        if let Some(file) = main_file(&output) {
+            // Once it is known it stays so.
+            let _ = self.main.set(file);
+        }
+        let places = self.places();
         Ok(Tested { master: self.master(&places), log: places.error_log.and_then(ErrorLog::now) })
     }
 
@@ -137,14 +143,18 @@ impl Nginx {
         })
     }
 
-    /// The master process of the nginx that runs, where it can be found; its configuration is not tested for that.
+    /// The master process of the nginx that runs, where it can be found; also where this user may not test its
+    /// configuration.
     pub(crate) fn running(&self) -> Option<Master> {
-        self.master(&self.places(None))
+        match self.test() {
+            Ok(tested) => tested.master,
+            Err(_) => self.master(&self.places()),
+        }
     }
 
     /// The binary upgrade of nginx that is under way, where one is.
     pub(crate) fn upgrade(&self) -> Option<Upgrade> {
-        let pid_file = self.pid_file.clone().or_else(|| self.places(None).pid)?;
+        let pid_file = self.pid_file.clone().or_else(|| self.places().pid)?;
         Upgrade::of(&pid_file)
     }
 
@@ -178,25 +188,26 @@ impl Nginx {
     /// Whether this is an nginx whose files and processes are those seen from here, and not one in a container. Whoever
     /// says where its pid file is says that too.
     pub(crate) fn is_on_this_machine(&self) -> bool {
-        let named = |word: &String| NAMES.iter().any(|name| is(word, name));
-        self.pid_file.is_some() || self.own_words().first().is_some_and(named)
+        let mut words = self.words.iter().skip_while(|word| takes_root(word) || word.starts_with('-'));
+        self.pid_file.is_some() || words.next().is_some_and(|word| is_nginx(word))
     }
 
-    /// The command line without what makes it root's.
+    /// The command line without what makes it root's, where it is certain what that is: a word of sudo's must not be
+    /// taken for a program.
     fn own_words(&self) -> &[String] {
-        let as_root = |word: &String| is(word, "sudo") || is(word, "doas") || word.starts_with('-');
-        let own = self.words.iter().position(|word| !as_root(word)).unwrap_or(self.words.len());
-        &self.words[own..]
+        let as_root = self.words.first().is_some_and(|word| takes_root(word));
+        let own = self.words.iter().position(|word| is_nginx(word)).filter(|_| as_root);
+        &self.words[own.unwrap_or_default()..]
     }
 
-    /// Where its files are; nowhere, where it is not one of this machine. `main` is the file of its configuration,
-    /// where it has said so.
-    fn places(&self, main: Option<&Path>) -> Places {
+    /// Where its files are; nowhere, where it is not one of this machine.
+    fn places(&self) -> Places {
         if !self.is_on_this_machine() {
             return Places::default();
         }
         let words = self.own_words();
-        Places::of(words.get(1..).unwrap_or_default(), self.built.get_or_init(|| self.ask_how_built()).as_ref(), main)
+        let built = self.built.get_or_init(|| self.ask_how_built()).as_ref();
+        Places::of(words.get(1..).unwrap_or_default(), built, self.main.get().map(PathBuf::as_path))
     }
 
     /// That takes no root.
@@ -219,8 +230,12 @@ fn located(name: &str) -> Result<PathBuf> {
     found.with_context(|| format!("{name}: not on this machine's PATH, or can't be run; see --nginx"))
 }
 
-fn is(word: &str, name: &str) -> bool {
-    Path::new(word).file_name().is_some_and(|file| file == name)
+fn is_nginx(word: &str) -> bool {
+    NAMES.iter().any(|name| Path::new(word).ends_with(name))
+}
+
+fn takes_root(word: &str) -> bool {
+    ["sudo", "doas"].iter().any(|name| Path::new(word).ends_with(name))
 }
 
 impl Tested {
@@ -254,4 +269,26 @@ fn main_file(output: &Output) -> Option<PathBuf> {
         between(line, ": the configuration file ", " syntax is ok")
             .or_else(|| between(line, ": configuration file ", " test failed"))
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_word_of_sudos_is_not_taken_for_a_program() {
+        let own = |line: &str| Nginx::new(line, None).unwrap().own_words().join(" ");
+        assert_eq!(own("sudo -n nginx -c f"), "nginx -c f");
+        assert_eq!(own("/usr/bin/sudo -u web /opt/sbin/angie"), "/opt/sbin/angie");
+        assert_eq!(own("sudo -u web ngx"), "sudo -u web ngx");
+        assert_eq!(own("docker exec web nginx"), "docker exec web nginx");
+    }
+
+    #[test]
+    fn an_nginx_in_a_container_is_not_on_this_machine_unless_its_pid_file_is_given() {
+        let is_here = |line: &str| Nginx::new(line, None).unwrap().is_on_this_machine();
+        assert!(is_here("nginx -p /srv") && is_here("sudo -n /usr/sbin/nginx") && is_here("openresty"));
+        assert!(!is_here("docker exec web nginx") && !is_here("web-server"));
+        assert!(Nginx::new("web-server", Some("/run/web.pid".into())).unwrap().is_on_this_machine());
+    }
 }
