@@ -6,6 +6,8 @@ mod failing;
 mod held;
 /// Signals in each stage, and a CI runner that kills what the job has left.
 mod interrupted;
+/// A release that listens on the port of the slot that serves.
+mod other_port;
 /// `--stop-old`: the old release is stopped by a process that nobody waits for.
 mod retired;
 /// Back to the release before.

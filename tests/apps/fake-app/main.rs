@@ -24,7 +24,7 @@ mod wire;
 use std::env;
 use std::ffi::OsString;
 use std::io::{self, BufReader, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::fd::AsRawFd;
 use std::process::{Command, ExitCode};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -35,7 +35,10 @@ use std::time::{Duration, Instant};
 
 use clap::Parser as _;
 use nix::sys::signal::{SigSet, Signal};
-use nix::sys::socket::{Shutdown, shutdown};
+use nix::sys::socket::{
+    self, AddressFamily, Backlog, Shutdown, SockFlag, SockType, SockaddrStorage, bind, setsockopt, shutdown, socket,
+    sockopt,
+};
 
 use options::Options;
 use wire::{Reply, Request};
@@ -147,7 +150,7 @@ impl App {
             return Err("Failed to configure a DataSource: 'url' is not specified".to_owned());
         }
         let port = self.options.listen_port.unwrap_or(self.options.port);
-        let listener = TcpListener::bind((self.options.address, port))
+        let listener = listen((self.options.address, port).into(), self.options.reuse_port)
             .map_err(|error| format!("Web server failed to start on port {port}: {error}"))?;
         *lock(&self.listener) = listener.try_clone().ok();
         println!("Started fake-app on port {port}");
@@ -259,6 +262,19 @@ impl App {
             Reply::json(200, options.status_json.as_deref().unwrap_or(r#"{"status":"UP"}"#))
         }
     }
+}
+
+/// A listener on the port, which others may share where each of them says so (`SO_REUSEPORT`, socket(7)).
+fn listen(address: SocketAddr, shared: bool) -> io::Result<TcpListener> {
+    if !shared {
+        return TcpListener::bind(address);
+    }
+    let family = if address.is_ipv4() { AddressFamily::Inet } else { AddressFamily::Inet6 };
+    let stream = socket(family, SockType::Stream, SockFlag::SOCK_CLOEXEC, None)?;
+    setsockopt(&stream, sockopt::ReusePort, &true)?;
+    bind(stream.as_raw_fd(), &SockaddrStorage::from(address))?;
+    socket::listen(&stream, Backlog::MAXALLOWABLE)?;
+    Ok(TcpListener::from(stream))
 }
 
 fn environment() -> String {

@@ -19,6 +19,9 @@ pub(crate) struct Options {
     /// Answer below this path alone, as an application does that has a context path
     #[arg(long, value_name = "PATH", default_value = "")]
     pub(crate) below: String,
+    /// Share the port with whoever else says so (SO_REUSEPORT)
+    #[arg(long)]
+    pub(crate) reuse_port: bool,
     /// What /profile says
     #[arg(long, alias = "other-profile", env = "BG_SLOT", default_value = "default")]
     pub(crate) profile: String,

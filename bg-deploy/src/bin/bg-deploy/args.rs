@@ -37,7 +37,7 @@ pub(crate) struct Args {
     /// then starts it again
     #[arg(long, env = "BG_DEPLOY_STOP_OLD", default_value = "never", value_name = "WHEN")]
     pub(crate) stop_old: StopOld,
-    /// Leave a release that did not become healthy running
+    /// Leave a release that did not become healthy running, unless it listens on the live slot's port
     #[arg(long, env = "BG_DEPLOY_KEEP_FAILED", value_parser = FalseyValueParser::new())]
     pub(crate) keep_failed: bool,
     /// Read settings first, from lines like BG_APP=web; the application gets the other variables

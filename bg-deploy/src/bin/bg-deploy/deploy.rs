@@ -13,12 +13,14 @@ use crate::stage::{self, Stage};
 use crate::watch;
 use anyhow::Result;
 use bg_probe::os::port;
+use bg_probe::os::process::Stat;
 use bg_probe::record::Record;
 use bg_probe::say::exit::Exit;
 use bg_probe::say::stdout::print;
 use bg_probe::site::launched::Launched;
 use bg_probe::site::lock::Lock;
 use bg_probe::site::settings::Site;
+use bg_probe::site::slot::Name;
 use std::time::Instant;
 
 /// Runs the program; its exit code, which may be a stage's own.
@@ -140,6 +142,16 @@ fn is_up(record: &Record) -> bool {
     Launched::runs_in(&record.site.dir, &record.slot.name).unwrap_or(false) && port::listens(record.slot.port)
 }
 
+/// The live slot, where what was launched listens on its port and so is sent a share of its visitors.
+fn shared_port(record: &Record) -> Option<Name> {
+    let live = record.live.as_ref().filter(|live| **live != record.slot.name)?;
+    let launched = Launched::of(&record.site.dir, &record.slot.name).ok()??;
+    let sockets = port::listeners(record.site.slots.named(live.as_str()).ok()?.port).ok()?;
+    // A launch leads a session of its own, as a unit and without one.
+    let is_its = |pid: &i32| Stat::of(*pid).is_some_and(|stat| stat.session == launched.pid);
+    port::holders(&sockets).ok()?.iter().any(is_its).then(|| live.clone())
+}
+
 /// Whether nginx serves the slot of this deploy.
 fn is_live(args: &Args, runner: &Runner, record: &Record) -> bool {
     let flags = ["--quiet", "--slot=live", "--format=name"].map(str::to_owned).into_iter();
@@ -163,7 +175,13 @@ fn tidy_up(args: &Args, runner: &Runner, end: &End) -> Leftover {
         return if is_live(args, runner, &record) { Leftover::Live } else { Leftover::Healthy };
     }
     if args.keep_failed {
-        return Leftover::Kept;
+        match Record::parse(end.record.as_bytes()).ok().and_then(|record| shared_port(&record)) {
+            None => return Leftover::Kept,
+            Some(live) => args.voice.warn(
+                "bg-deploy",
+                &format!("--keep-failed: it shares the port of {live}, which is live, and is stopped all the same"),
+            ),
+        }
     }
     let stop = Stage::quiet("launch", args, vec!["--stop".to_owned()]);
     // If it can't be stopped, bg-launch says why.

@@ -86,14 +86,16 @@ wait goes on.
 
 What the application was started as comes from the record's \"launch\". If that
 process ends, the wait ends; an answer of a process that is older does not
-count. Without \"launch\" only the answers count.
+count. It ends as well where the process listens on the other slot's port, by
+which visitors may reach it. Without \"launch\" only the answers count.
 
 Exit codes:
   0  healthy; the record is on stdout
   1  the system refused
   2  usage
   3  no record on stdin, or one that is not valid
-  4  not healthy in time (with --once: not healthy)
+  4  not healthy in time, or listening on the other slot's port (with --once:
+     not healthy)
   7  --slot idle or live, and nobody can tell which one that is
   8  the application exited before it was healthy";
 

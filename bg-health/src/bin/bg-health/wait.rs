@@ -2,12 +2,14 @@
 
 use crate::args::Args;
 use crate::check::listeners::Listeners;
+use crate::check::other_port::OtherPort;
 use crate::check::warmup::Warmup;
 use crate::check::{Answer, Check};
 use crate::preflight;
 use crate::report;
 use crate::report::answers::Answers;
 use crate::report::bar::Bar;
+use crate::report::cause::{Case, Failure};
 use anyhow::Result;
 use bg_health::verdict::Kind;
 use bg_launch::Launch;
@@ -16,8 +18,7 @@ use bg_probe::live::verdict;
 use bg_probe::nginx::upstream::site_of;
 use bg_probe::record::Record;
 use bg_probe::say::exit::Exit;
-use bg_probe::site::address::Address;
-use bg_probe::site::slot::{Choice, Slot};
+use bg_probe::site::slot::Choice;
 use serde::Serialize;
 use std::time::{Duration, Instant};
 
@@ -49,6 +50,8 @@ enum End {
     Late,
     /// The launched process is gone.
     Died,
+    /// What was launched listens on the other slot's port.
+    OnOtherPort,
 }
 
 /// Runs the program.
@@ -58,24 +61,23 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     }
     let mut record = subject(args)?;
     let launch: Option<Launch> = record.get("launch")?;
-    let mut wait = Wait::new(args, &record.site.address, &record.slot, launch.as_ref())?;
+    let mut wait = Wait::new(args, &record, launch.as_ref())?;
     let end = wait.run()?;
     let (answers, took) = (wait.answers, wait.began.elapsed());
     drop(wait.bar);
-    let failed = |died| report::of(args, &record, launch.as_ref(), &answers, died);
-    match end {
+    let (exit, failure) = match end {
         End::Healthy(facts) => {
             let checks = if facts.checks == 1 { "check" } else { "checks" };
             args.voice.done("health", &format!("UP after {} {checks}", facts.checks), Some(took));
             record.set("health", &facts)?;
-            record.print()
+            return record.print();
         }
-        End::Late if args.once => {
-            Err(Exit::Unhealthy.because(report::in_a_line(args, &record, launch.as_ref(), &answers)))
-        }
-        End::Late => Err(Exit::Unhealthy.because(failed(None))),
-        End::Died => Err(Exit::Died.because(failed(Some(took)))),
-    }
+        End::Late => (Exit::Unhealthy, Failure::Late),
+        End::Died => (Exit::Died, Failure::Died(took)),
+        End::OnOtherPort => (Exit::Unhealthy, Failure::OnOtherPort),
+    };
+    let case = Case::new(args, &record, launch.as_ref(), &answers, failure);
+    Err(exit.because(if args.once { report::in_a_line(&case) } else { report::whole(&case) }))
 }
 
 /// The record to work on. Nothing is touched here, so a slot that was named can be checked also where nobody
@@ -101,6 +103,7 @@ struct Wait<'a> {
     check: Check,
     warmup: Warmup,
     listeners: Listeners,
+    other_port: OtherPort,
     answers: Answers,
     bar: Bar,
     began: Instant,
@@ -115,7 +118,8 @@ struct Row {
 }
 
 impl<'a> Wait<'a> {
-    fn new(args: &'a Args, address: &Address, slot: &Slot, launch: Option<&'a Launch>) -> Result<Wait<'a>> {
+    fn new(args: &'a Args, record: &Record, launch: Option<&'a Launch>) -> Result<Wait<'a>> {
+        let (address, slot) = (&record.site.address, &record.slot);
         Ok(Wait {
             args,
             port: slot.port,
@@ -123,6 +127,7 @@ impl<'a> Wait<'a> {
             check: Check::new(args, address, slot)?,
             warmup: Warmup::new(args, address, slot)?,
             listeners: Listeners::default(),
+            other_port: OtherPort::new(record.site.slots.other(&slot.name).port),
             answers: Answers::default(),
             bar: Bar::new(args, &slot.name),
             began: Instant::now(),
@@ -150,13 +155,16 @@ impl<'a> Wait<'a> {
                 row = Row::default();
             }
             self.hear(&answer);
-            if enough && answer.kind == Kind::Healthy && !self.is_gone() {
+            if let Some(end) = self.end()? {
+                return Ok(end);
+            }
+            if enough && answer.kind == Kind::Healthy {
                 return Ok(End::Healthy(self.facts(answer, &row)));
             }
             if self.args.once {
                 return Ok(End::Late);
             }
-            if let Some(end) = self.pause(asked.saturating_add(self.pace(&answer))) {
+            if let Some(end) = self.pause(asked.saturating_add(self.pace(&answer)))? {
                 return Ok(end);
             }
         }
@@ -215,26 +223,36 @@ impl<'a> Wait<'a> {
     }
 
     /// Waits until this time of the wait, looking after the process; the end, if it comes before.
-    fn pause(&self, until: Duration) -> Option<End> {
+    fn pause(&mut self, until: Duration) -> Result<Option<End>> {
         loop {
-            if self.is_gone() {
-                return Some(End::Died);
-            }
             let now = self.began.elapsed();
             self.bar.advance(now);
             if now >= *self.args.timeout {
-                return Some(End::Late);
+                return Ok(Some(End::Late));
             }
             let rest = until.min(*self.args.timeout).saturating_sub(now);
             if rest.is_zero() {
-                return None;
+                return Ok(None);
             }
             std::thread::sleep(rest.min(LOOK_EVERY));
+            // Where the time has come, the next check is followed by such a look as well.
+            if self.began.elapsed() < until
+                && let Some(end) = self.end()?
+            {
+                return Ok(Some(end));
+            }
         }
     }
 
-    fn is_gone(&self) -> bool {
-        !self.args.once && self.launch.is_some_and(|launch| !launch.process().is_alive())
+    /// The end that what was launched has put to the wait, if it has.
+    fn end(&mut self) -> Result<Option<End>> {
+        let Some(launch) = self.launch else { return Ok(None) };
+        // Before it is too late to see whose they were: what took the port may be about to end.
+        if self.other_port.is_taken_by(launch)? {
+            return Ok(Some(End::OnOtherPort));
+        }
+        let is_gone = !self.args.once && !launch.process().is_alive();
+        Ok(is_gone.then_some(End::Died))
     }
 
     fn facts(&self, answer: Answer, row: &Row) -> Facts {

@@ -1,6 +1,7 @@
 //! One check: ask the application, at one page or at another, and have judged what it answers.
 
 pub(crate) mod listeners;
+pub(crate) mod other_port;
 pub(crate) mod warmup;
 
 use crate::args::Args;

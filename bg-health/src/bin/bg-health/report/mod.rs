@@ -8,9 +8,7 @@ pub(crate) mod bar;
 pub(crate) mod cause;
 pub(crate) mod log;
 
-use crate::args::Args;
-use crate::report::answers::Answers;
-use crate::report::cause::Case;
+use crate::report::cause::{Case, Failure};
 use crate::report::log::Log;
 use bg_launch::Launch;
 use bg_probe::os::port;
@@ -19,38 +17,54 @@ use bg_probe::say::{clean, seconds};
 use bg_probe::site::slot::Name;
 use serde_json::Value;
 use std::fmt::{self, Display};
-use std::time::Duration;
 
 /// Up to here the answers stand in one line, in characters.
 const WIDTH: usize = 120;
 
 /// The reason in one line, for `--once`.
-pub(crate) fn in_a_line(args: &Args, record: &Record, launch: Option<&Launch>, answers: &Answers) -> String {
-    let slot = &record.slot;
-    let said = answers.last().map_or("no answer", |answer| answer.text.as_str());
-    let likely = Case::new(args, slot.port, launch, answers, false, "").likely();
-    format!("{} is not healthy: {said}; {likely}", slot.name)
+pub(crate) fn in_a_line(case: &Case) -> String {
+    let said = match case.failure {
+        Failure::OnOtherPort => head(case),
+        _ => format!("{} is not healthy: {}", case.slot.name, last_words(case)),
+    };
+    format!("{said}; {}", case.likely(""))
 }
 
-/// The whole report; with `died`, on a process that ended after that time.
-pub(crate) fn of(
-    args: &Args,
-    record: &Record,
-    launch: Option<&Launch>,
-    answers: &Answers,
-    died: Option<Duration>,
-) -> String {
-    let slot = &record.slot;
-    let head = match died {
-        Some(after) => {
-            format!("the application in {} exited before it was healthy, after {}", slot.name, seconds(after))
-        }
-        None => format!("{} was not healthy within {}", slot.name, seconds(*args.timeout)),
-    };
-    let log = log_of(record, launch);
+/// The whole report.
+pub(crate) fn whole(case: &Case) -> String {
+    let log = log_of(case.record, case.launch);
     let tail = log.as_ref().and_then(|log| log.tail.as_deref().ok()).unwrap_or_default();
-    let likely = Case::new(args, slot.port, launch, answers, died.is_some(), tail).likely();
-    Report { head, answers: answers.lines(), log, likely, serving: serving(record) }.to_string()
+    let mut notes = vec![("likely", case.likely(tail))];
+    notes.extend(serving(case).map(|serving| ("serving", serving)));
+    if takes_visitors(case) {
+        let name = &case.slot.name;
+        notes.push(("now", format!("stop it, unless bg-deploy does: bg-launch --slot {name} --stop")));
+    }
+    Report { head: head(case), answers: case.answers.lines(), log, notes }.to_string()
+}
+
+fn head(case: &Case) -> String {
+    let name = &case.slot.name;
+    match case.failure {
+        Failure::Late => format!("{name} was not healthy within {}", seconds(*case.args.timeout)),
+        Failure::Died(after) => {
+            format!("the application in {name} exited before it was healthy, after {}", seconds(after))
+        }
+        Failure::OnOtherPort => {
+            let other = case.other;
+            let live = if takes_visitors(case) { ", which is live: visitors may have reached it" } else { "" };
+            format!("{name} listens on {}, the port of {}{live}", other.port, other.name)
+        }
+    }
+}
+
+fn last_words<'a>(case: &'a Case) -> &'a str {
+    case.answers.last().map_or("no answer", |answer| answer.text.as_str())
+}
+
+/// Whether it listens on the port that nginx sends the visitors to.
+fn takes_visitors(case: &Case) -> bool {
+    case.failure == Failure::OnOtherPort && case.record.live.as_ref() == Some(&case.other.name)
 }
 
 /// The log of the launch; where that is not known, the newest of the slot, if there is one.
@@ -64,21 +78,25 @@ fn log_of(record: &Record, launch: Option<&Launch>) -> Option<Log> {
 }
 
 /// What serves now; `None` where nobody asked.
-fn serving(record: &Record) -> Option<String> {
+fn serving(case: &Case) -> Option<String> {
+    let record = case.record;
     match &record.live {
         Some(live) if *live == record.slot.name => Some(format!("{live}, which is this very slot")),
-        Some(live) => Some(serving_slot(record, live)),
+        Some(live) => Some(serving_slot(case, live)),
         // Without a probe, that none is named means that nobody knows.
         None => record.get::<Value>("probe").ok()?.map(|_| "nothing: no slot was live".to_owned()),
     }
 }
 
-fn serving_slot(record: &Record, live: &Name) -> String {
-    let site = &record.site;
+fn serving_slot(case: &Case, live: &Name) -> String {
+    let site = &case.record.site;
     let what = match site.dir.artifact(live) {
         Some(artifact) => format!("{} in {live}", clean(&artifact.to_string_lossy())),
         None => live.to_string(),
     };
+    if takes_visitors(case) {
+        return format!("{what}, which shared its port with this release");
+    }
     let listens = site.slots.named(live.as_str()).is_ok_and(|slot| port::listens(slot.port));
     if listens { format!("{what}, untouched") } else { format!("nothing: {what} is live, but does not listen") }
 }
@@ -87,8 +105,8 @@ struct Report {
     head: String,
     answers: Vec<String>,
     log: Option<Log>,
-    likely: String,
-    serving: Option<String>,
+    /// What else there is to know, each under its label.
+    notes: Vec<(&'static str, String)>,
 }
 
 impl Display for Report {
@@ -113,8 +131,7 @@ impl Display for Report {
             }
             lines.iter().try_for_each(|text| line(f, "", &format!("| {text}")))?;
         }
-        line(f, "likely", &self.likely)?;
-        self.serving.iter().try_for_each(|serving| line(f, "serving", serving))
+        self.notes.iter().try_for_each(|(label, text)| line(f, label, text))
     }
 }
 
@@ -134,8 +151,7 @@ mod tests {
                 r#"1059 x 503 {"status":"DOWN"} (4.1 to 110 s)"#.into(),
             ],
             log: Some(Log { path: "/l/app.log".into(), tail: Ok("first\nlast \u{1b}[2J\n".into()) }),
-            likely: "the cause".into(),
-            serving: Some("app-1.1.jar in set2, untouched".into()),
+            notes: vec![("likely", "the cause".into()), ("serving", "app-1.1.jar in set2, untouched".into())],
         }
     }
 
@@ -154,7 +170,12 @@ mod tests {
     #[test]
     fn many_answers_stand_below_each_other() {
         let page = format!("7 x 200 {} (0.0 to 1.0 s)", "x".repeat(80));
-        let report = Report { answers: vec![page.clone(), page.clone()], log: None, serving: None, ..report() };
+        let report = Report {
+            answers: vec![page.clone(), page.clone()],
+            log: None,
+            notes: vec![("likely", "the cause".into())],
+            ..report()
+        };
         let expected =
             format!("set1 was not healthy within 110s\n  answers   {page}\n            {page}\n  likely    the cause");
         assert_eq!(report.to_string(), expected);
