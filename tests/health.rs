@@ -9,6 +9,9 @@ mod verdicts;
 /// The wait: its pace, its end, the successes in a row, the warm-up, and `--once`.
 mod waiting;
 
+/// `--watch`: whether a release stays well once it has the traffic.
+mod watch;
+
 /// Whose answers count: not those of a process that was there before, and none after a death.
 mod whose;
 

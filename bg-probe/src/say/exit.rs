@@ -26,8 +26,8 @@ pub enum Exit {
     Unsure = 7,
     /// The application exited before it was healthy.
     Died = 8,
-    /// The new slot went bad within the watch, and nginx was switched back.
-    SwitchedBack = 9,
+    /// The new slot went bad within the watch. `bg-deploy` has switched back by then.
+    WentBad = 9,
 }
 
 impl Exit {

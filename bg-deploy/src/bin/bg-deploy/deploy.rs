@@ -83,7 +83,7 @@ fn deploy(args: &Args, site: &Site, stages: &[Stage], runner: &Runner) -> End {
     outcome::say_live(args, &end.record);
     if let Some(within) = args.watch {
         let began = Instant::now();
-        end.code = watch::watch(args, runner, &end.record, *within).unwrap_or_else(|why| {
+        end.code = watch::watch(args, runner, &mut end.record, *within).unwrap_or_else(|why| {
             bg_probe::say::error("bg-deploy", &format!("the watch could not be kept: {why:#}"));
             Exit::of(&why) as u8
         });

@@ -49,6 +49,9 @@ pub(crate) struct Args {
     /// Check once and say how it is: 0 or 4
     #[arg(long, env = "BG_HEALTH_ONCE", value_parser = FalseyValueParser::new())]
     pub(crate) once: bool,
+    /// After bg-switch: look this long whether the slot stays healthy and nginx serves it, and say how it is: 0 or 9
+    #[arg(long, conflicts_with = "once", value_name = "DURATION")]
+    pub(crate) watch: Option<Duration>,
     #[command(flatten)]
     pub(crate) voice: Voice,
     #[command(flatten)]
@@ -76,6 +79,7 @@ Examples:
   bg-health --slot idle --path /ready --expect-status 204 --timeout 5m
   bg-health --warmup /api/items --warmup /login --warmup-requests 50
   bg-health --slot live --once -q >/dev/null || mail-the-admin
+  bg-probe | bg-launch app.jar | bg-health | bg-switch | bg-health --watch 30s
 
 Healthy is a 2xx whose body is JSON with \"status\" exactly \"UP\" at its top.
 With --path a 2xx is enough, but a JSON \"status\" that is there must still be
@@ -89,15 +93,22 @@ process ends, the wait ends; an answer of a process that is older does not
 count. It ends as well where the process listens on the other slot's port, by
 which visitors may reach it. Without \"launch\" only the answers count.
 
+--watch looks every 200 ms, at the health and at the front, and ends when two
+looks in a row were bad. It moves nothing: where it ends with 9, nginx serves
+the slot still, and bg-switch --to moves it back. Its record must be that of
+bg-switch, unless --slot names what to watch.
+
 Exit codes:
   0  healthy; the record is on stdout
   1  the system refused
   2  usage
-  3  no record on stdin, or one that is not valid
+  3  no record on stdin, or one that is not valid; for --watch also one without
+     a switch
   4  not healthy in time, or listening on the other slot's port (with --once:
      not healthy)
   7  --slot idle or live, and nobody can tell which one that is
-  8  the application exited before it was healthy";
+  8  the application exited before it was healthy
+  9  it went bad within the watch";
 
 #[cfg(test)]
 mod tests {

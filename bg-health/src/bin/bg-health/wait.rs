@@ -5,7 +5,6 @@ use crate::check::listeners::Listeners;
 use crate::check::other_port::OtherPort;
 use crate::check::warmup::Warmup;
 use crate::check::{Answer, Check};
-use crate::preflight;
 use crate::report;
 use crate::report::answers::Answers;
 use crate::report::bar::Bar;
@@ -13,12 +12,8 @@ use crate::report::cause::{Case, Failure};
 use anyhow::Result;
 use bg_health::verdict::Kind;
 use bg_launch::Launch;
-use bg_probe::cli::preflight::conclude;
-use bg_probe::live::verdict;
-use bg_probe::nginx::upstream::site_of;
 use bg_probe::record::Record;
 use bg_probe::say::exit::Exit;
-use bg_probe::site::slot::Choice;
 use serde::Serialize;
 use std::time::{Duration, Instant};
 
@@ -54,12 +49,11 @@ enum End {
     OnOtherPort,
 }
 
-/// Runs the program.
-pub(crate) fn run(args: &Args) -> Result<()> {
-    if args.check.check {
-        return conclude(&preflight::findings(args, &site_of(&args.settings)?)?, args.check.json, args.voice);
-    }
-    let mut record = subject(args)?;
+/// Waits for the slot of `record`, and prints the record with what was found.
+///
+/// # Errors
+/// [`Exit::Unhealthy`] or [`Exit::Died`] with the report of it.
+pub(crate) fn run(args: &Args, mut record: Record) -> Result<()> {
     let launch: Option<Launch> = record.get("launch")?;
     let mut wait = Wait::new(args, &record, launch.as_ref())?;
     let end = wait.run()?;
@@ -78,21 +72,6 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     };
     let case = Case::new(args, &record, launch.as_ref(), &answers, failure);
     Err(exit.because(if args.once { report::in_a_line(&case) } else { report::whole(&case) }))
-}
-
-/// The record to work on. Nothing is touched here, so a slot that was named can be checked also where nobody
-/// knows which one is live: on a machine without nginx, say.
-fn subject(args: &Args) -> Result<Record> {
-    let subject = verdict::subject(&args.settings, args.slot.as_ref());
-    match (&args.slot, subject) {
-        (Some(Choice::Named(name)), Err(why)) if Exit::of(&why) == Exit::Unsure => {
-            args.voice.detail("bg-health", &format!("{why:#}"));
-            let site = site_of(&args.settings)?;
-            let slot = site.slots.named(name.as_str())?.clone();
-            Ok(Record::new(site, slot, None))
-        }
-        (_, subject) => subject,
-    }
 }
 
 /// One wait for one slot.
@@ -173,14 +152,11 @@ impl<'a> Wait<'a> {
     /// Asks once. Whether the listeners are still those of the look before: if not, nobody knows which of them
     /// has answered.
     fn ask(&mut self) -> Result<(Answer, bool)> {
-        let mut answer = self.check.run(self.patience());
-        let Some(launch) = self.launch.filter(|_| self.is_worth_a_look(&answer)) else { return Ok((answer, true)) };
-        let same = self.listeners.look(launch, self.port)?;
-        if let Some(stranger) = self.listeners.stranger() {
-            answer.text = format!("{} from {stranger}, which is older than the launch", answer.text);
-            answer.kind = Kind::Stranger(stranger.to_owned());
+        let answer = self.check.run(self.patience());
+        match self.launch.filter(|_| self.is_worth_a_look(&answer)) {
+            Some(launch) => self.listeners.whose(answer, launch, self.port),
+            None => Ok((answer, true)),
         }
-        Ok((answer, same))
     }
 
     /// A look reads every connection of the machine, so not each refusal or excuse is worth one.

@@ -81,7 +81,7 @@ impl Hooks {
     /// Runs those that are for what ended so. Whatever becomes of them, it has ended.
     pub(crate) fn after(&self, voice: Voice, end: &End, rollback: bool, record: &str, interrupt: &Interrupt) {
         let done = end.code == 0;
-        let back = (rollback && done) || end.code == Exit::SwitchedBack as u8;
+        let back = (rollback && done) || end.code == Exit::WentBad as u8;
         let meant = [
             ("on-success", &self.on_success, done && !rollback),
             ("on-failure", &self.on_failure, !done),

@@ -3,7 +3,9 @@
 //! An older process that holds the port answers as well as the new one would, and the switch would go to it.
 //! A process that began before the launch can't belong to it, so its answers don't count.
 
+use crate::check::Answer;
 use anyhow::Result;
+use bg_health::verdict::Kind;
 use bg_launch::Launch;
 use bg_probe::os::port;
 use bg_probe::os::process::{Stat, command_line};
@@ -32,6 +34,20 @@ impl Listeners {
         self.stranger = stranger(launch, &sockets)?;
         self.sockets = sockets;
         Ok(false)
+    }
+
+    /// The same answer, made out to be a stranger's where it is, and whether the listeners are still those of the look
+    /// before: if not, nobody knows which of them has answered.
+    ///
+    /// # Errors
+    /// When `/proc` can't be read.
+    pub(crate) fn whose(&mut self, mut answer: Answer, launch: &Launch, port: u16) -> Result<(Answer, bool)> {
+        let same = self.look(launch, port)?;
+        if let Some(stranger) = self.stranger() {
+            answer.text = format!("{} from {stranger}, which is older than the launch", answer.text);
+            answer.kind = Kind::Stranger(stranger.to_owned());
+        }
+        Ok((answer, same))
     }
 
     /// A listener that is older than the launch, as pid and command line. A process that this user may not see

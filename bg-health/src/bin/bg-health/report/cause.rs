@@ -5,6 +5,8 @@ use crate::check::Answer;
 use crate::report::answers::Answers;
 use bg_health::verdict::Kind;
 use bg_launch::Launch;
+use bg_probe::live::front::Answer as Served;
+use bg_probe::os::http::NoReply;
 use bg_probe::os::port;
 use bg_probe::os::process::command_line;
 use bg_probe::record::Record;
@@ -25,7 +27,7 @@ const SIGNS: [(&str, &str); 5] = [
 const TAKEN: [&str; 2] = ["address already in use", "was already in use"];
 
 /// How a slot turned out not to be healthy.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Failure {
     /// The time was up.
     Late,
@@ -33,6 +35,8 @@ pub(crate) enum Failure {
     Died(Duration),
     /// What was launched listens on the other slot's port.
     OnOtherPort,
+    /// It went bad within the watch, after that time; and what nginx answered, where that was what was bad.
+    WentBad(Duration, Option<Served>),
 }
 
 /// Everything a cause is judged by.
@@ -72,8 +76,9 @@ impl<'a> Case<'a> {
         let (slot, slots) = (&record.slot, &record.site.slots);
         let port = slot.port;
         let members = launch.and_then(|launch| launch.members().ok()).unwrap_or_default();
+        let is_a_look = args.once || matches!(failure, Failure::WentBad(..));
         // A monitor does not wait for that, but sees it as well.
-        let died = matches!(failure, Failure::Died(_)) || (args.once && launch.is_some() && members.is_empty());
+        let died = matches!(failure, Failure::Died(_)) || (is_a_look && launch.is_some() && members.is_empty());
         // What a unit has after its first process is what systemd has started in its place.
         let is_unit = launch.is_some_and(|launch| launch.unit.is_some());
         let was_silent = answers.last().is_some_and(|last| last.kind == Kind::Silent);
@@ -96,8 +101,12 @@ impl<'a> Case<'a> {
 
     /// The likely cause, where this is the end of the application's log.
     pub(crate) fn likely(&self, log: &str) -> String {
-        if self.failure == Failure::OnOtherPort {
-            return format!("its port is fixed, in its code or its settings: {}", self.remedy());
+        match &self.failure {
+            Failure::OnOtherPort => {
+                return format!("its port is fixed, in its code or its settings: {}", self.remedy());
+            }
+            Failure::WentBad(_, Some(served)) => return self.of_front(served),
+            _ => {}
         }
         let Some(mut last) = self.answers.last() else { return "it was never asked".into() };
         // Of an application that is healthy now and then, the other times are to be explained.
@@ -126,6 +135,19 @@ impl<'a> Case<'a> {
     /// What to do about an application that does not listen where it is told to.
     fn remedy(&self) -> String {
         format!("let it listen on $PORT, {} here (Spring Boot: server.port)", self.slot.port)
+    }
+
+    fn of_front(&self, served: &Served) -> String {
+        match served {
+            Served::Slot(_) => "somebody else has moved it".to_owned(),
+            Served::NoSlot(said) if *said == NoReply::Refused.to_string() => {
+                "nginx does not run any more: systemctl status nginx".to_owned()
+            }
+            Served::NoSlot(_) => format!(
+                "nginx fails, or {} has no page for the front: see nginx's error log, and what {} answers there",
+                self.slot.name, self.slot.port
+            ),
+        }
     }
 
     fn of_death(&self, log: &str) -> String {

@@ -11,6 +11,7 @@ pub(crate) mod log;
 use crate::report::cause::{Case, Failure};
 use crate::report::log::Log;
 use bg_launch::Launch;
+use bg_probe::live::front::Answer as Served;
 use bg_probe::os::port;
 use bg_probe::record::Record;
 use bg_probe::say::{clean, seconds};
@@ -23,43 +24,66 @@ const WIDTH: usize = 120;
 
 /// The reason in one line, for `--once`.
 pub(crate) fn in_a_line(case: &Case) -> String {
+    let likely = case.likely("");
     let said = match case.failure {
-        Failure::OnOtherPort => head(case),
+        Failure::OnOtherPort => head(case, &likely),
         _ => format!("{} is not healthy: {}", case.slot.name, last_words(case)),
     };
-    format!("{said}; {}", case.likely(""))
+    format!("{said}; {likely}")
 }
 
 /// The whole report.
 pub(crate) fn whole(case: &Case) -> String {
     let log = log_of(case.record, case.launch);
     let tail = log.as_ref().and_then(|log| log.tail.as_deref().ok()).unwrap_or_default();
-    let mut notes = vec![("likely", case.likely(tail))];
-    notes.extend(serving(case).map(|serving| ("serving", serving)));
-    if takes_visitors(case) {
-        let name = &case.slot.name;
-        notes.push(("now", format!("stop it, unless bg-deploy does: bg-launch --slot {name} --stop")));
-    }
-    Report { head: head(case), answers: case.answers.lines(), log, notes }.to_string()
+    let likely = case.likely(tail);
+    let head = head(case, &likely);
+    let notes =
+        [("likely", (!head.ends_with(&likely)).then_some(likely)), ("serving", serving(case)), ("now", now(case))];
+    let notes = notes.into_iter().filter_map(|(label, text)| Some((label, text?))).collect();
+    Report { head, answers: case.answers.lines(), log, notes }.to_string()
 }
 
-fn head(case: &Case) -> String {
+fn head(case: &Case, likely: &str) -> String {
     let name = &case.slot.name;
-    match case.failure {
+    match &case.failure {
         Failure::Late => format!("{name} was not healthy within {}", seconds(*case.args.timeout)),
         Failure::Died(after) => {
-            format!("the application in {name} exited before it was healthy, after {}", seconds(after))
+            format!("the application in {name} exited before it was healthy, after {}", seconds(*after))
         }
         Failure::OnOtherPort => {
             let other = case.other;
             let live = if takes_visitors(case) { ", which is live: visitors may have reached it" } else { "" };
             format!("{name} listens on {}, the port of {}{live}", other.port, other.name)
         }
+        Failure::WentBad(after, served) => {
+            let seen = match served {
+                None => format!("{}; {likely}", last_words(case)),
+                Some(Served::Slot(served)) => format!("nginx serves {served} by now"),
+                Some(Served::NoSlot(said)) => format!("nginx answered {said} at {}", case.record.site.front),
+            };
+            format!("{name} went bad within the watch, after {}: {seen}", seconds(*after))
+        }
     }
 }
 
 fn last_words<'a>(case: &'a Case) -> &'a str {
     case.answers.last().map_or("no answer", |answer| answer.text.as_str())
+}
+
+/// What somebody has to do now, where nobody else does it.
+fn now(case: &Case) -> Option<String> {
+    let record = case.record;
+    match &case.failure {
+        Failure::OnOtherPort if takes_visitors(case) => {
+            Some(format!("stop it, unless bg-deploy does: bg-launch --slot {} --stop", case.slot.name))
+        }
+        Failure::WentBad(_, None | Some(Served::NoSlot(_))) => {
+            let old = record.live.as_ref().filter(|live| **live != case.slot.name)?;
+            Some(format!("move nginx back, unless bg-deploy does: bg-switch --to {old}"))
+        }
+        _ => None,
+    }
 }
 
 /// Whether it listens on the port that nginx sends the visitors to.
@@ -80,6 +104,11 @@ fn log_of(record: &Record, launch: Option<&Launch>) -> Option<Log> {
 /// What serves now; `None` where nobody asked.
 fn serving(case: &Case) -> Option<String> {
     let record = case.record;
+    match &case.failure {
+        Failure::WentBad(_, Some(Served::Slot(served))) => return Some(format!("{served}, which nginx was moved to")),
+        Failure::WentBad(..) => return Some(format!("{}, to which nginx is still set", record.slot.name)),
+        _ => {}
+    }
     match &record.live {
         Some(live) if *live == record.slot.name => Some(format!("{live}, which is this very slot")),
         Some(live) => Some(serving_slot(case, live)),
