@@ -2,6 +2,8 @@
 
 /// How it ends when a stage fails, and what is left then.
 mod failing;
+/// The flags of the stages, in the help of each program and in README.
+mod flags;
 /// What the idle slot holds after a deploy that failed.
 mod held;
 /// Signals in each stage, and a CI runner that kills what the job has left.

@@ -4,7 +4,8 @@ use crate::args::Args;
 use crate::env_file;
 use crate::history::Audit;
 use crate::history::file;
-use crate::outcome::{self, End, Leftover};
+use crate::messages;
+use crate::outcome::{End, Leftover};
 use crate::preflight;
 use crate::retire;
 use crate::run::Runner;
@@ -77,10 +78,10 @@ fn deploy(args: &Args, site: &Site, stages: &[Stage], runner: &Runner) -> End {
     let mut end = through(args, stages, runner);
     if end.failed.is_some() {
         let leftover = (launched(site) != before).then(|| tidy_up(args, runner, &end));
-        outcome::say_failed(args, &end, leftover);
+        messages::failed(args, &end, leftover);
         return end;
     }
-    outcome::say_live(args, &end.record);
+    messages::live(args, &end.record);
     if let Some(within) = args.watch {
         let began = Instant::now();
         end.code = watch::watch(args, runner, &mut end.record, *within).unwrap_or_else(|why| {

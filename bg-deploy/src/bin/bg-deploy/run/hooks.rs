@@ -3,6 +3,7 @@
 //! They come from flags and the environment, never from the record, and no shell reads them unless the operator
 //! wrote one. A hook is a guest: it gets the record and a time limit, and what it leaves behind goes with it.
 
+use crate::args::hooks::{Hook, Hooks};
 use crate::outcome::End;
 use crate::run::interrupt::Interrupt;
 use anyhow::{Context, Result, bail};
@@ -17,44 +18,10 @@ use std::fs::File;
 use std::io::{Seek, Write};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::{Child, Command};
-use std::str::FromStr;
 use std::time::{Duration, Instant};
 
 /// How often to look whether a hook has ended.
 const LOOK_EVERY: Duration = Duration::from_millis(10);
-
-/// The flags of the hooks.
-#[derive(clap::Args, Debug)]
-#[command(next_help_heading = "Hooks (commands run without a shell, the record on stdin)")]
-pub(crate) struct Hooks {
-    /// Run before nginx is moved, but not in a rollback; if it fails, the deploy fails
-    #[arg(long, env = "BG_DEPLOY_BEFORE_SWITCH", value_name = "CMD")]
-    before_switch: Option<Hook>,
-    /// Run after a deploy that is done
-    #[arg(long, env = "BG_DEPLOY_ON_SUCCESS", value_name = "CMD")]
-    on_success: Option<Hook>,
-    /// Run after a deploy or a rollback that failed
-    #[arg(long, env = "BG_DEPLOY_ON_FAILURE", value_name = "CMD")]
-    on_failure: Option<Hook>,
-    /// Run after nginx was moved back, by --rollback or by --watch
-    #[arg(long, env = "BG_DEPLOY_ON_ROLLBACK", value_name = "CMD")]
-    on_rollback: Option<Hook>,
-    /// How long a hook may take before it is killed
-    #[arg(long, env = "BG_DEPLOY_HOOK_TIMEOUT", default_value = "30s", value_name = "DURATION")]
-    hook_timeout: humantime::Duration,
-}
-
-/// A command in words, its program first; none for a variable that is set to nothing.
-#[derive(Clone, Debug)]
-struct Hook(Vec<String>);
-
-impl FromStr for Hook {
-    type Err = shell_words::ParseError;
-
-    fn from_str(text: &str) -> Result<Hook, shell_words::ParseError> {
-        shell_words::split(text).map(Hook)
-    }
-}
 
 impl Hooks {
     /// Refuses where nginx could not be moved for want of a program.
@@ -172,18 +139,5 @@ fn wait(pid: Pid, deadline: Option<Instant>, interrupt: &Interrupt) -> Result<Wa
             return Ok(Waited::Late);
         }
         std::thread::sleep(LOOK_EVERY);
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn words_are_split_as_a_shell_does_and_nothing_else_is_done_to_them() {
-        let words = |text: &str| text.parse::<Hook>().unwrap().0;
-        assert_eq!(words("notify 'a b' $HOME;x *"), ["notify", "a b", "$HOME;x", "*"]);
-        assert_eq!(words(" "), [""; 0]);
-        assert!("notify 'a".parse::<Hook>().is_err());
     }
 }

@@ -1,0 +1,49 @@
+//! The flags of the hooks: commands of the operator's own.
+
+use std::str::FromStr;
+
+/// The flags of the hooks.
+#[derive(clap::Args, Debug)]
+#[command(next_help_heading = "Hooks (commands run without a shell, the record on stdin)")]
+pub(crate) struct Hooks {
+    /// Run before nginx is moved, but not in a rollback; if it fails, the deploy fails
+    #[arg(long, env = "BG_DEPLOY_BEFORE_SWITCH", value_name = "CMD")]
+    pub(crate) before_switch: Option<Hook>,
+    /// Run after a deploy that is done
+    #[arg(long, env = "BG_DEPLOY_ON_SUCCESS", value_name = "CMD")]
+    pub(crate) on_success: Option<Hook>,
+    /// Run after a deploy or a rollback that failed
+    #[arg(long, env = "BG_DEPLOY_ON_FAILURE", value_name = "CMD")]
+    pub(crate) on_failure: Option<Hook>,
+    /// Run after nginx was moved back, by --rollback or by --watch
+    #[arg(long, env = "BG_DEPLOY_ON_ROLLBACK", value_name = "CMD")]
+    pub(crate) on_rollback: Option<Hook>,
+    /// How long a hook may take before it is killed
+    #[arg(long, env = "BG_DEPLOY_HOOK_TIMEOUT", default_value = "30s", value_name = "DURATION")]
+    pub(crate) hook_timeout: humantime::Duration,
+}
+
+/// A command in words, its program first; none for a variable that is set to nothing.
+#[derive(Clone, Debug)]
+pub(crate) struct Hook(pub(crate) Vec<String>);
+
+impl FromStr for Hook {
+    type Err = shell_words::ParseError;
+
+    fn from_str(text: &str) -> Result<Hook, shell_words::ParseError> {
+        shell_words::split(text).map(Hook)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_are_split_as_a_shell_does_and_nothing_else_is_done_to_them() {
+        let words = |text: &str| text.parse::<Hook>().unwrap().0;
+        assert_eq!(words("notify 'a b' $HOME;x *"), ["notify", "a b", "$HOME;x", "*"]);
+        assert_eq!(words(" "), [""; 0]);
+        assert!("notify 'a".parse::<Hook>().is_err());
+    }
+}

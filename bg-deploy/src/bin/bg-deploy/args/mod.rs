@@ -1,0 +1,110 @@
+//! The command line of `bg-deploy`.
+
+pub(crate) mod hooks;
+pub(crate) mod stages;
+pub(crate) mod stop_old;
+
+use crate::args::hooks::Hooks;
+use crate::args::stages::Stages;
+use crate::args::stop_old::StopOld;
+use bg_probe::cli::preflight::Check;
+use bg_probe::say::Voice;
+use bg_probe::site::lock::Wait;
+use bg_probe::site::settings::Settings;
+use clap::Parser;
+use clap::builder::{FalseyValueParser, NonEmptyStringValueParser};
+use humantime::Duration;
+use std::path::PathBuf;
+
+/// Deploy a release into the idle slot and move nginx to it when it is healthy
+#[derive(Debug, Parser)]
+#[command(name = "bg-deploy", version, after_help = AFTER)]
+pub(crate) struct Args {
+    /// The file to deploy, as for bg-launch
+    pub(crate) artifact: Vec<PathBuf>,
+    /// How to start it, as for bg-launch
+    #[arg(last = true)]
+    pub(crate) command: Vec<String>,
+    /// Go back: move nginx to the idle slot; its release is started again first if it is not running
+    #[arg(long, conflicts_with_all = ["artifact", "command"])]
+    pub(crate) rollback: bool,
+    /// Go back to this release, which is on disk; the first letters of its name are enough
+    #[arg(long, requires = "rollback", conflicts_with_all = ["artifact", "command"], value_name = "RELEASE",
+        value_parser = NonEmptyStringValueParser::new())]
+    pub(crate) to: Option<String>,
+    /// Print the pipeline that would run, as shell, and do nothing
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// Watch the new release this long after the switch; if it goes bad, switch back
+    #[arg(long, env = "BG_DEPLOY_WATCH", value_name = "DURATION")]
+    pub(crate) watch: Option<Duration>,
+    /// Stop the old release when nginx has moved, now or after=5m, without waiting for that; a rollback
+    /// then starts it again
+    #[arg(long, env = "BG_DEPLOY_STOP_OLD", default_value = "never", value_name = "WHEN")]
+    pub(crate) stop_old: StopOld,
+    /// Leave a release that did not become healthy running, unless it listens on the live slot's port
+    #[arg(long, env = "BG_DEPLOY_KEEP_FAILED", value_parser = FalseyValueParser::new())]
+    pub(crate) keep_failed: bool,
+    /// Read settings first, from lines like BG_APP=web; the application gets the other variables
+    #[arg(long, env = "BG_DEPLOY_ENV_FILE", value_name = "FILE")]
+    pub(crate) env_file: Option<PathBuf>,
+    /// How nginx is called, as for bg-switch
+    #[arg(long, env = "BG_NGINX", value_name = "COMMAND")]
+    pub(crate) nginx: Option<String>,
+    // Under the same heading as the flags above; what follows has one of its own.
+    #[command(flatten)]
+    pub(crate) wait: Wait,
+    #[command(flatten)]
+    pub(crate) voice: Voice,
+    #[command(flatten)]
+    pub(crate) check: Check,
+    #[command(flatten)]
+    pub(crate) hooks: Hooks,
+    #[command(flatten)]
+    pub(crate) stages: Stages,
+    #[command(flatten)]
+    pub(crate) settings: Settings,
+}
+
+impl AsMut<Settings> for Args {
+    fn as_mut(&mut self) -> &mut Settings {
+        &mut self.settings
+    }
+}
+
+const AFTER: &str = "\
+Examples:
+  bg-deploy build/libs/*.jar
+  bg-deploy server -- {artifact} --port {port}
+  bg-deploy --rollback
+  bg-deploy --rollback --to 20261121T211357Z
+  bg-deploy --stop-old after=5m app.jar
+  bg-deploy --check
+  bg-deploy --watch 30s --env-file /etc/bg/web.env app.jar
+
+Runs bg-probe, bg-launch, bg-health and bg-switch, each on the record of the
+one before, under one lock. The last record is printed and kept in
+DIR/deploys.jsonl; so is that of a deploy that failed.
+
+A hook is split into words as a shell does it, but no shell runs it: for one,
+write sh -c '...'. Its output is on stderr. Hooks run for whatever comes into
+DIR/deploys.jsonl; only --before-switch has a say in how that ends.
+
+A flag of a stage is also a variable: BG_HEALTH_TIMEOUT=60s is what
+--health-timeout 60s says. A rollback asks the idle slot for its health as a
+deploy does, so what is always needed belongs in the environment or --env-file.
+
+Exit codes:
+  0  done
+  1  the system refused: I/O, a permission, a missing program
+  2  usage
+  4  not healthy in time, or --before-switch said no; the old slot goes on serving
+  5  nginx refused or did not move; it is back on the slot it was on
+  6  another deploy holds the lock
+  7  can't tell which slot is live, or the live one would be touched
+  8  the application exited before it was healthy
+  9  switched, went bad within the watch, and switched back
+  128+N  ended by signal N; nothing is left half-way
+
+A watch that ends with another code than 0 and 9 leaves the new slot serving:
+there was no slot to go back to, or the way back has failed as that code says.";
