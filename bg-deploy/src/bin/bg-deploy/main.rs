@@ -6,6 +6,7 @@ mod args;
 mod deploy;
 mod env_file;
 mod history;
+mod leftover;
 mod messages;
 mod outcome;
 mod preflight;

@@ -1,7 +1,8 @@
 //! The last words of a deploy, for somebody at three in the morning: what serves now, and what to do next.
 
 use crate::args::Args;
-use crate::outcome::{End, Leftover};
+use crate::leftover::Leftover;
+use crate::outcome::End;
 use bg_probe::os::port;
 use bg_probe::record::Record;
 use bg_probe::say;

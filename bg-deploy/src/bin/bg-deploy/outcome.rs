@@ -16,18 +16,3 @@ pub(crate) struct End {
     /// The stages that ran, and how long each took.
     pub(crate) took: Vec<(&'static str, Duration)>,
 }
-
-/// What became of a release that was launched and does not serve.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Leftover {
-    /// It is healthy, and nginx would not move to it: when the cause of that is gone, one bg-switch is enough.
-    Healthy,
-    /// It is healthy, and nginx has moved to it all the same.
-    Live,
-    /// It was left running, as was asked for.
-    Kept,
-    /// It was stopped.
-    Stopped,
-    /// It could not be stopped.
-    Running,
-}
