@@ -6,13 +6,14 @@ use std::process::Command;
 type Flag = (String, bool);
 
 /// What each of the stages has: the settings that all share, and how it talks.
-const COMMON: [&str; 12] = [
+const COMMON: [&str; 13] = [
     "app",
     "slots",
     "front",
     "front-host",
     "dir",
     "upstream-file",
+    "slot-url",
     "quiet",
     "verbose",
     "help",
@@ -30,7 +31,21 @@ const NOT_THROUGH_THE_DRIVER: [(&str, &[&str]); 4] = [
     // The driver's own --watch; a look is no deploy.
     ("health", &["slot", "once", "watch"]),
     // The slot is the record's; --nginx and --wait are the driver's own; the rest prints or converts.
-    ("switch", &["to", "nginx", "wait", "convert", "print-site", "print-upstream", "form", "listen", "server-name"]),
+    (
+        "switch",
+        &[
+            "to",
+            "nginx",
+            "wait",
+            "convert",
+            "print-site",
+            "print-upstream",
+            "form",
+            "listen",
+            "front-from",
+            "server-name",
+        ],
+    ),
 ];
 
 /// The flags of a program, as its help has them.
@@ -83,8 +98,19 @@ fn the_readme_has_every_flag_of_every_program_and_no_other() {
         let (_, section) = readme.split_once(&format!("\n## {program}\n")).expect("a section of its own");
         let section = section.split("\n## ").next().unwrap_or_default();
         let known: BTreeSet<String> = flags_of(program).into_iter().map(|(flag, _)| flag).collect();
-        let common =
-            ["app", "slots", "front", "front-host", "dir", "upstream-file", "quiet", "verbose", "help", "version"];
+        let common = [
+            "app",
+            "slots",
+            "front",
+            "front-host",
+            "dir",
+            "upstream-file",
+            "slot-url",
+            "quiet",
+            "verbose",
+            "help",
+            "version",
+        ];
         let told: BTreeSet<String> = named(section);
         for flag in known.iter().filter(|flag| !common.contains(&flag.as_str()) && *flag != "json" && *flag != "check")
         {

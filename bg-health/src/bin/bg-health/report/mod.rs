@@ -60,6 +60,7 @@ fn head(case: &Case, likely: &str) -> String {
             let seen = match served {
                 None => format!("{}; {likely}", last_words(case)),
                 Some(Served::Slot(served)) => format!("nginx serves {served} by now"),
+                Some(Served::Limited(status)) => format!("nginx answered {status} at {}", case.record.site.front),
                 Some(Served::NoSlot(said)) => format!("nginx answered {said} at {}", case.record.site.front),
             };
             format!("{name} went bad within the watch, after {}: {seen}", seconds(*after))
