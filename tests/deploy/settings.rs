@@ -1,8 +1,9 @@
 //! Where the settings of a deploy come from, and what a dry run prints of them.
 
 use std::fs;
+use std::path::Path;
 
-use bg_tests::World;
+use bg_tests::{World, process};
 use predicates::prelude::*;
 use predicates::str::contains;
 
@@ -85,4 +86,49 @@ fn what_one_stage_is_told_by_its_environment_does_not_reach_a_deploy() {
         .env("BG_SWITCH_TO", "set1");
     world.deploy_fake(&["--boot-ms", "300"]).success();
     assert_eq!(world.live().as_deref(), Some("set2"));
+}
+
+/// A settings file like everybody's, in a folder of its own: everything that `world` sets, and these lines.
+#[track_caller]
+fn env_file(world: &World, lines: &str) {
+    let command = world.command(Path::new("env"));
+    let ours = command.get_envs().filter_map(|(name, value)| Some((name.to_str()?, value?.to_str()?)));
+    let ours = ours.filter(|(name, _)| name.starts_with("BG_"));
+    let text: String = ours.map(|(name, value)| format!("{name}='{value}'\n")).collect::<Vec<_>>().concat();
+    fs::write(world.folder().join("web.env"), text + lines).expect("a folder of ours");
+}
+
+#[test]
+fn a_deploy_that_a_hook_of_another_starts_reads_its_own_file_of_the_same_name() {
+    let (first, second) = (World::new(), World::new());
+    let deploy = "bg-deploy --env-file web.env -- fake-app --version-text second";
+    // Once, should the deploy in it be taken for one of the first.
+    let once = format!("mkdir '{}' && cd '{}'", first.folder().join("ran").display(), second.folder().display());
+    let hook = first.script("hook", &format!("{once} && exec {deploy}"));
+    let lines = format!("BG_DEPLOY_ON_SUCCESS={hook}\nBG_HEALTH_SUCCESSES=3\nVISIBLE='to the first alone'\n");
+    env_file(&first, &lines);
+    env_file(&second, "OWN=second\n");
+    let mut outer = first.cmd("bg-deploy");
+    outer.current_dir(first.folder()).args(["--env-file", "web.env", "--", "fake-app", "--version-text", "first"]);
+    outer.assert().success().stderr(contains("hook    on-success"));
+    assert_eq!((first.get("/version").body, second.get("/version").body), ("first".into(), "second".into()));
+    let environment = second.get("/env").body;
+    assert!(environment.contains("OWN=second\n"), "{environment}");
+    assert!(!environment.contains("VISIBLE") && !environment.contains("BG_ENV_FILE"), "{environment}");
+    assert!(first.get("/env").body.contains("VISIBLE=to the first alone\n"));
+}
+
+#[test]
+fn a_hook_is_given_the_files_variables_and_no_mark_of_ours() {
+    let world = World::new();
+    let said = world.folder().join("environment");
+    let hook = world.script("hook", &format!("env >'{}'", said.display()));
+    env_file(&world, &format!("BG_DEPLOY_ON_SUCCESS={hook}\nVISIBLE=yes\n"));
+    let mut deploy = world.cmd("bg-deploy");
+    deploy.current_dir(world.folder()).args(["--env-file", "web.env", "--", "fake-app"]).assert().success();
+    let environment = fs::read_to_string(said).expect("the hook has run");
+    assert!(environment.contains("VISIBLE=yes\n") && environment.contains("BG_APP=web\n"), "{environment}");
+    for mark in ["BG_ENV_FILE_READ", "BG_LOCK_FD"] {
+        assert!(!environment.contains(mark), "{environment}");
+    }
 }

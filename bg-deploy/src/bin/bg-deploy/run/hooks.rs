@@ -4,6 +4,7 @@
 //! wrote one. A hook is a guest: it gets the record and a time limit, and what it leaves behind goes with it.
 
 use crate::args::hooks::{Hook, Hooks};
+use crate::env_file::READ;
 use crate::outcome::End;
 use crate::run::interrupt::Interrupt;
 use anyhow::{Context, Result, bail};
@@ -84,7 +85,7 @@ impl Hooks {
 
 fn start(program: &str, words: &[String], record: &str) -> Result<Child> {
     let mut command = Command::new(program);
-    command.args(words).env_remove(INHERITED).process_group(0);
+    command.args(words).env_remove(INHERITED).env_remove(READ).process_group(0);
     // Our own stdout has the record alone.
     command.stdin(paper(record)?).stdout(std::io::stderr());
     Ok(command.spawn()?)
