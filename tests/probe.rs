@@ -2,6 +2,8 @@
 
 /// Slots that are down, or not up yet.
 mod down;
+/// A live application that listens elsewhere than on 127.0.0.1.
+mod elsewhere;
 mod settings;
 /// Switches that were cut short.
 mod unfinished;
@@ -170,10 +172,11 @@ fn where_nothing_listens_no_slot_is_live_and_the_first_is_next() {
 fn a_front_that_nginx_answers_by_itself_makes_no_dead_slot_live() {
     let world = World::new();
     front_answers(&world, "return 200 set2;");
+    let front = world.nginx.front_url("/_bg/slot");
     world.nginx.write_upstream(&format!("set $service_url http://127.0.0.1:{};\n", world.port("set2")));
-    Said::by(&world, &[]).is(None, "set1", &json!({"by": "ports", "points_at": "set2"}));
+    Said::by(&world, &["--front", &front]).is(None, "set1", &json!({"by": "ports", "points_at": "set2"}));
     world.start_fake("set1", &[]);
-    let said = Said::by(&world, &[]);
+    let said = Said::by(&world, &["--front", &front]);
     said.is(Some("set2"), "set1", &json!({"by": "front", "points_at": "set2"}));
     assert!(said.stderr.contains("set2 is live but nothing listens on its port"), "{}", said.stderr);
 }

@@ -18,6 +18,9 @@ const REPEATED: u32 = 3;
 /// How long the front may take for one answer, where nothing else is said.
 pub const FRONT_WITHIN: Duration = Duration::from_secs(2);
 
+/// The page of the printed site (`bg-switch --print-site`) that names the slot nginx is set to serve.
+pub const SLOT_PAGE: &str = "/_bg/slot";
+
 /// The front of a site, ready to be asked.
 pub struct Front {
     get: Get,
@@ -84,6 +87,13 @@ impl Front {
         std::thread::sleep(self.pace.wait(Instant::now()));
         self.ask_at_once(within)
     }
+}
+
+/// Whether the front is the page of the printed site that nginx answers by itself, so that it says which slot nginx is
+/// set to serve and nothing of whether that is there.
+#[must_use]
+pub fn is_nginx_own(front: &FrontSetting) -> bool {
+    matches!(front, FrontSetting::At(url) if url.path() == SLOT_PAGE)
 }
 
 impl Answer {

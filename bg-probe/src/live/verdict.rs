@@ -4,7 +4,7 @@
 //! was read as "the other one is live", and a file changed by a reload that failed as the truth. So both are
 //! heard, and where they can't be reconciled nobody guesses.
 
-use crate::live::front::{Answer, FRONT_WITHIN, Front, LIMITED};
+use crate::live::front::{Answer, FRONT_WITHIN, Front, LIMITED, is_nginx_own};
 use crate::live::pending::Pending;
 use crate::live::witnesses::{By, Heard};
 use crate::nginx::upstream::{Form, Upstream, site_of};
@@ -108,14 +108,15 @@ impl Heard {
         }
     }
 
-    /// The verdict where the front names a slot. A front that nginx answers by itself (`/_bg/slot`) names one also
-    /// when nothing is there to serve.
+    /// The verdict where the front names a slot. One that nginx answers by itself names one also when nothing is there
+    /// to serve; any other answer comes from an application, wherever that runs.
     fn named(&self, site: &Site, slot: &Name) -> Result<Verdict> {
         if port::listens(site.slots.named(slot.as_str())?.port) {
             return Ok(self.decided("front", Some(slot.clone()), None));
         }
         // What runs may listen in a moment, or where an older --slots said.
-        if Launched::runs_in(&site.dir, slot)? || port::listens(site.slots.other(slot).port) {
+        let other = site.slots.other(slot).port;
+        if !is_nginx_own(&site.front) || Launched::runs_in(&site.dir, slot)? || port::listens(other) {
             return Ok(self.decided("front", Some(slot.clone()), warning(site, slot, None, true)));
         }
         Ok(self.decided("ports", None, None))
@@ -254,6 +255,16 @@ pub fn ensure_idle(site: &Site, slot: &Slot) -> Result<()> {
         )));
     }
     Ok(())
+}
+
+/// Whether nginx serves a slot or is set to, whatever else is said of it: nobody there may be taken over.
+///
+/// # Errors
+/// When the front can't be looked up.
+pub fn is_named(site: &Site, slot: &Name) -> Result<bool> {
+    let front = Front::of(site)?;
+    let heard = Heard::now(site, By::Both, front.as_ref(), FRONT_WITHIN);
+    Ok(heard.front == Some(Answer::Slot(slot.clone())) || heard.file == Some(Ok(slot.clone())))
 }
 
 /// The artifact a slot holds, for messages; the slot's own name where it holds none.

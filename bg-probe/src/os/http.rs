@@ -28,6 +28,12 @@ pub const MOST_BODY: usize = 64 * 1024;
 pub struct Url(Uri);
 
 impl Url {
+    /// The path that is asked for.
+    #[must_use]
+    pub fn path(&self) -> &str {
+        self.0.path()
+    }
+
     /// The URL with another host, as a request for that name would carry it.
     fn at(&self, host: &str) -> Result<Uri> {
         let authority = match self.0.port_u16() {

@@ -6,11 +6,20 @@ use std::collections::BTreeSet;
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::time::Duration;
 
+/// Whether something holds this port, at whatever address: it may be what serves, for nginx can be told any.
+///
+/// A connection that is taken counts as well: what takes it may be a rule of the kernel's (a container's published
+/// port), and then there is no listener.
+#[must_use]
+pub fn listens(port: u16) -> bool {
+    listeners(port).is_ok_and(|sockets| !sockets.is_empty()) || is_reachable(port)
+}
+
 /// Whether something on 127.0.0.1 takes connections on this port, as nginx would find out.
 ///
 /// A listener too busy to take one within a second is still a listener.
 #[must_use]
-pub fn listens(port: u16) -> bool {
+pub fn is_reachable(port: u16) -> bool {
     let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
     match TcpStream::connect_timeout(&address, Duration::from_secs(1)) {
         Ok(_) => true,
@@ -81,6 +90,9 @@ mod tests {
         assert_eq!(established(port).unwrap(), 1, "the client's own end must not count");
         drop((client, listener));
         assert!(!listens(port));
+        let elsewhere = TcpListener::bind(("127.0.0.2", port)).unwrap();
+        assert!(listens(port) && !is_reachable(port));
+        drop(elsewhere);
         assert!(listeners(port).unwrap().is_empty());
     }
 }

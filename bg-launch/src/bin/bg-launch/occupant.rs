@@ -3,6 +3,7 @@
 use anyhow::Result;
 use bg_launch::session::{Stopped, stop_each, wait};
 use bg_launch::{is_there, members};
+use bg_probe::live::verdict::is_named;
 use bg_probe::os::port;
 use bg_probe::os::process::{Process, Stat, command_line};
 use bg_probe::say::exit::Exit;
@@ -131,6 +132,8 @@ fn ensure_adoptable(site: &Site, slot: &Slot, strangers: &[i32], adopt: bool) ->
         "It belongs to another user: run this as that user, or stop it"
     } else if belong_to(site, site.slots.other(&slot.name), strangers)? {
         "It is the other slot's, too, and may be what serves: it is not for bg-launch to stop"
+    } else if is_named(site, &slot.name)? {
+        "It is what nginx serves, or is set to: move nginx first"
     } else {
         return Ok(());
     };

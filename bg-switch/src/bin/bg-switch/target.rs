@@ -41,7 +41,7 @@ pub(crate) fn subject(args: &Args) -> Result<Record> {
 /// [`Exit::NotMoved`] when it is not so.
 pub(crate) fn ensure_fit(record: &Record) -> Result<()> {
     let slot = &record.slot;
-    if !port::listens(slot.port) {
+    if !port::is_reachable(slot.port) {
         return Err(Exit::NotMoved
             .because(format!("nothing listens on port {} of {}: nginx stays where it is", slot.port, slot.name)));
     }

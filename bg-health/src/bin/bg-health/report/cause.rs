@@ -92,7 +92,7 @@ impl<'a> Case<'a> {
             failure,
             died,
             launched: launch.is_some(),
-            came_late: !died && was_silent && port::listens(port),
+            came_late: !died && was_silent && port::is_reachable(port),
             ports: if was_silent && !died { ports_of(&members) } else { Vec::new() },
             holder: if died { holder_of(port) } else { None },
             survivor: members.first().copied().filter(|_| died && !is_unit),
