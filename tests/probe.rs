@@ -7,6 +7,8 @@ mod elsewhere;
 mod settings;
 /// Switches that were cut short.
 mod unfinished;
+/// What serves is another application's.
+mod whose;
 mod words;
 
 use std::fs;

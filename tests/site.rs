@@ -51,11 +51,14 @@ fn it_serves_in_both_forms() {
 fn any_name_that_we_take_is_one_for_nginx() {
     let world = both_run();
     for app in ["a-b", "2048", "x_y-z-0"] {
-        let url = install(&world, &["--app", app]);
+        let dir = world.folder().join(app).display().to_string();
+        let url = install(&world, &["--app", app, "--dir", &dir]);
         assert_eq!(http::get(&format!("{url}/_bg/slot")).expect("an answer").body.trim(), "set1", "{app}");
         let front = format!("{url}/_bg/slot");
-        world.cmd("bg-switch").args(["--app", app, "--to", "set2", "--front", &front]).assert().success();
-        world.cmd("bg-switch").args(["--app", app, "--to", "set1", "--front", &front]).assert().success();
+        for slot in ["set2", "set1"] {
+            let mut switch = world.cmd("bg-switch");
+            switch.args(["--app", app, "--to", slot, "--front", &front, "--dir", &dir]).assert().success();
+        }
     }
 }
 

@@ -132,3 +132,52 @@ fn a_hook_is_given_the_files_variables_and_no_mark_of_ours() {
         assert!(!environment.contains(mark), "{environment}");
     }
 }
+
+#[test]
+fn a_folder_remembers_its_application_and_refuses_another() {
+    let world = World::new();
+    world.deploy_fake(&["--version-text", "1.0"]).success();
+    world.deploy_fake(&["--version-text", "1.1"]).success();
+    let running = world.processes();
+    let remembered = world.dir().join("app");
+    assert_eq!(fs::read_to_string(&remembered).expect("a file of ours"), "web\n");
+    let refuses = |program: &str, words: &[&str], code: i32| {
+        let refused = world.cmd(program).env("BG_APP", "shop").args(words).assert().code(code);
+        let output = refused.get_output();
+        let said = String::from_utf8_lossy(&[output.stderr.clone(), output.stdout.clone()].concat()).into_owned();
+        let named = format!("{} is the folder of web, and these settings are for shop", world.dir().display());
+        assert!(said.contains(&named), "{program} {words:?}: {said}");
+    };
+    let refuse_all = || {
+        refuses("bg-deploy", &["--", "fake-app"], 7);
+        refuses("bg-deploy", &["--rollback"], 7);
+        refuses("bg-deploy", &["--check", "--", "fake-app"], 1);
+        refuses("bg-probe", &[], 7);
+        refuses("bg-launch", &["--slot", "set1", "--", "fake-app"], 7);
+        refuses("bg-launch", &["--slot", "set1", "--stop"], 7);
+        refuses("bg-launch", &["--slot", "set1", "--stop", "--after", "1h"], 7);
+        refuses("bg-launch", &["--live"], 7);
+        refuses("bg-switch", &["--to", "set1"], 7);
+        refuses("bg-switch", &["--convert", "link"], 7);
+    };
+    refuse_all();
+    // One that was made before folders did: its last deploy says so, and where that is gone, what runs.
+    fs::remove_file(&remembered).expect("a file of ours");
+    refuse_all();
+    fs::remove_file(world.dir().join("deploys.jsonl")).expect("a file of ours");
+    refuse_all();
+    assert!(!remembered.exists() && running.iter().all(|pid| process::alive(*pid)));
+    assert_eq!(world.get("/version").body, "1.1");
+
+    world.cmd("bg-deploy").arg("--rollback").assert().success();
+    assert_eq!(fs::read_to_string(&remembered).expect("a file of ours"), "web\n");
+}
+
+#[test]
+fn an_application_that_got_another_name_keeps_its_folder_when_that_is_said() {
+    let world = World::new();
+    world.deploy_fake(&[]).success();
+    fs::write(world.dir().join("app"), "shop\n").expect("a file of ours");
+    world.deploy_fake(&[]).code(7).stderr(contains("is the folder of shop"));
+    world.cmd("bg-deploy").env("BG_APP", "shop").args(["--", "fake-app"]).assert().success();
+}

@@ -112,7 +112,7 @@ fn a_file_that_looks_at_another_folder_is_refused() {
     let world = both_run();
     let before = world.nginx.read_upstream();
     let elsewhere = world.folder().join("elsewhere");
-    let refused = world.cmd("bg-switch").args(["--to", "set2", "--dir"]).arg(&elsewhere).assert().code(1).stdout("");
+    let refused = world.cmd("bg-switch").args(["--to", "set2", "--dir"]).arg(&elsewhere).assert().code(7).stdout("");
     assert!(said(&refused).contains(&format!("looks at {}", world.dir().join("live").display())), "{}", said(&refused));
     assert!(!elsewhere.join("live").exists());
     assert_eq!((world.nginx.read_upstream(), world.live().as_deref()), (before, Some("set1")));

@@ -67,6 +67,11 @@ fn a_fact_of_a_record_that_is_no_name_no_port_and_no_path_gets_nowhere() {
     world.deploy_fake(&[]).success();
     let probed = world.cmd("bg-probe").assert().success();
     let probed: Value = serde_json::from_slice(&probed.get_output().stdout).expect("a record");
+    // What a person has started is no other folder's.
+    let by_hand = World::new();
+    by_hand.start_fake("set1", &[]);
+    let probed_by_hand = by_hand.cmd("bg-probe").assert().success();
+    let probed_by_hand: Value = serde_json::from_slice(&probed_by_hand.get_output().stdout).expect("a record");
     for word in evil(&world) {
         for key in ["app", "slot", "port", "live", "front", "front_host"] {
             let mut record = probed.clone();
@@ -78,9 +83,9 @@ fn a_fact_of_a_record_that_is_no_name_no_port_and_no_path_gets_nowhere() {
             }
         }
         // A path may be called anything, and is only ever a path.
-        let mut record = probed.clone();
+        let mut record = probed_by_hand.clone();
         record["dir"] = json!(world.folder().join("d").join(word.replace('\n', " ").replace('/', "_")));
-        let mut launch = world.cmd("bg-launch");
+        let mut launch = by_hand.cmd("bg-launch");
         launch.args(["--", "true"]).write_stdin(format!("{record}\n")).assert().success();
     }
     assert_plain(&world, "set1");
@@ -135,7 +140,7 @@ fn a_dry_run_is_quoted_for_a_shell() {
 #[test]
 fn a_folder_whose_name_would_be_configuration_is_not_written_into_it() {
     let world = World::new();
-    world.deploy_fake(&[]).success();
+    world.start_fake("set1", &[]);
     let dir = world.folder().join("x) { return 200; } if (-f y");
     let refused = world.cmd("bg-switch").args(["--convert", "link"]).arg("--dir").arg(&dir).assert().code(1);
     refused.stderr(contains("can't stand in nginx's configuration").and(contains("choose a --dir")));

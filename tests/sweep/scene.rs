@@ -2,6 +2,7 @@
 //! live, and nothing is half done.
 
 use std::fs;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::time::{Duration, Instant};
@@ -100,7 +101,11 @@ impl Scene {
             self.world.cmd("bg-switch").args(["--convert", form]).assert().success();
         }
         self.renew_artifact();
-        self.look();
+        // As a folder from before it remembered whose it is: the run writes that too.
+        match fs::remove_file(self.world.dir().join("app")) {
+            Err(error) if error.kind() != ErrorKind::NotFound => panic!("a file of ours: {error}"),
+            _ => self.look(),
+        }
     }
 
     /// Gets ready to run the same command a second time.

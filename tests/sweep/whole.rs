@@ -132,6 +132,7 @@ fn file(path: &Path) -> Option<String> {
             let parses = whole.lines().all(|line| serde_json::from_str::<Value>(line).is_ok());
             (!parses).then(|| broken("has a line that is no record"))
         }
+        "app" => (text != "web\n").then(|| broken("does not say whose folder it is")),
         "app.bin" => (!text.ends_with('\n')).then(|| broken("is not whole")),
         "process.json" => {
             let process: Value = serde_json::from_str(&text).unwrap_or_default();

@@ -4,4 +4,5 @@ pub mod front;
 mod pace;
 pub mod pending;
 pub mod verdict;
+pub mod whose;
 pub mod witnesses;

@@ -6,6 +6,7 @@
 
 use crate::live::front::{Answer, FRONT_WITHIN, Front, LIMITED, is_nginx_own};
 use crate::live::pending::Pending;
+use crate::live::whose;
 use crate::live::witnesses::{By, Heard};
 use crate::nginx::upstream::{Form, Upstream, site_of};
 use crate::os::port;
@@ -15,6 +16,7 @@ use crate::site::dir::Dir;
 use crate::site::launched::Launched;
 use crate::site::settings::{Settings, Site};
 use crate::site::slot::{Choice, Name, Slot};
+use crate::site::tenant;
 use anyhow::Result;
 use serde::Serialize;
 use std::time::{Duration, Instant};
@@ -51,7 +53,8 @@ pub struct Facts {
 /// Asks the witnesses which slot of `site` is live. The front gets `within` for each answer.
 ///
 /// # Errors
-/// [`Exit::Unsure`] when they disagree, or something serves and neither can say which slot it is.
+/// [`Exit::Unsure`] when they disagree, or something serves and neither can say which slot it is; and when what serves,
+/// or the folder, is another application's.
 pub fn live(site: &Site, by: By, within: Duration) -> Result<Verdict> {
     let front = match by {
         By::File => None,
@@ -60,11 +63,24 @@ pub fn live(site: &Site, by: By, within: Duration) -> Result<Verdict> {
     if by == By::Front && front.is_none() {
         return Err(Exit::Usage.because("--by front: there is no front to ask (--front is unset by -)"));
     }
+    tenant::ensure(site)?;
+    if by != By::Front {
+        whose::ensure_our_link(site)?;
+    }
     ensure_same_ports(site)?;
+    let verdict = agreed(site, by, front.as_ref(), within)?;
+    if let Some(live) = &verdict.live {
+        whose::ensure_ours(site, site.slots.named(live.as_str())?)?;
+    }
+    Ok(verdict)
+}
+
+/// What the witnesses say once they agree.
+fn agreed(site: &Site, by: By, front: Option<&Front>, within: Duration) -> Result<Verdict> {
     let deadline = Instant::now() + AGREE_WITHIN;
     let mut named = None;
     loop {
-        let heard = Heard::now(site, by, front.as_ref(), within).unless_refused(&mut named);
+        let heard = Heard::now(site, by, front, within).unless_refused(&mut named);
         let verdict = (!heard.disagree()).then(|| heard.verdict(site));
         // A front that was refused may still say something that the file does not.
         let decided = verdict.is_some() && !heard.is_refused();

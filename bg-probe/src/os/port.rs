@@ -12,15 +12,14 @@ use std::time::Duration;
 /// port), and then there is no listener.
 #[must_use]
 pub fn listens(port: u16) -> bool {
-    listeners(port).is_ok_and(|sockets| !sockets.is_empty()) || is_reachable(port)
+    listeners(port).is_ok_and(|sockets| !sockets.is_empty()) || is_reachable((Ipv4Addr::LOCALHOST, port).into())
 }
 
-/// Whether something on 127.0.0.1 takes connections on this port, as nginx would find out.
+/// Whether something takes connections at this address, as nginx would find out.
 ///
 /// A listener too busy to take one within a second is still a listener.
 #[must_use]
-pub fn is_reachable(port: u16) -> bool {
-    let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+pub fn is_reachable(address: SocketAddr) -> bool {
     match TcpStream::connect_timeout(&address, Duration::from_secs(1)) {
         Ok(_) => true,
         Err(e) => e.kind() != std::io::ErrorKind::ConnectionRefused,
@@ -91,7 +90,7 @@ mod tests {
         drop((client, listener));
         assert!(!listens(port));
         let elsewhere = TcpListener::bind(("127.0.0.2", port)).unwrap();
-        assert!(listens(port) && !is_reachable(port));
+        assert!(listens(port) && !is_reachable((Ipv4Addr::LOCALHOST, port).into()));
         drop(elsewhere);
         assert!(listeners(port).unwrap().is_empty());
     }

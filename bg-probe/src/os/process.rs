@@ -106,6 +106,13 @@ pub fn command_line(pid: i32) -> String {
     crate::say::quoted(&text)
 }
 
+/// The environment that a process was started with, as `NAME=VALUE` with a NUL after each (`proc_pid_environ(5)`); `None`
+/// where this user may not look.
+#[must_use]
+pub fn environment(pid: i32) -> Option<Vec<u8>> {
+    std::fs::read(format!("/proc/{pid}/environ")).ok()
+}
+
 /// What names this boot of the machine (`random(4)`).
 #[must_use]
 pub fn boot_id() -> Option<String> {

@@ -4,11 +4,12 @@
 //! reaches the host by another name, or have the application below a path. What stands around the port is the same for
 //! both slots, so it is one setting, and a switch changes the port alone.
 
+use crate::os::port;
 use crate::say::{clean, quoted};
 use crate::site::slot::{Name, Slot, Slots};
 use anyhow::{Context, Result, ensure};
 use std::fmt::{self, Display};
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::str::FromStr;
 
 /// What stands in a template where the slot's port goes.
@@ -92,8 +93,23 @@ impl Address {
     /// nginx alone knows, as in a container: then this machine is asked by its loopback address.
     #[must_use]
     pub fn ask(&self, slot: &Slot, path: &str) -> String {
-        let host = if self.ip().is_some() { self.host.as_str() } else { LOOPBACK };
-        format!("{}://{host}:{}{path}", self.scheme, slot.port)
+        format!("{}://{}:{}{path}", self.scheme, self.asked(), slot.port)
+    }
+
+    /// The host that this machine asks.
+    #[must_use]
+    pub fn asked(&self) -> &str {
+        if self.ip().is_some() { &self.host } else { LOOPBACK }
+    }
+
+    /// Whether the application in `slot` takes connections there, as nginx would find out. Of a host that nginx alone
+    /// knows, nobody can say more than that something listens on the port.
+    #[must_use]
+    pub fn is_reachable(&self, slot: &Slot) -> bool {
+        match self.ip() {
+            Some(ip) => port::is_reachable(SocketAddr::from((ip, slot.port))),
+            None => port::listens(slot.port),
+        }
     }
 
     /// The address in a text of nginx's configuration, where it is a slot's: by its port, whatever the host, or by its

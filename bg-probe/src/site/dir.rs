@@ -10,6 +10,7 @@
 //!   slots/set2/work/           where the application runs, and may write
 //!   releases/RELEASE/
 //!   deploys.jsonl              one record a deploy; deploys.jsonl.1 is the file before
+//!   app                        whose folder it is: the application's name
 //!   switching.json             a switch in the reload form that is under way
 //!   lock
 //! ```
@@ -118,6 +119,22 @@ impl Dir {
     #[must_use]
     pub fn older_deploys(&self) -> PathBuf {
         self.0.join("deploys.jsonl.1")
+    }
+
+    /// The file that says whose folder it is.
+    #[must_use]
+    pub fn app(&self) -> PathBuf {
+        self.0.join("app")
+    }
+
+    /// Whether `flag`, the file that nginx looks for in the link form, is behind this folder's link, by whatever way the
+    /// folder was named.
+    #[must_use]
+    pub fn has_link(&self, flag: &Path) -> bool {
+        let real = |path: &Path| std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+        let Some(link) = flag.parent() else { return false };
+        let folder = link.parent().map(real);
+        link.file_name() == self.live().file_name() && folder == Some(real(&self.0))
     }
 
     /// The file whose lock a deploy holds.

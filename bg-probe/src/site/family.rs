@@ -3,7 +3,7 @@
 //! Each launch is a session of its own (`setsid(2)`), so its processes are those of that session; the kernel does not
 //! give a session's id to anybody else while one of them is left. Those of a unit are those of its control group.
 
-use crate::os::process::{Process, Stat, pids};
+use crate::os::process::{Process, Stat, environment, pids};
 use crate::site::launched::Launched;
 use crate::site::unit::Unit;
 use anyhow::Result;
@@ -57,6 +57,5 @@ pub fn of_session(leader: &Process, release: &str) -> Result<Vec<i32>> {
 /// Whether a process was given this release in its environment.
 fn carries(pid: i32, release: &str) -> bool {
     let mark = format!("BG_RELEASE={release}");
-    std::fs::read(format!("/proc/{pid}/environ"))
-        .is_ok_and(|environ| environ.split(|byte| *byte == 0).any(|variable| variable == mark.as_bytes()))
+    environment(pid).is_some_and(|environ| environ.split(|byte| *byte == 0).any(|variable| variable == mark.as_bytes()))
 }

@@ -8,6 +8,8 @@ use crate::os::deadline::Deadline;
 use crate::os::owner::hand_over;
 use crate::say::exit::Exit;
 use crate::site::dir::Dir;
+use crate::site::settings::Site;
+use crate::site::tenant;
 use anyhow::{Context, Result};
 use nix::fcntl::{FcntlArg, FdFlag, fcntl};
 use std::fs::{File, OpenOptions, TryLockError};
@@ -38,12 +40,15 @@ pub struct Lock {
 }
 
 impl Lock {
-    /// Takes the lock of `dir`, waiting up to `wait` for it. In a stage of a `bg-deploy` that holds it already,
-    /// there is nothing to take.
+    /// Takes the lock of the folder of `site`, waiting up to `wait` for it. In a stage of a `bg-deploy` that holds it
+    /// already, there is nothing to take. A folder that is nobody's yet is this application's from then on.
     ///
     /// # Errors
-    /// [`Exit::Locked`] when somebody else holds it, with who that is; else when the file can't be opened.
-    pub fn take(dir: &Dir, wait: Wait, tool: &str) -> Result<Lock> {
+    /// [`Exit::Unsure`] when the folder is another application's, [`Exit::Locked`] when somebody else holds the lock,
+    /// with who that is; else when the file can't be opened.
+    pub fn take(site: &Site, wait: Wait, tool: &str) -> Result<Lock> {
+        tenant::ensure(site)?;
+        let dir = &site.dir;
         dir.create()?;
         let path = dir.lock();
         // O_NOFOLLOW: the holder's name is written into it.
@@ -64,6 +69,9 @@ impl Lock {
         loop {
             match file.try_lock() {
                 Ok(()) => {
+                    // Whoever held it may have made the folder theirs.
+                    tenant::ensure(site)?;
+                    tenant::remember(site);
                     sign(&mut file, tool);
                     return Ok(Lock { held: Some(file) });
                 }

@@ -6,6 +6,8 @@ pub mod family;
 pub mod first_to_go;
 pub mod launched;
 pub mod lock;
+pub mod marks;
 pub mod settings;
 pub mod slot;
+pub mod tenant;
 pub mod unit;

@@ -38,7 +38,7 @@ pub(crate) fn run(args: &Args) -> Result<u8> {
     let site = args.settings.site()?;
     site.dir.ensure_own()?;
     // Signals are heeded only after this: who ends the wait for the lock has nothing to tidy up.
-    let lock = Lock::take(&site.dir, args.wait, "bg-deploy")?;
+    let lock = Lock::take(&site, args.wait, "bg-deploy")?;
     let runner = Runner::new(&lock)?;
     let audit = Audit::begin();
     let end = deploy(args, &site, &stages, &runner);

@@ -126,4 +126,5 @@ Exit codes:
   2  usage
   3  no record on stdin, or one that is not valid
   6  another deploy holds the lock
-  7  the slot is live or may be, or its port is held by a process that bg-launch did not start";
+  7  the slot is live or may be, or its port is held by a process that bg-launch did not start;
+     or what serves or the folder is another application's";

@@ -17,6 +17,7 @@ use bg_probe::os::process::Process;
 use bg_probe::record::Record;
 use bg_probe::site::launched::Launched;
 use bg_probe::site::lock::{INHERITED, Lock, Wait};
+use bg_probe::site::tenant;
 use nix::unistd::setsid;
 use std::fs::{File, OpenOptions};
 use std::io::{Read, Write};
@@ -37,6 +38,7 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// # Errors
 /// When it can't be started; nothing will be stopped then.
 pub(crate) fn leave(args: &Args, record: &Record, after: Duration) -> Result<()> {
+    tenant::ensure(&record.site)?;
     let slot = &record.slot.name;
     let Some((launched, running)) = meant(record)? else {
         args.voice.done("launch", &format!("nothing that bg-launch has started runs in {slot}"), None);
@@ -107,7 +109,7 @@ pub(crate) fn stop(args: &Args, record: &Record, after: Duration) -> Result<()> 
     let when = humantime::format_duration(after);
     args.voice.done("launch", &format!("to stop pid {} in {} {when} after {since}", process.pid, slot.name), None);
     wait(after, || still_there(record, &process));
-    let _lock = Lock::take(&site.dir, Wait { within: Duration::MAX.into() }, "bg-launch")?;
+    let _lock = Lock::take(site, Wait { within: Duration::MAX.into() }, "bg-launch")?;
     if let Some(words) = pending::settle(site)? {
         args.voice.warn("bg-launch", &words);
     }

@@ -55,7 +55,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         Some(after) => return later::leave(args, &record, *after),
         None => {}
     }
-    let lock = Lock::take(&record.site.dir, args.wait, "bg-launch")?;
+    let lock = Lock::take(&record.site, args.wait, "bg-launch")?;
     if let Some(words) = pending::settle(&record.site)? {
         args.voice.warn("bg-launch", &words);
     }

@@ -4,8 +4,10 @@ use anyhow::Result;
 use bg_launch::session::{Stopped, stop_each, wait};
 use bg_launch::{is_there, members};
 use bg_probe::live::verdict::is_named;
+use bg_probe::live::whose::Other;
 use bg_probe::os::port;
 use bg_probe::os::process::{Process, Stat, command_line};
+use bg_probe::say;
 use bg_probe::say::exit::Exit;
 use bg_probe::site::launched::Launched;
 use bg_probe::site::settings::Site;
@@ -41,7 +43,7 @@ impl<'a> Occupant<'a> {
         let since = ours.as_ref().and_then(began);
         let came_with = |pid: &i32| {
             let started = Stat::of(*pid).map(|stat| stat.start_ticks);
-            since.is_some_and(|since| started >= Some(since))
+            since.is_some_and(|since| started >= Some(since)) && Other::is(site, *pid).is_none()
         };
         let strangers: Vec<i32> =
             holders.iter().copied().filter(|pid| !family.contains(pid) && !came_with(pid)).collect();
@@ -111,7 +113,7 @@ fn in_words(who: &str, how: Stopped, within: Duration) -> String {
     match how {
         Stopped::WasGone | Stopped::Ended => format!("stopped {who}"),
         Stopped::Killed => {
-            format!("killed {who}, which SIGTERM had not ended within {}", bg_probe::say::seconds(within))
+            format!("killed {who}, which SIGTERM had not ended within {}", say::seconds(within))
         }
     }
 }
@@ -124,6 +126,9 @@ fn is_same_user(pid: i32) -> bool {
 
 /// Refuses to take over strangers unless that was asked for and can do no harm.
 fn ensure_adoptable(site: &Site, slot: &Slot, strangers: &[i32], adopt: bool) -> Result<()> {
+    if let Some(other) = strangers.iter().find_map(|pid| Other::is(site, *pid)) {
+        return Err(launched_elsewhere(site, slot, &other));
+    }
     let then = if strangers.is_empty() {
         "Run this as the user it belongs to, or stop it"
     } else if !adopt {
@@ -139,6 +144,16 @@ fn ensure_adoptable(site: &Site, slot: &Slot, strangers: &[i32], adopt: bool) ->
     };
     let held = held(slot, strangers);
     Err(Exit::Unsure.because(format!("{held}, which bg-launch did not start. Nothing was touched. {then}")))
+}
+
+/// The refusal of what another folder's bg-launch has started, with `--adopt` too: that is for what nobody looks after.
+fn launched_elsewhere(site: &Site, slot: &Slot, other: &Other) -> anyhow::Error {
+    let (held, app) = (held(slot, &[other.pid]), say::quoted(&other.marks.app));
+    Exit::Unsure.because(format!(
+        "{held}, which bg-launch started for {app} from another folder. Nothing was touched. \
+         Give {} other --slots, or the --dir it was launched from; if it serves nobody: kill {}",
+        site.app, other.pid
+    ))
 }
 
 /// Whether any of these processes was launched in `slot`, or holds its port as well: a management port, say.

@@ -21,7 +21,7 @@ use bg_probe::site::slot::Slot;
 pub(crate) fn run(args: &Args) -> Result<()> {
     let site = site_of(&args.settings)?;
     site.dir.ensure_own()?;
-    let lock = match Lock::take(&site.dir, args.wait, "bg-launch") {
+    let lock = match Lock::take(&site, args.wait, "bg-launch") {
         Err(why) if Exit::of(&why) == Exit::Locked => {
             args.voice.detail("bg-launch", &format!("{why:#}"));
             return Ok(());

@@ -69,4 +69,4 @@ Exit codes:
   0  done
   1  the system refused (or --slot live, and none is)
   2  usage
-  7  can't tell which slot is live: nothing may be launched";
+  7  can't tell which slot is live, or what serves or the folder is another application's: nothing may be launched";

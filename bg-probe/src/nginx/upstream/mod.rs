@@ -132,6 +132,12 @@ impl Upstream {
         Address::find(&self.address.text, &site.app, &site.slots)
     }
 
+    /// Whether it has the link form and looks into another folder than this site's.
+    #[must_use]
+    pub fn looks_elsewhere(&self, site: &Site) -> bool {
+        self.flag().is_some_and(|flag| !site.dir.has_link(flag))
+    }
+
     /// Why it points at neither slot, in words.
     #[must_use]
     pub fn nowhere(&self, site: &Site) -> String {

@@ -75,4 +75,4 @@ Exit codes:
   3  no record on stdin, one that is not valid, or one without a health verdict
   5  nginx refused or did not move; it is back on the slot it was on
   6  another deploy holds the lock
-  7  --convert, and nobody can tell which slot is live";
+  7  --convert, and nobody can tell which slot is live; or the slot, link or folder is another application's";

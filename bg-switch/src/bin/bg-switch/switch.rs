@@ -61,7 +61,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     }
     let mut record = subject(args)?;
     let site = record.site.clone();
-    let lock = Lock::take(&site.dir, args.wait, "bg-switch")?;
+    let lock = Lock::take(&site, args.wait, "bg-switch")?;
     ensure_fit(&record)?;
     let began = Instant::now();
     let switch = move_to(args, &site, &record.slot)?;
@@ -90,7 +90,7 @@ fn keep(args: &Args, site: &Site, slot: &Name) {
 }
 
 fn change_form(args: &Args, site: &Site, form: Form) -> Result<()> {
-    let _lock = Lock::take(&site.dir, args.wait, "bg-switch")?;
+    let _lock = Lock::take(site, args.wait, "bg-switch")?;
     let began = Instant::now();
     let (nginx, front, interrupted) = surroundings(args, site)?;
     let within = *args.verify_timeout;

@@ -3,6 +3,7 @@
 
 use crate::args::Args;
 use anyhow::Result;
+use bg_probe::live::whose;
 use bg_probe::nginx::upstream::{Upstream, site_of};
 use bg_probe::os::port;
 use bg_probe::os::process::Process;
@@ -38,12 +39,24 @@ pub(crate) fn subject(args: &Args) -> Result<Record> {
 /// healthy in this run, it must still be that process.
 ///
 /// # Errors
-/// [`Exit::NotMoved`] when it is not so.
+/// [`Exit::NotMoved`] when it is not so, [`Exit::Unsure`] where another application is in the slot.
 pub(crate) fn ensure_fit(record: &Record) -> Result<()> {
     let slot = &record.slot;
-    if !port::is_reachable(slot.port) {
-        return Err(Exit::NotMoved
-            .because(format!("nothing listens on port {} of {}: nginx stays where it is", slot.port, slot.name)));
+    whose::ensure_ours(&record.site, slot)?;
+    let address = &record.site.address;
+    if !address.is_reachable(slot) {
+        let elsewhere = if port::listens(slot.port) {
+            format!(
+                ", but at another address than {}: if nginx reaches it there, say so with BG_SLOT_URL",
+                address.server(slot)
+            )
+        } else {
+            String::new()
+        };
+        return Err(Exit::NotMoved.because(format!(
+            "nothing listens on port {} of {}{elsewhere}: nginx stays where it is",
+            slot.port, slot.name
+        )));
     }
     let Some(launch) = launched(record)? else { return Ok(()) };
     let holds = Launched::of(&record.site.dir, &slot.name)?.is_some_and(|launched| launched.is(&launch));

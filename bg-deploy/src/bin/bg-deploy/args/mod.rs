@@ -101,7 +101,7 @@ Exit codes:
   4  not healthy in time, or --before-switch said no; the old slot goes on serving
   5  nginx refused or did not move; it is back on the slot it was on
   6  another deploy holds the lock
-  7  can't tell which slot is live, or the live one would be touched
+  7  can't tell which slot is live, or the live one would be touched, or it or the folder is another application's
   8  the application exited before it was healthy
   9  switched, went bad within the watch, and switched back
   128+N  ended by signal N; nothing is left half-way

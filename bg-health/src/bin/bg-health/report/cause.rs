@@ -92,7 +92,7 @@ impl<'a> Case<'a> {
             failure,
             died,
             launched: launch.is_some(),
-            came_late: !died && was_silent && port::is_reachable(port),
+            came_late: !died && was_silent && record.site.address.is_reachable(&record.slot),
             ports: if was_silent && !died { ports_of(&members) } else { Vec::new() },
             holder: if died { holder_of(port) } else { None },
             survivor: members.first().copied().filter(|_| died && !is_unit),
@@ -229,7 +229,11 @@ impl<'a> Case<'a> {
             }
             [] => format!("nothing runs in the slot, or not on port {port}: see bg-probe --format table"),
             ports if ports.contains(&port) => {
-                format!("the application listens on {port}, but not on 127.0.0.1: see its server.address")
+                format!(
+                    "the application listens on {port}, but not on {}: see its server.address, or say with BG_SLOT_URL where \
+                     it listens",
+                    self.record.site.address.asked()
+                )
             }
             ports => {
                 let ports: Vec<String> = ports.iter().map(u16::to_string).collect();

@@ -9,6 +9,7 @@ use bg_probe::live::front::FRONT_WITHIN;
 use bg_probe::live::front::{Answer, Front};
 use bg_probe::live::pending::Pending;
 use bg_probe::live::verdict::live;
+use bg_probe::live::whose;
 use bg_probe::live::witnesses::By;
 use bg_probe::nginx::upstream::link::Spelling;
 use bg_probe::nginx::upstream::{self, Form, Upstream};
@@ -16,7 +17,7 @@ use bg_probe::os::replace;
 use bg_probe::say::exit::Exit;
 use bg_probe::site::address::{self, Found};
 use bg_probe::site::settings::Site;
-use bg_probe::site::slot::Slot;
+use bg_probe::site::slot::{Name, Slot};
 
 /// Changes the upstream file to `form`; the live slot and which evidence there was, or `None` where the file has
 /// that form already.
@@ -28,7 +29,7 @@ pub(crate) fn convert(reload: &Reload, form: Form) -> Result<(Slot, Option<&'sta
     let before = Upstream::read(&site.upstream_file)?;
     before.ensure_movable(site)?;
     let slot = serving(site, &before)?;
-    if before.form() == form && !link::looks_elsewhere(site, &before) {
+    if before.form() == form && !before.looks_elsewhere(site) {
         return Ok((slot, None));
     }
     let site = &with_address_of(site, &before);
@@ -81,15 +82,34 @@ fn provable<'a>(reload: &Reload<'a>) -> Reload<'a> {
 }
 
 fn serving(site: &Site, file: &Upstream) -> Result<Slot> {
-    let verdict = live(site, By::Both, FRONT_WITHIN)?;
+    let live = if file.looks_elsewhere(site) {
+        served_from_elsewhere(site, file)?
+    } else {
+        live(site, By::Both, FRONT_WITHIN)?.live
+    };
     // Where nothing is live, what the file says is what nginx would serve.
-    match verdict.live.or_else(|| file.points_at(site)) {
+    match live.or_else(|| file.points_at(site)) {
         Some(slot) => Ok(site.slots.named(slot.as_str())?.clone()),
         None => {
             Err(Exit::Unsure
                 .because(format!("{} points at neither slot: nothing to keep", site.upstream_file.display())))
         }
     }
+}
+
+/// The slot that nginx serves by a file that looks into another folder, where nothing was ever deployed: it was written
+/// without the settings, or the folder was moved.
+fn served_from_elsewhere(site: &Site, file: &Upstream) -> Result<Option<Name>> {
+    whose::ensure_unused_elsewhere(site, file)?;
+    let front = Front::of(site)?.map(|front| front.ask(FRONT_WITHIN));
+    let named = match front {
+        Some(Answer::Slot(slot)) => Some(slot),
+        _ => file.points_at(site),
+    };
+    if let Some(slot) = &named {
+        whose::ensure_ours(site, site.slots.named(slot.as_str())?)?;
+    }
+    Ok(named)
 }
 
 /// The site with scheme, host and path as they stand in the file. Of a group the host is not known: there it is that

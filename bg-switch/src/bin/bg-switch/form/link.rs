@@ -1,12 +1,10 @@
 //! The switch in the link form: one `rename(2)` of the link `live`, which nginx looks through on every request.
 
 use crate::proof::{Witnesses, as_before};
-use anyhow::{Context, Result, ensure};
-use bg_probe::nginx::upstream::Upstream;
+use anyhow::{Context, Result};
 use bg_probe::os::replace;
 use bg_probe::say::exit::Exit;
 use bg_probe::site::dir::{Dir, make};
-use bg_probe::site::settings::Site;
 use bg_probe::site::slot::Name;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -14,22 +12,18 @@ use std::time::Duration;
 /// Refuses an upstream file that looks at another folder's link: renaming ours would move nothing.
 ///
 /// # Errors
-/// When it does; the message names both.
+/// [`Exit::Unsure`] when it does; the message names both.
 pub(crate) fn ensure_ours(dir: &Dir, flag: &Path) -> Result<()> {
     let looks_at = flag.parent().unwrap_or(flag);
-    ensure!(
-        looks_at == dir.live(),
+    if dir.has_link(flag) {
+        return Ok(());
+    }
+    Err(Exit::Unsure.because(format!(
         "the upstream file looks at {}, but this deploy's link is {}: give the same --dir as when it was written, \
          or have it look here with bg-switch --convert link",
         looks_at.display(),
         dir.live().display()
-    );
-    Ok(())
-}
-
-/// Whether a file has the link form and looks into another folder than this site's.
-pub(crate) fn looks_elsewhere(site: &Site, file: &Upstream) -> bool {
-    file.flag().is_some_and(|flag| flag.parent() != Some(&site.dir.live()))
+    )))
 }
 
 /// Makes what nginx looks up through the link while `slot` is live: a file of its name.

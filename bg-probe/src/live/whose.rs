@@ -1,0 +1,108 @@
+//! Whose what serves is: this folder's, somebody's who keeps no marks, or another application's.
+//!
+//! A settings file that was copied has the slots, the upstream file and the front of the first application: all that
+//! the witnesses speak of is true, and of another site. What bg-launch has started says itself whose it is, and so does
+//! the link that the upstream file looks at.
+
+use crate::nginx::upstream::Upstream;
+use crate::os::port;
+use crate::os::process::command_line;
+use crate::say::exit::Exit;
+use crate::say::quoted;
+use crate::site::launched::Launched;
+use crate::site::marks::Marks;
+use crate::site::settings::Site;
+use crate::site::slot::Slot;
+use anyhow::Result;
+
+/// A process on a slot's port that bg-launch has started from another folder.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Other {
+    /// Its process id.
+    pub pid: i32,
+    /// What it says of itself.
+    pub marks: Marks,
+}
+
+impl Other {
+    /// What a process is, if it was launched from another folder than this site's.
+    #[must_use]
+    pub fn is(site: &Site, pid: i32) -> Option<Other> {
+        let marks = Marks::of(pid).filter(|marks| !marks.are_of(site))?;
+        Some(Other { pid, marks })
+    }
+}
+
+/// The process on a slot's port that was launched from another folder; `None` also where one of this folder's is
+/// there, and where this user may not look.
+fn other_in(site: &Site, slot: &Slot) -> Option<Other> {
+    let sockets = port::listeners(slot.port).ok().filter(|sockets| !sockets.is_empty())?;
+    let ours = Launched::of(&site.dir, &slot.name).ok().flatten().and_then(|launched| launched.running());
+    // The usual case, in which no other process need be looked at.
+    if ours.is_some_and(|ours| port::sockets_of(ours.pid).iter().any(|socket| sockets.contains(socket))) {
+        return None;
+    }
+    let marked: Vec<(i32, Marks)> =
+        port::holders(&sockets).ok()?.into_iter().filter_map(|pid| Some((pid, Marks::of(pid)?))).collect();
+    let is_ours = marked.iter().any(|(_, marks)| marks.are_of(site));
+    marked.into_iter().next().filter(|_| !is_ours).map(|(pid, marks)| Other { pid, marks })
+}
+
+/// Refuses a slot in which another application serves, or this one from another folder.
+///
+/// # Errors
+/// [`Exit::Unsure`], with whose it is and how to go on.
+pub fn ensure_ours(site: &Site, slot: &Slot) -> Result<()> {
+    let Some(Other { pid, marks }) = other_in(site, slot) else { return Ok(()) };
+    let (app, name, theirs) = (&site.app, &slot.name, quoted(&marks.app));
+    let beside = site.slots.other(name);
+    let back = match Launched::runs_in(&site.dir, &beside.name) {
+        Ok(true) => format!("; {} is this folder's own, and serves again with: bg-switch --to {0}", beside.name),
+        _ => String::new(),
+    };
+    Err(Exit::Unsure.because(format!(
+        "{name} is served by pid {pid} ({}), which was launched as {theirs} (release {}) and not from {}: were these \
+         settings copied? Nothing was touched. Give {app} --slots, a --front and an --upstream-file of its own \
+         (bg-switch --print-site), or load the settings it was launched with{back}",
+        command_line(pid),
+        quoted(&marks.release),
+        site.dir.root().display(),
+    )))
+}
+
+/// Refuses an upstream file in the link form that looks into another folder: what serves there is that folder's, and
+/// to rename the link of this one would move nothing.
+///
+/// # Errors
+/// [`Exit::Unsure`].
+pub fn ensure_our_link(site: &Site) -> Result<()> {
+    let Ok(upstream) = Upstream::read(&site.upstream_file) else { return Ok(()) };
+    if !upstream.looks_elsewhere(site) {
+        return Ok(());
+    }
+    Err(Exit::Unsure.because(format!(
+        "the upstream file {} {}. Nothing was touched. Give the same --dir as when it was written, or {} an \
+         --upstream-file of its own; if nothing was ever deployed there, have it look here with bg-switch --convert link",
+        site.upstream_file.display(),
+        upstream.nowhere(site),
+        site.app,
+    )))
+}
+
+/// Refuses to take a file away from the folder that it looks into, where anything was ever deployed there: it is that
+/// folder's application that nginx serves.
+///
+/// # Errors
+/// [`Exit::Unsure`].
+pub fn ensure_unused_elsewhere(site: &Site, upstream: &Upstream) -> Result<()> {
+    let folder = upstream.flag().and_then(|flag| flag.parent()?.parent());
+    let used = folder.filter(|folder| ["slots", "releases"].iter().any(|name| folder.join(name).exists()));
+    let Some(folder) = used else { return Ok(()) };
+    Err(Exit::Unsure.because(format!(
+        "{} looks into {}, from which an application was deployed: nginx serves that one. Nothing was touched. Give the \
+         same --dir as when it was written, or {} an --upstream-file of its own",
+        site.upstream_file.display(),
+        folder.display(),
+        site.app,
+    )))
+}

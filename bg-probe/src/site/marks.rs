@@ -1,0 +1,70 @@
+//! The marks that bg-launch puts into the environment of what it starts, by which a process says whose it is.
+//!
+//! A port says nothing of that, and `process.json` only of its own folder's. Marks outlive both: they go with every
+//! process that the application starts (`environ(7)`). Who may look at them is the process's own user and root
+//! (`proc_pid_environ(5)`); of a process that this user may not look into, nothing is known.
+
+use crate::os::process::{Stat, environment};
+use crate::site::dir::Dir;
+use crate::site::launched::Launched;
+use crate::site::settings::Site;
+use crate::site::slot::Slot;
+
+/// What a process that bg-launch has started says of itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Marks {
+    /// The application's name: `BG_APP`.
+    pub app: String,
+    /// The release it runs: `BG_RELEASE`. Its name has a time and a digest, so that it is one folder's alone.
+    pub release: String,
+}
+
+impl Marks {
+    /// Those of a process or, where it has none or has written over them, of the first of its session; `None` where
+    /// there are none to be seen.
+    #[must_use]
+    pub fn of(pid: i32) -> Option<Marks> {
+        Marks::in_environment(&environment(pid)?)
+            .or_else(|| Marks::in_environment(&environment(Stat::of(pid)?.session)?))
+    }
+
+    /// Those in the bytes of `/proc/PID/environ`: all three, for a person's shell may well have one.
+    #[must_use]
+    pub fn in_environment(bytes: &[u8]) -> Option<Marks> {
+        let value = |name: &str| {
+            let mut variables = bytes.split(|byte| *byte == 0);
+            let value = variables.find_map(|variable| variable.strip_prefix(name.as_bytes())?.strip_prefix(b"="));
+            value.map(|value| String::from_utf8_lossy(value).into_owned()).filter(|value| !value.is_empty())
+        };
+        value("BG_SLOT")?;
+        Some(Marks { app: value("BG_APP")?, release: value("BG_RELEASE")? })
+    }
+
+    /// Whether the release is this folder's: one on its shelf, or one that was launched last in a slot.
+    #[must_use]
+    pub fn are_of(&self, site: &Site) -> bool {
+        let last = |slot: &Slot| Launched::of(&site.dir, &slot.name).ok().flatten();
+        let is_last = site.slots.both().iter().filter_map(last).any(|launched| launched.release == self.release);
+        is_last || is_on_the_shelf(&site.dir, &self.release)
+    }
+}
+
+fn is_on_the_shelf(dir: &Dir, release: &str) -> bool {
+    // It comes from somebody's environment.
+    !release.starts_with('.') && !release.contains('/') && dir.releases().join(release).is_dir()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn marks_are_three_or_none() {
+        let read = |text: &str| Marks::in_environment(text.replace(' ', "\0").as_bytes());
+        let marks = Marks { app: "web".into(), release: "r-1".into() };
+        assert_eq!(read("A=b BG_APP=web BG_SLOT=set1 BG_RELEASE=r-1 PORT=1"), Some(marks));
+        for few in ["", "BG_APP=web BG_SLOT=set1", "BG_SLOT=set1 BG_RELEASE=r-1", "BG_APP=web BG_SLOT= BG_RELEASE=r"] {
+            assert_eq!(read(few), None, "{few}");
+        }
+    }
+}

@@ -1,0 +1,91 @@
+//! Whose folder it is: a folder belongs to one application, and remembers which.
+//!
+//! A settings file that was copied, and in which only the name was changed, has the folder of the first application.
+//! Without a memory the second one would stop the first one's way back and take its visitors.
+
+use crate::os::replace;
+use crate::say::exit::Exit;
+use crate::say::quoted;
+use crate::site::dir::Dir;
+use crate::site::launched::Launched;
+use crate::site::marks::Marks;
+use crate::site::settings::Site;
+use crate::site::slot::Slot;
+use anyhow::Result;
+use serde_json::Value;
+use std::fs::{File, OpenOptions};
+use std::io::{Read, Seek, SeekFrom};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+
+/// Longer than any name, with its newline.
+const MOST_NAME: u64 = 64;
+
+/// How much of the end of the audit is read: two of the longest records.
+const MOST_AUDIT: u64 = 128 * 1024;
+
+/// Refuses the folder of another application.
+///
+/// # Errors
+/// [`Exit::Unsure`], with how to go on.
+pub fn ensure(site: &Site) -> Result<()> {
+    let (dir, app) = (site.dir.root().display(), &site.app);
+    match of(site).filter(|tenant| tenant != app.as_str()) {
+        None => Ok(()),
+        Some(tenant) => Err(Exit::Unsure.because(format!(
+            "{dir} is the folder of {tenant}, and these settings are for {app}: were they copied? Nothing was touched. \
+             Give {app} a --dir, --slots and an --upstream-file of its own, or --app {tenant}; if {tenant} is called \
+             {app} now: echo {app} >{dir}/app"
+        ))),
+    }
+}
+
+/// Has the folder remember its application; to be called with the lock held. A disk that is full is no reason to leave
+/// a switch undone: a later run remembers.
+pub fn remember(site: &Site) {
+    if written(&site.dir).as_deref() != Some(site.app.as_str()) {
+        let _ = replace::file(&site.dir.app(), format!("{}\n", site.app).as_bytes(), 0o644);
+    }
+}
+
+/// The application of the folder; `None` where nothing tells, and where nothing was ever put into it: who mistyped a
+/// name in a first run that was refused has taken no folder. One from before they remembered is that of its last
+/// deploy, or of what runs in it.
+fn of(site: &Site) -> Option<String> {
+    let is_used = ["slots", "releases", "routes"].iter().any(|name| site.dir.root().join(name).exists());
+    written(&site.dir).filter(|_| is_used).or_else(|| deployed(&site.dir)).or_else(|| running(site))
+}
+
+fn written(dir: &Dir) -> Option<String> {
+    let mut text = String::new();
+    open(&dir.app())?.take(MOST_NAME).read_to_string(&mut text).ok()?;
+    Some(quoted(text.trim())).filter(|name| !name.is_empty())
+}
+
+/// By the last deploy in the audit that was done: one that failed may be the very mistake.
+fn deployed(dir: &Dir) -> Option<String> {
+    let mut file = open(&dir.deploys())?;
+    let end = file.seek(SeekFrom::End(0)).ok()?;
+    file.seek(SeekFrom::Start(end.saturating_sub(MOST_AUDIT))).ok()?;
+    let mut bytes = Vec::new();
+    file.take(MOST_AUDIT).read_to_end(&mut bytes).ok()?;
+    let records = bytes.rsplit(|byte| *byte == b'\n').filter_map(|line| serde_json::from_slice::<Value>(line).ok());
+    let mut done = records.filter(|record| record["deploy"]["exit"] == 0);
+    done.find_map(|record| Some(quoted(record["app"].as_str()?)))
+}
+
+fn running(site: &Site) -> Option<String> {
+    let marks = |slot: &Slot| {
+        let launched = Launched::of(&site.dir, &slot.name).ok()??;
+        let marks = Marks::of(launched.running()?.pid)?;
+        (marks.release == launched.release).then(|| quoted(&marks.app))
+    };
+    site.slots.both().iter().find_map(marks)
+}
+
+/// Opens a file of the folder, whose owner may have put anything in its place that never ends or leads elsewhere.
+fn open(path: &Path) -> Option<File> {
+    let flags = nix::libc::O_NOFOLLOW | nix::libc::O_NONBLOCK;
+    let file = OpenOptions::new().read(true).custom_flags(flags).open(path).ok()?;
+    file.metadata().ok().filter(std::fs::Metadata::is_file).map(|_| file)
+}
