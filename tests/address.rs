@@ -233,7 +233,7 @@ fn a_conversion_fixes_a_file_that_looks_into_another_folder() {
     world.start_fake("set2", &[]);
     let elsewhere = world.folder().join("elsewhere").display().to_string();
     world.cmd("bg-switch").args(["--convert", "link", "--dir", &elsewhere]).assert().success();
-    let refused = world.cmd("bg-switch").args(["--to", "set2"]).assert().code(1);
+    let refused = world.cmd("bg-switch").args(["--to", "set2"]).assert().code(7);
     assert!(said(&refused).contains("bg-switch --convert link"), "{}", said(&refused));
     let fixed = world.cmd("bg-switch").args(["--convert", "link"]).assert().success();
     assert!(said(&fixed).contains("has the link form now; set1 serves as before"), "{}", said(&fixed));
