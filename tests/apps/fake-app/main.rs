@@ -271,6 +271,8 @@ fn listen(address: SocketAddr, shared: bool) -> io::Result<TcpListener> {
     }
     let family = if address.is_ipv4() { AddressFamily::Inet } else { AddressFamily::Inet6 };
     let stream = socket(family, SockType::Stream, SockFlag::SOCK_CLOEXEC, None)?;
+    // As the standard library does: connections of an earlier listener may still be in TIME_WAIT.
+    setsockopt(&stream, sockopt::ReuseAddr, &true)?;
     setsockopt(&stream, sockopt::ReusePort, &true)?;
     bind(stream.as_raw_fd(), &SockaddrStorage::from(address))?;
     socket::listen(&stream, Backlog::MAXALLOWABLE)?;
