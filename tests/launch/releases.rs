@@ -26,7 +26,9 @@ fn pruning_never_takes_a_release_in_use() {
 fn nor_one_of_a_slot_that_has_another_name_by_now() {
     let world = World::new();
     let serving = text(&launch_fake(&world, &[]), "release").to_owned();
-    let slots = format!("blue={},green={}", world.free_port(), world.free_port());
+    let blue_port = world.free_port();
+    let slots = format!("blue={blue_port},green={}", world.free_port());
+    world.nginx.write_upstream(&format!("set $service_url http://127.0.0.1:{blue_port};\n"));
     let blue = ["--slots", &slots, "--slot", "blue", "--keep", "0", "--", "fake-app"];
     world.cmd("bg-launch").args(blue).assert().success();
     assert!(names_in(&world, "releases").contains(&serving));

@@ -1,17 +1,37 @@
 //! A program's command line, read the same way by all five.
 
+use crate::say::Voice;
+use crate::say::exit::report;
 use crate::site::settings::Settings;
 use anyhow::Result;
+use std::process::ExitCode;
+
+/// One of the five programs, by its command line.
+pub trait Program: clap::Parser {
+    /// Its name, as it is typed.
+    const NAME: &'static str;
+
+    /// What its command line has in common with the others'.
+    fn shared(&mut self) -> (&mut Settings, &mut Voice);
+}
+
+/// Runs a program: reads its command line, does what it asks for, prints what went wrong.
+#[must_use]
+pub fn run<P: Program>(run: impl FnOnce(P) -> Result<()>) -> ExitCode {
+    report(P::NAME, parse::<P>().and_then(run))
+}
 
 /// Reads a program's command line.
 ///
 /// # Errors
 /// clap's own: a usage error, or the text of `--help` or `--version`.
-pub fn parse<A: clap::Parser + AsMut<Settings>>() -> Result<A> {
+pub fn parse<P: Program>() -> Result<P> {
     #[cfg(feature = "manual")]
-    crate::cli::manual::print_if_asked(A::command())?;
-    let matches = A::command().try_get_matches()?;
-    let mut args = A::from_arg_matches(&matches)?;
-    args.as_mut().note_typed(&matches);
+    crate::cli::manual::print_if_asked(P::command())?;
+    let matches = P::command().try_get_matches()?;
+    let mut args = P::from_arg_matches(&matches)?;
+    let (settings, voice) = args.shared();
+    settings.note_typed(&matches);
+    voice.belongs_to(P::NAME);
     Ok(args)
 }

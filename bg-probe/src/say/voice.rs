@@ -8,9 +8,12 @@ use super::text::{clean, seconds};
 use std::io::Write as _;
 use std::time::Duration;
 
-/// How much a program says on stderr.
+/// A program's voice: who it is, and how much it says on stderr.
 #[derive(clap::Args, Clone, Copy, Debug, Default)]
 pub struct Voice {
+    /// The program's name, which begins its errors and warnings.
+    #[arg(skip)]
+    tool: &'static str,
     /// Say nothing but errors
     #[arg(short, long, conflicts_with = "verbose")]
     pub quiet: bool,
@@ -23,6 +26,22 @@ pub struct Voice {
 const TIMES: usize = 79;
 
 impl Voice {
+    /// Gives the voice its program.
+    pub(crate) fn belongs_to(&mut self, tool: &'static str) {
+        self.tool = tool;
+    }
+
+    /// The program's name.
+    #[must_use]
+    pub fn tool(self) -> &'static str {
+        self.tool
+    }
+
+    /// Prints an error that does not end the program, or ends it with a code of its own.
+    pub fn error(self, message: &str) {
+        error(self.tool, message);
+    }
+
     /// Says what a stage has done, and how long that took.
     pub fn done(self, stage: &str, text: &str, took: Option<Duration>) {
         if !self.quiet {
@@ -32,16 +51,16 @@ impl Voice {
     }
 
     /// Says something the operator should know although the work goes on.
-    pub fn warn(self, tool: &str, text: &str) {
+    pub fn warn(self, text: &str) {
         if !self.quiet {
-            labelled(tool, Ink::Warning, &format!("warning: {text}"));
+            labelled(self.tool, Ink::Warning, &format!("warning: {text}"));
         }
     }
 
     /// Says how something was found out, for `-v`.
-    pub fn detail(self, tool: &str, text: &str) {
+    pub fn detail(self, text: &str) {
         if self.verbose {
-            labelled(tool, Ink::Stage, text);
+            labelled(self.tool, Ink::Stage, text);
         }
     }
 }

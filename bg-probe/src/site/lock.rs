@@ -6,6 +6,7 @@
 
 use crate::os::deadline::Deadline;
 use crate::os::owner::hand_over;
+use crate::say::Voice;
 use crate::say::exit::Exit;
 use crate::site::dir::Dir;
 use crate::site::settings::Site;
@@ -46,7 +47,7 @@ impl Lock {
     /// # Errors
     /// [`Exit::Unsure`] when the folder is another application's, [`Exit::Locked`] when somebody else holds the lock,
     /// with who that is; else when the file can't be opened.
-    pub fn take(site: &Site, wait: Wait, tool: &str) -> Result<Lock> {
+    pub fn take(site: &Site, wait: Wait, voice: Voice) -> Result<Lock> {
         tenant::ensure(site)?;
         let dir = &site.dir;
         dir.create()?;
@@ -72,7 +73,7 @@ impl Lock {
                     // Whoever held it may have made the folder theirs.
                     tenant::ensure(site)?;
                     tenant::remember(site);
-                    sign(&mut file, tool);
+                    sign(&mut file, voice.tool());
                     return Ok(Lock { held: Some(file) });
                 }
                 Err(TryLockError::WouldBlock) if deadline.is_over() => {

@@ -38,19 +38,19 @@ pub(crate) fn run(args: &Args) -> Result<u8> {
     let site = args.settings.site()?;
     site.dir.ensure_own()?;
     // Signals are heeded only after this: who ends the wait for the lock has nothing to tidy up.
-    let lock = Lock::take(&site, args.wait, "bg-deploy")?;
-    let runner = Runner::new(&lock)?;
+    let lock = Lock::take(&site, args.wait, args.voice)?;
+    let runner = Runner::new(&lock, args.voice)?;
     let audit = Audit::begin();
     let end = deploy(args, &site, &stages, &runner);
     let line = audit.line(args, &site, &end);
     if let Err(why) = file::append(&site, &line) {
-        args.voice.warn("bg-deploy", &format!("this deploy is not in the audit: {why:#}"));
+        args.voice.warn(&format!("this deploy is not in the audit: {why:#}"));
     }
     if end.code == 0
         && let Err(why) = print(&line)
     {
         // nginx has moved: whoever reads the exit code must not take it for a failure.
-        args.voice.warn("bg-deploy", &format!("the deploy is done, but its record could not be printed: {why:#}"));
+        args.voice.warn(&format!("the deploy is done, but its record could not be printed: {why:#}"));
     }
     let interrupt = runner.interrupt;
     // Who is told that it is over must find it so.
@@ -81,7 +81,7 @@ fn deploy(args: &Args, site: &Site, stages: &[Stage], runner: &Runner) -> End {
     if let Some(within) = args.watch {
         let began = Instant::now();
         end.code = watch::watch(args, runner, &mut end.record, *within).unwrap_or_else(|why| {
-            bg_probe::say::error("bg-deploy", &format!("the watch could not be kept: {why:#}"));
+            args.voice.error(&format!("the watch could not be kept: {why:#}"));
             Exit::of(&why) as u8
         });
         end.took.push(("watch", began.elapsed()));
@@ -91,7 +91,7 @@ fn deploy(args: &Args, site: &Site, stages: &[Stage], runner: &Runner) -> End {
         && let Some(after) = args.stop_old.after()
         && let Err(why) = retire::old(args, runner, &end.record, after)
     {
-        args.voice.warn("bg-deploy", &format!("the old release runs on: {why:#}"));
+        args.voice.warn(&format!("the old release runs on: {why:#}"));
     }
     end
 }
@@ -126,7 +126,7 @@ fn before_switch(args: &Args, runner: &Runner, end: &mut End) {
     match args.hooks.before_switch(args.voice, &end.record, &runner.interrupt) {
         Ok(took) => end.took.extend(took.map(|took| ("before-switch", took))),
         Err(why) => {
-            bg_probe::say::error("bg-deploy", &format!("{why:#}"));
+            args.voice.error(&format!("{why:#}"));
             end.signal = runner.interrupt.heard();
             end.code = end.signal.map_or(Exit::of(&why) as u8, interrupt::code_of);
             end.failed = Some("before-switch");

@@ -66,10 +66,9 @@ pub(crate) fn tidy_up(args: &Args, runner: &Runner, end: &End) -> Leftover {
     if args.keep_failed {
         match Record::parse(end.record.as_bytes()).ok().and_then(|record| shared_port(&record)) {
             None => return Leftover::Kept,
-            Some(live) => args.voice.warn(
-                "bg-deploy",
-                &format!("--keep-failed: it shares the port of {live}, which is live, and is stopped all the same"),
-            ),
+            Some(live) => args.voice.warn(&format!(
+                "--keep-failed: it shares the port of {live}, which is live, and is stopped all the same"
+            )),
         }
     }
     let stop = Stage::quiet("launch", args, vec!["--stop".to_owned()]);

@@ -15,13 +15,14 @@ mod run;
 mod stage;
 mod watch;
 
-use bg_probe::cli::command_line;
+use args::Args;
+use bg_probe::cli::command_line::{self, Program};
 use bg_probe::say::exit::report;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    match command_line::parse().and_then(|args| deploy::run(&args)) {
+    match command_line::parse().and_then(|args: Args| deploy::run(&args)) {
         Ok(code) => ExitCode::from(code),
-        Err(error) => report("bg-deploy", Err(error)),
+        Err(error) => report(Args::NAME, Err(error)),
     }
 }

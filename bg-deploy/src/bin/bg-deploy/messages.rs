@@ -56,7 +56,7 @@ pub(crate) fn failed(args: &Args, end: &End, leftover: Option<Leftover>) {
             line("serving", &serving(&record));
         }
     }
-    say::error("bg-deploy", &report.join("\n"));
+    args.voice.error(&report.join("\n"));
 }
 
 fn in_words(record: &Record, leftover: Leftover) -> String {

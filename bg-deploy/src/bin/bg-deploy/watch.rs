@@ -6,7 +6,6 @@ use crate::run::interrupt;
 use crate::stage::{self, Stage};
 use anyhow::Result;
 use bg_probe::record::Record;
-use bg_probe::say;
 use bg_probe::say::exit::Exit;
 use bg_probe::site::launched::Launched;
 use bg_probe::site::slot::Name;
@@ -26,11 +25,11 @@ pub(crate) fn watch(args: &Args, runner: &Runner, line: &mut String, within: Dur
     match (ended.code, runner.interrupt.heard()) {
         (0, _) => *line = ended.output,
         (_, Some(signal)) => {
-            say::error("bg-deploy", &format!("{signal} ended the watch; {slot} is serving"));
+            args.voice.error(&format!("{signal} ended the watch; {slot} is serving"));
             return Ok(interrupt::code_of(signal));
         }
         (code, None) if code == Exit::WentBad as u8 => return back(args, runner, &record),
-        (_, None) => say::error("bg-deploy", &format!("the watch could not be kept; {slot} is serving")),
+        (_, None) => args.voice.error(&format!("the watch could not be kept; {slot} is serving")),
     }
     Ok(ended.code)
 }
@@ -40,10 +39,10 @@ fn back(args: &Args, runner: &Runner, record: &Record) -> Result<u8> {
     let bad = &record.slot.name;
     let Some(old) = record.live.as_ref().filter(|live| *live != bad) else {
         let words = format!("{bad} went bad within the watch, and there is no slot to go back to; {bad} is serving");
-        say::error("bg-deploy", &words);
+        args.voice.error(&words);
         return Ok(Exit::Unhealthy as u8);
     };
-    say::error("bg-deploy", &format!("{bad} went bad within the watch; going back to {old}"));
+    args.voice.error(&format!("{bad} went bad within the watch; going back to {old}"));
     let mut line = String::new();
     for stage in way_back(args, old)? {
         let ended = runner.run_undisturbed(&stage, &line);
@@ -52,14 +51,14 @@ fn back(args: &Args, runner: &Runner, record: &Record) -> Result<u8> {
                 "health" => format!("{old} is no better"),
                 _ => format!("nginx could not be moved back to {old} ({} says why)", stage.called()),
             };
-            say::error("bg-deploy", &format!("{why}: {bad} is left serving. Both slots need a person"));
+            args.voice.error(&format!("{why}: {bad} is left serving. Both slots need a person"));
             return Ok(ended.code);
         }
         line = ended.output;
     }
     let log = record.site.dir.logs(bad).join("app.log");
     let now = if Launched::runs_in(&record.site.dir, bad).unwrap_or(false) { "still runs" } else { "has ended" };
-    say::error("bg-deploy", &format!("{old} is serving again; {bad} {now}, its log is {}", log.display()));
+    args.voice.error(&format!("{old} is serving again; {bad} {now}, its log is {}", log.display()));
     Ok(Exit::WentBad as u8)
 }
 

@@ -1,6 +1,7 @@
 //! The command line of `bg-health`.
 
 use anyhow::{Result, ensure};
+use bg_probe::cli::command_line::Program;
 use bg_probe::cli::preflight::Check;
 use bg_probe::os::http::Url;
 use bg_probe::say::{Voice, quoted};
@@ -12,7 +13,7 @@ use humantime::Duration;
 
 /// Wait until a slot is fit to serve
 #[derive(Debug, Parser)]
-#[command(name = "bg-health", version, after_help = AFTER)]
+#[command(name = Args::NAME, version, after_help = AFTER)]
 pub(crate) struct Args {
     /// The slot to check (idle, live or its name); no record is read then
     #[arg(long, env = "BG_HEALTH_SLOT", value_name = "SLOT")]
@@ -60,9 +61,11 @@ pub(crate) struct Args {
     pub(crate) settings: Settings,
 }
 
-impl AsMut<Settings> for Args {
-    fn as_mut(&mut self) -> &mut Settings {
-        &mut self.settings
+impl Program for Args {
+    const NAME: &'static str = "bg-health";
+
+    fn shared(&mut self) -> (&mut Settings, &mut Voice) {
+        (&mut self.settings, &mut self.voice)
     }
 }
 

@@ -28,7 +28,7 @@ fn subject(args: &Args) -> Result<Record> {
     let subject = verdict::subject(&args.settings, args.slot.as_ref());
     match (&args.slot, subject) {
         (Some(Choice::Named(name)), Err(why)) if Exit::of(&why) == Exit::Unsure => {
-            args.voice.detail("bg-health", &format!("{why:#}"));
+            args.voice.detail(&format!("{why:#}"));
             let site = site_of(&args.settings)?;
             let slot = site.slots.named(name.as_str())?.clone();
             Ok(Record::new(site, slot, None))

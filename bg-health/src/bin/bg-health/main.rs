@@ -10,10 +10,10 @@ mod report;
 mod wait;
 mod watch;
 
+use args::Args;
 use bg_probe::cli::command_line;
-use bg_probe::say::exit::report;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    report("bg-health", command_line::parse().and_then(|args| health::run(&args)))
+    command_line::run(|args: Args| health::run(&args))
 }

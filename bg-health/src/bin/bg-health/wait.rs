@@ -175,7 +175,7 @@ impl<'a> Wait<'a> {
     fn hear(&mut self, answer: &Answer) {
         let at = self.began.elapsed();
         if self.answers.add(answer, at) {
-            self.args.voice.detail("bg-health", &format!("{:.3}s {}", at.as_secs_f64(), answer.text));
+            self.args.voice.detail(&format!("{:.3}s {}", at.as_secs_f64(), answer.text));
         }
         self.bar.say(&answer.text);
     }

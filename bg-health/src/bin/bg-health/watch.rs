@@ -61,7 +61,7 @@ pub(crate) fn run(args: &Args, mut record: Record, within: Duration) -> Result<(
     })?;
     if watch.refused > 0 {
         let words = format!("in {} of {} looks health alone was seen: {LIMITED}", watch.refused, facts.looks);
-        args.voice.warn("bg-health", &words);
+        args.voice.warn(&words);
     }
     let words = format!("{slot} stayed well in {} looks", facts.looks);
     args.voice.done("watch", &words, Some(watch.began.elapsed()));
@@ -148,7 +148,7 @@ impl<'a> Watch<'a> {
         let (answer, known) = self.ask();
         let at = self.began.elapsed();
         if self.answers.add(&answer, at) {
-            self.args.voice.detail("bg-health", &format!("{:.3}s {}", at.as_secs_f64(), answer.text));
+            self.args.voice.detail(&format!("{:.3}s {}", at.as_secs_f64(), answer.text));
         }
         if answer.kind != Kind::Healthy || !known {
             return Err(None);

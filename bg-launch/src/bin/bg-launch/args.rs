@@ -1,6 +1,7 @@
 //! The command line of `bg-launch`.
 
 use crate::start::mode::Via;
+use bg_probe::cli::command_line::Program;
 use bg_probe::cli::preflight::Check;
 use bg_probe::say::Voice;
 use bg_probe::site::lock::Wait;
@@ -14,7 +15,7 @@ use std::path::PathBuf;
 /// Put a release into a slot and start it
 #[derive(Debug, Parser)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own, and clap keeps them apart")]
-#[command(name = "bg-launch", version, after_help = AFTER)]
+#[command(name = Args::NAME, version, after_help = AFTER)]
 pub(crate) struct Args {
     /// The file to deploy; of several, -plain, -sources and -javadoc jars are passed over
     pub(crate) artifact: Vec<PathBuf>,
@@ -91,9 +92,11 @@ pub(crate) struct Later {
     pub(crate) detached: bool,
 }
 
-impl AsMut<Settings> for Args {
-    fn as_mut(&mut self) -> &mut Settings {
-        &mut self.settings
+impl Program for Args {
+    const NAME: &'static str = "bg-launch";
+
+    fn shared(&mut self) -> (&mut Settings, &mut Voice) {
+        (&mut self.settings, &mut self.voice)
     }
 }
 

@@ -109,9 +109,9 @@ pub(crate) fn stop(args: &Args, record: &Record, after: Duration) -> Result<()> 
     let when = humantime::format_duration(after);
     args.voice.done("launch", &format!("to stop pid {} in {} {when} after {since}", process.pid, slot.name), None);
     wait(after, || still_there(record, &process));
-    let _lock = Lock::take(site, Wait { within: Duration::MAX.into() }, "bg-launch")?;
+    let _lock = Lock::take(site, Wait { within: Duration::MAX.into() }, args.voice)?;
     if let Some(words) = pending::settle(site)? {
-        args.voice.warn("bg-launch", &words);
+        args.voice.warn(&words);
     }
     if !still_there(record, &process) {
         args.voice.done("launch", &format!("pid {} is not there any more; nothing was stopped", process.pid), None);

@@ -55,9 +55,9 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         Some(after) => return later::leave(args, &record, *after),
         None => {}
     }
-    let lock = Lock::take(&record.site, args.wait, "bg-launch")?;
+    let lock = Lock::take(&record.site, args.wait, args.voice)?;
     if let Some(words) = pending::settle(&record.site)? {
-        args.voice.warn("bg-launch", &words);
+        args.voice.warn(&words);
     }
     if args.stop {
         return stop(args, &record);
@@ -115,13 +115,13 @@ fn place(args: &Args, start: &Start, record: &Record) -> Result<Launch> {
     if begun.is_err()
         && let Err(why) = replaced.put_back(dir, slot)
     {
-        args.voice.warn("bg-launch", &format!("{slot} still holds release {}: {why:#}", start.release.name));
+        args.voice.warn(&format!("{slot} still holds release {}: {why:#}", start.release.name));
     }
     let launch = begun?;
     // Room is made last: a deploy does not fail for the sake of old files. The slot may have to hold the one before
     // again.
     if let Err(why) = prune(dir, args.keep, replaced.release()) {
-        args.voice.warn("bg-launch", &format!("old releases stay: {why:#}"));
+        args.voice.warn(&format!("old releases stay: {why:#}"));
     }
     Ok(Launch { replaced: Some(replaced), ..launch })
 }
@@ -158,7 +158,7 @@ pub(crate) fn current(args: &Args, record: &Record) -> Result<Option<Launch>> {
     let last = Launched::of(&site.dir, &slot.name)?;
     // A watchdog finds that everything is as it should be once a minute.
     let say = |words: &str| {
-        if args.live { args.voice.detail("bg-launch", words) } else { args.voice.done("launch", words, None) }
+        if args.live { args.voice.detail(words) } else { args.voice.done("launch", words, None) }
     };
     if let Some((last, process)) = last.as_ref().and_then(|last| Some((last, last.running()?))) {
         say(&format!("release {} runs already in {} as pid {}", last.release, slot.name, process.pid));
@@ -244,7 +244,7 @@ fn gives_way(record: &Record) -> bool {
 fn keep(args: &Args, live: &Launched, slot: &Name) {
     if let Err(why) = put_back(live) {
         let words = format!("{slot} is live, and still the first to go when memory runs out: {why:#}");
-        args.voice.warn("bg-launch", &words);
+        args.voice.warn(&words);
     }
 }
 
@@ -260,12 +260,12 @@ fn begin(args: &Args, start: &Start, record: &Record) -> Result<Launch> {
     let journal = launched.unit.as_ref().map(Unit::journal);
     let output = launched.log.clone().or(journal).unwrap_or_default();
     // The program alone: what else is in the command may be a secret.
-    args.voice.detail("bg-launch", &format!("running {}, its output is in {output}", start.command[0]));
+    args.voice.detail(&format!("running {}, its output is in {output}", start.command[0]));
     let name = launched.unit.as_ref().map_or_else(String::new, |unit| format!("{unit}, "));
     let words = format!("release {} as {name}pid {}", start.release.name, launched.pid);
     args.voice.done("launch", &words, Some(began.elapsed()));
     if let Err(why) = detached::prune_logs(start.site, &start.slot.name, args.keep) {
-        args.voice.warn("bg-launch", &format!("old logs stay: {why:#}"));
+        args.voice.warn(&format!("old logs stay: {why:#}"));
     }
     Ok(facts(&launched, launched.process(), Some(start.release), false))
 }
@@ -274,17 +274,17 @@ fn begin(args: &Args, start: &Start, record: &Record) -> Result<Launch> {
 fn warn(args: &Args, start: &Start, record: &Record) {
     let (site, slot) = (start.site, start.slot);
     if start.mode.is_root_by_default() {
-        args.voice.warn("bg-launch", "the application runs as root; with --user NAME it runs as another user");
+        args.voice.warn("the application runs as root; with --user NAME it runs as another user");
     }
     if start.mode.via == Via::Systemd {
         systemd::warn_of_logout(args.voice, site, slot);
     } else if let Some((what, remedy)) = agent::warning() {
-        args.voice.warn("bg-launch", &format!("{what}: {remedy}"));
+        args.voice.warn(&format!("{what}: {remedy}"));
     }
     let live = record.live.as_ref().filter(|live| **live != slot.name);
     let live = live.and_then(|live| site.slots.named(live.as_str()).ok());
     if let Some(words) = live.and_then(|live| memory::warning(site, live)) {
-        args.voice.warn("bg-launch", &words);
+        args.voice.warn(&words);
     }
 }
 

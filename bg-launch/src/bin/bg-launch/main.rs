@@ -12,14 +12,14 @@ mod release;
 mod revive;
 mod start;
 
+use args::Args;
 use bg_probe::cli::command_line;
-use bg_probe::say::exit::report;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
     match (start::hold::held(), start::exec::command()) {
         (Some(held), _) => start::hold::run(&held),
         (None, Some(spelled)) => start::exec::run(&spelled),
-        (None, None) => report("bg-launch", command_line::parse().and_then(|args| launch::run(&args))),
+        (None, None) => command_line::run(|args: Args| launch::run(&args)),
     }
 }

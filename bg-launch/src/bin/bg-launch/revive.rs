@@ -21,19 +21,19 @@ use bg_probe::site::slot::Slot;
 pub(crate) fn run(args: &Args) -> Result<()> {
     let site = site_of(&args.settings)?;
     site.dir.ensure_own()?;
-    let lock = match Lock::take(&site, args.wait, "bg-launch") {
+    let lock = match Lock::take(&site, args.wait, args.voice) {
         Err(why) if Exit::of(&why) == Exit::Locked => {
-            args.voice.detail("bg-launch", &format!("{why:#}"));
+            args.voice.detail(&format!("{why:#}"));
             return Ok(());
         }
         lock => lock?,
     };
     if let Some(words) = pending::settle(&site)? {
-        args.voice.warn("bg-launch", &words);
+        args.voice.warn(&words);
     }
     let slots = site.slots.both();
     if slots.iter().all(|slot| site.dir.release(&slot.name).is_none()) {
-        args.voice.detail("bg-launch", "no slot holds a release yet");
+        args.voice.detail("no slot holds a release yet");
         return Ok(());
     }
     let slot = slot(&site)?.clone();

@@ -1,5 +1,6 @@
 //! The command line of `bg-probe`.
 
+use bg_probe::cli::command_line::Program;
 use bg_probe::cli::preflight::Check;
 use bg_probe::live::witnesses::By;
 use bg_probe::say::Voice;
@@ -9,7 +10,7 @@ use clap::{Parser, ValueEnum};
 
 /// Ask which slot is live and which one a deploy is for, and print that as a record
 #[derive(Debug, Parser)]
-#[command(name = "bg-probe", version, after_help = AFTER)]
+#[command(name = Args::NAME, version, after_help = AFTER)]
 pub(crate) struct Args {
     /// The slot the record is for: idle, live or a slot's name
     #[arg(long, env = "BG_PROBE_SLOT", default_value = "idle", value_name = "SLOT")]
@@ -47,9 +48,11 @@ pub(crate) enum Format {
     Table,
 }
 
-impl AsMut<Settings> for Args {
-    fn as_mut(&mut self) -> &mut Settings {
-        &mut self.settings
+impl Program for Args {
+    const NAME: &'static str = "bg-probe";
+
+    fn shared(&mut self) -> (&mut Settings, &mut Voice) {
+        (&mut self.settings, &mut self.voice)
     }
 }
 

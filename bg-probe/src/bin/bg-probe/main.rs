@@ -14,13 +14,12 @@ use bg_probe::cli::preflight::conclude;
 use bg_probe::live::verdict::{self, Verdict, choose};
 use bg_probe::nginx::upstream::{ensure_movable, site_of};
 use bg_probe::record::Record;
-use bg_probe::say::exit::report;
 use bg_probe::say::stdout::print;
 use bg_probe::site::settings::Site;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    report("bg-probe", command_line::parse().and_then(|args| run(&args)))
+    command_line::run(|args: Args| run(&args))
 }
 
 fn run(args: &Args) -> Result<()> {
@@ -34,14 +33,14 @@ fn run(args: &Args) -> Result<()> {
     args.slot.ensure_one_of(&site.slots)?;
     let verdict = verdict::live(&site, args.by, *args.timeout);
     if let Ok(Verdict { warning: Some(warning), .. }) = &verdict {
-        args.voice.warn("bg-probe", warning);
+        args.voice.warn(warning);
     }
     if args.format == Format::Table {
         print(&table::table(&site, verdict.as_ref().ok()))?;
         return verdict.map(drop);
     }
     let verdict = verdict?;
-    args.voice.detail("bg-probe", &found_out(&site, &verdict));
+    args.voice.detail(&found_out(&site, &verdict));
     let slot = choose(&site, &args.slot, &verdict)?.clone();
     // What is for the live slot moves nothing.
     if args.format == Format::Json && verdict.live.as_ref() != Some(&slot.name) {
@@ -63,7 +62,7 @@ fn past(args: &Args, site: &Site, most: usize) -> Result<()> {
     let (table, broken) = history::table(&site.dir, most)?;
     if broken > 0 {
         let lines = if broken == 1 { "a line is".to_owned() } else { format!("{broken} lines are") };
-        args.voice.warn("bg-probe", &format!("{}: {lines} broken, and passed over", site.dir.deploys().display()));
+        args.voice.warn(&format!("{}: {lines} broken, and passed over", site.dir.deploys().display()));
     }
     print(&table)
 }

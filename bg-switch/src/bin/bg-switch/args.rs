@@ -1,6 +1,7 @@
 //! The command line of `bg-switch`.
 
 use crate::print::Print;
+use bg_probe::cli::command_line::Program;
 use bg_probe::cli::preflight::Check;
 use bg_probe::nginx::upstream::Form;
 use bg_probe::say::Voice;
@@ -13,7 +14,7 @@ use std::path::PathBuf;
 
 /// Move nginx to a slot and prove it
 #[derive(Debug, Parser)]
-#[command(name = "bg-switch", version, after_help = AFTER)]
+#[command(name = Args::NAME, version, after_help = AFTER)]
 pub(crate) struct Args {
     /// The slot to move to; no record is read then, and no health verdict asked for
     #[arg(long, env = "BG_SWITCH_TO", value_name = "SLOT")]
@@ -43,9 +44,11 @@ pub(crate) struct Args {
     pub(crate) settings: Settings,
 }
 
-impl AsMut<Settings> for Args {
-    fn as_mut(&mut self) -> &mut Settings {
-        &mut self.settings
+impl Program for Args {
+    const NAME: &'static str = "bg-switch";
+
+    fn shared(&mut self) -> (&mut Settings, &mut Voice) {
+        (&mut self.settings, &mut self.voice)
     }
 }
 

@@ -11,10 +11,10 @@ mod proof;
 mod switch;
 mod target;
 
+use args::Args;
 use bg_probe::cli::command_line;
-use bg_probe::say::exit::report;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    report("bg-switch", command_line::parse().and_then(|args| switch::run(&args)))
+    command_line::run(|args: Args| switch::run(&args))
 }

@@ -49,9 +49,7 @@ pub(crate) fn upstream(site: &Site, form: Form, nginx: &Nginx, voice: Voice) -> 
             let groups = Groups::look(site, nginx);
             if groups == Groups::Missing {
                 let names = site.slots.both().each_ref().map(|slot| group_of(&site.app, slot)).join(" and ");
-                voice.warn(
-                    "bg-switch",
-                    &format!(
+                voice.warn(&format!(
                         "nginx has no upstream groups {names}, so the addresses stand in their place. For groups, which keep \
                          connections open, add those of bg-switch --print-site first, and print this again"
                     ),

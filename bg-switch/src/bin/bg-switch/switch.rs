@@ -61,7 +61,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     }
     let mut record = subject(args)?;
     let site = record.site.clone();
-    let lock = Lock::take(&site, args.wait, "bg-switch")?;
+    let lock = Lock::take(&site, args.wait, args.voice)?;
     ensure_fit(&record)?;
     let began = Instant::now();
     let switch = move_to(args, &site, &record.slot)?;
@@ -71,7 +71,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     drop(lock);
     if let Err(why) = record.print() {
         // nginx has moved: whoever reads the exit code must not take it for a failure, and end what serves.
-        args.voice.warn("bg-switch", &format!("nginx has moved, but the record could not be printed: {why:#}"));
+        args.voice.warn(&format!("nginx has moved, but the record could not be printed: {why:#}"));
     }
     Ok(())
 }
@@ -85,12 +85,12 @@ fn keep(args: &Args, site: &Site, slot: &Name) {
             "{slot} serves, but is still the first to go when memory runs out: {why:#}. \
              As the user it runs as, or as root: bg-switch --to {slot}"
         );
-        args.voice.warn("bg-switch", &words);
+        args.voice.warn(&words);
     }
 }
 
 fn change_form(args: &Args, site: &Site, form: Form) -> Result<()> {
-    let _lock = Lock::take(site, args.wait, "bg-switch")?;
+    let _lock = Lock::take(site, args.wait, args.voice)?;
     let began = Instant::now();
     let (nginx, front, interrupted) = surroundings(args, site)?;
     let within = *args.verify_timeout;
@@ -100,7 +100,7 @@ fn change_form(args: &Args, site: &Site, form: Form) -> Result<()> {
     let (slot, evidence) = convert::convert(&reload, form)?;
     if form == Form::Link {
         for obstacle in obstacles::obstacles(site, &nginx) {
-            args.voice.warn("bg-switch", &obstacle.to_string());
+            args.voice.warn(&obstacle.to_string());
         }
     }
     let file = site.upstream_file.display();
@@ -116,7 +116,7 @@ fn change_form(args: &Args, site: &Site, form: Form) -> Result<()> {
 /// Brings file and nginx together where an earlier switch or conversion was cut short; whether there was one.
 fn settle(args: &Args, reload: &Reload) -> Result<bool> {
     let settled = [pending::settle(reload.site)?, convert::settle(reload)?];
-    settled.iter().flatten().for_each(|words| args.voice.warn("bg-switch", words));
+    settled.iter().flatten().for_each(|words| args.voice.warn(words));
     Ok(settled.iter().any(Option::is_some))
 }
 

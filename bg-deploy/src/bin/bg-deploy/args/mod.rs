@@ -7,6 +7,7 @@ pub(crate) mod stop_old;
 use crate::args::hooks::Hooks;
 use crate::args::stages::Stages;
 use crate::args::stop_old::StopOld;
+use bg_probe::cli::command_line::Program;
 use bg_probe::cli::preflight::Check;
 use bg_probe::say::Voice;
 use bg_probe::site::lock::Wait;
@@ -18,7 +19,7 @@ use std::path::PathBuf;
 
 /// Deploy a release into the idle slot and move nginx to it when it is healthy
 #[derive(Debug, Parser)]
-#[command(name = "bg-deploy", version, after_help = AFTER)]
+#[command(name = Args::NAME, version, after_help = AFTER)]
 pub(crate) struct Args {
     /// The file to deploy, as for bg-launch
     pub(crate) artifact: Vec<PathBuf>,
@@ -66,9 +67,11 @@ pub(crate) struct Args {
     pub(crate) settings: Settings,
 }
 
-impl AsMut<Settings> for Args {
-    fn as_mut(&mut self) -> &mut Settings {
-        &mut self.settings
+impl Program for Args {
+    const NAME: &'static str = "bg-deploy";
+
+    fn shared(&mut self) -> (&mut Settings, &mut Voice) {
+        (&mut self.settings, &mut self.voice)
     }
 }
 

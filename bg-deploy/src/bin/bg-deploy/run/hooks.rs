@@ -59,7 +59,7 @@ impl Hooks {
             // The signal that ended the deploy is not meant for them; another one is.
             interrupt.forget();
             if let Err(why) = self.run(name, hook.as_ref(), voice, record, interrupt) {
-                say::error("bg-deploy", &format!("{why:#}; that changes nothing of the deploy"));
+                voice.error(&format!("{why:#}; that changes nothing of the deploy"));
             }
         }
     }

@@ -6,7 +6,7 @@ pub(crate) mod interrupt;
 use crate::run::interrupt::Interrupt;
 use crate::stage::Stage;
 use anyhow::{Context, Result};
-use bg_probe::say;
+use bg_probe::say::Voice;
 use bg_probe::say::exit::Exit;
 use bg_probe::site::lock::{INHERITED, Lock};
 use nix::sys::wait::{Id, WaitPidFlag, waitid};
@@ -22,6 +22,7 @@ const FOR_ONE_STAGE: [&str; 6] =
 pub(crate) struct Runner<'a> {
     pub(crate) interrupt: Interrupt,
     lock: &'a Lock,
+    voice: Voice,
 }
 
 /// What a stage left when it ended.
@@ -37,20 +38,21 @@ impl Runner<'_> {
     ///
     /// # Errors
     /// When it can't listen.
-    pub(crate) fn new(lock: &Lock) -> Result<Runner<'_>> {
-        Ok(Runner { interrupt: Interrupt::listen()?, lock })
+    pub(crate) fn new(lock: &Lock, voice: Voice) -> Result<Runner<'_>> {
+        Ok(Runner { interrupt: Interrupt::listen()?, lock, voice })
     }
 
     /// Runs a stage on a record; a signal meanwhile is handed on to it. A stage that can't be run has failed, and
     /// that is said.
     pub(crate) fn run(&self, stage: &Stage, record: &str) -> Ended {
-        or_refused(stage, self.start(stage).and_then(|child| self.accompany(child, record)))
+        or_refused(self.voice, stage, self.start(stage).and_then(|child| self.accompany(child, record)))
     }
 
     /// Runs a stage that no signal reaches, not even a terminal's Ctrl-C: it tidies up, and a signal may be why.
     pub(crate) fn run_undisturbed(&self, stage: &Stage, record: &str) -> Ended {
         let child = interrupt::held_back(|| self.start(stage)).and_then(|child| child);
         or_refused(
+            self.voice,
             stage,
             child.and_then(|mut child| Ok((converse(&mut child, record)?, child.wait().context("wait")?))),
         )
@@ -83,11 +85,11 @@ impl Runner<'_> {
     }
 }
 
-fn or_refused(stage: &Stage, ended: Result<(String, ExitStatus)>) -> Ended {
+fn or_refused(voice: Voice, stage: &Stage, ended: Result<(String, ExitStatus)>) -> Ended {
     match ended {
         Ok((output, status)) => Ended { output, code: code_of(status) },
         Err(why) => {
-            say::error("bg-deploy", &format!("{} could not be run: {why:#}", stage.called()));
+            voice.error(&format!("{} could not be run: {why:#}", stage.called()));
             Ended { output: String::new(), code: Exit::Refused as u8 }
         }
     }

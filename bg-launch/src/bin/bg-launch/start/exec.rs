@@ -5,7 +5,9 @@
 //! `\;MODE=MySQL` and `\$x` at the next restart. So a command that has more than plain words goes through bg-launch,
 //! spelled in hexadecimal digits.
 
+use crate::args::Args;
 use anyhow::{Context, Result, bail};
+use bg_probe::cli::command_line::Program;
 use nix::unistd::execv;
 use std::convert::Infallible;
 use std::ffi::{CString, OsString};
@@ -41,7 +43,7 @@ pub(crate) fn command() -> Option<OsString> {
 pub(crate) fn run(spelled: &OsString) -> ExitCode {
     // Returns only with an error.
     let Err(error) = become_it(spelled);
-    bg_probe::say::error("bg-launch", &format!("{error:#}"));
+    bg_probe::say::error(Args::NAME, &format!("{error:#}"));
     ExitCode::from(127)
 }
 

@@ -54,7 +54,7 @@ pub(crate) fn warn_of_logout(voice: Voice, site: &Site, slot: &Slot) {
     let Ok(Some(user)) = User::from_uid(geteuid()) else { return };
     let name = user.name;
     if !Path::new("/var/lib/systemd/linger").join(&name).exists() {
-        voice.warn("bg-launch", &format!("it ends when {name} logs out, unless: loginctl enable-linger {name}"));
+        voice.warn(&format!("it ends when {name} logs out, unless: loginctl enable-linger {name}"));
     }
 }
 

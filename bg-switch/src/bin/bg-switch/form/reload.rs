@@ -52,7 +52,7 @@ impl Reload<'_> {
                 Err(why) if plan.is_conversion => Err(self.back(plan, &why, told, found.as_deref())),
                 Err(why) => {
                     let words = format!("nginx has moved; the note of that is for the next run to remove: {why:#}");
-                    self.voice.warn("bg-switch", &words);
+                    self.voice.warn(&words);
                     Ok(evidence)
                 }
             },
@@ -67,7 +67,7 @@ impl Reload<'_> {
             let (what, remedy) = (upgrade.in_words(), upgrade.remedy());
             return Err(Exit::NotMoved.because(format!("{what}: nothing was touched. First {remedy}")));
         }
-        self.voice.warn("bg-switch", &format!("{}: {}", upgrade.in_words(), upgrade.remedy()));
+        self.voice.warn(&format!("{}: {}", upgrade.in_words(), upgrade.remedy()));
         Ok(())
     }
 
