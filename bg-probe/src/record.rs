@@ -9,7 +9,7 @@ use crate::say::{quoted, stdout};
 use crate::site::address::Address;
 use crate::site::dir::Dir;
 use crate::site::settings::{self, Settings, Site, text_of};
-use crate::site::slot::{Name, Slot, Slots, port_of};
+use crate::site::slot::{Slot, Slots, port_of};
 use anyhow::{Context, Result, bail, ensure};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -30,14 +30,14 @@ pub struct Record {
     /// The slot this run is for.
     pub slot: Slot,
     /// The slot that was live when `bg-probe` looked.
-    pub live: Option<Name>,
+    pub live: Option<Slot>,
     fields: Map<String, Value>,
 }
 
 impl Record {
     /// A new record, as `bg-probe` mints it.
     #[must_use]
-    pub fn new(site: Site, slot: Slot, live: Option<Name>) -> Record {
+    pub fn new(site: Site, slot: Slot, live: Option<Slot>) -> Record {
         Record { site, slot, live, fields: Map::new() }
     }
 
@@ -80,10 +80,17 @@ impl Record {
     /// [`Exit::Usage`] when slots were typed of which the record's is none.
     pub fn overruled(mut self, by: &Settings) -> Result<Record> {
         self.site = by.over(self.site)?;
-        let known = |name: &Name| self.site.slots.named(name.as_str()).context("--slots").or_exit(Exit::Usage);
-        self.slot = known(&self.slot.name)?.clone();
-        self.live.as_ref().map(known).transpose()?;
+        let known =
+            |slot: &Slot| self.site.slots.named(slot.name.as_str()).cloned().context("--slots").or_exit(Exit::Usage);
+        self.slot = known(&self.slot)?;
+        self.live = self.live.as_ref().map(known).transpose()?;
         Ok(self)
+    }
+
+    /// The slot that was live beside this one when `bg-probe` looked.
+    #[must_use]
+    pub fn live_beside(&self) -> Option<&Slot> {
+        self.live.as_ref().filter(|live| **live != self.slot)
     }
 
     /// What a stage has added under its name, if it has.
@@ -117,7 +124,7 @@ impl Record {
         line.insert("app".into(), site.app.as_str().into());
         line.insert("slot".into(), self.slot.name.as_str().into());
         line.insert("port".into(), self.slot.port.into());
-        line.insert("live".into(), self.live.as_ref().map(Name::as_str).into());
+        line.insert("live".into(), self.live.as_ref().map(|live| live.name.as_str()).into());
         line.insert("slots".into(), site.slots.to_json().into());
         if site.address != Address::default() {
             line.insert("slot_url".into(), site.address.to_string().into());
@@ -170,7 +177,7 @@ fn understand(line: &[u8]) -> Result<Record> {
     ensure!(port == slot.port, "\"port\" in the record is {port}, but {} has port {}", slot.name, slot.port);
     let live_slot = match take(&mut fields, "live")? {
         Value::Null => None,
-        Value::String(name) => Some(slots.named(&name).context("\"live\" in the record")?.name.clone()),
+        Value::String(name) => Some(slots.named(&name).context("\"live\" in the record")?.clone()),
         _ => bail!("\"live\" in the record is neither a name nor null"),
     };
     let site = Site {

@@ -117,7 +117,7 @@ fn upstream(input: &[u8]) -> String {
         let [first, slot] = site.slots.both();
         if let Ok(moved) = upstream.moved_to(&site, slot) {
             let again = Upstream::parse(moved).expect("our own text");
-            assert_eq!(again.points_at(&site).as_ref(), Some(&slot.name));
+            assert_eq!(again.points_at(&site).as_ref(), Some(slot));
             let found = |upstream: &Upstream| upstream.found(&site).map(|found| (found.by, found.address));
             assert_eq!(found(&again), found(upstream), "all but the slot stays");
             let back = again.moved_to(&site, first).expect("a slot's address");
@@ -207,8 +207,8 @@ fn front(input: &[u8]) -> String {
     let broken = NoReply::Broken(quoted(&String::from_utf8_lossy(input)));
     for said in [&answer, &Answer::of(Ok(redirect), &site.slots), &Answer::of(Err(broken), &site.slots)] {
         match said {
-            Answer::Slot(slot) => assert_eq!(String::from_utf8_lossy(input).trim(), slot.as_str()),
-            Answer::NoSlot(said) => harmless(said),
+            Answer::Slot(slot) => assert_eq!(String::from_utf8_lossy(input).trim(), slot.name.as_str()),
+            Answer::NoSlot(said) => harmless(&said.to_string()),
             Answer::Limited(status) => panic!("{status} was not said"),
         }
     }

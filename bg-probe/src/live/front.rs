@@ -2,10 +2,12 @@
 
 use crate::live::pace::Pace;
 use crate::os::http::{Get, NoReply, Reply};
+use crate::say::quoted;
 use crate::site::settings::{FrontSetting, Site};
-use crate::site::slot::{Name, Slots};
+use crate::site::slot::{Slot, Slots};
 use anyhow::Result;
 use std::cell::Cell;
+use std::fmt::{self, Display};
 use std::time::{Duration, Instant};
 
 /// What an answer of a limit's means, and what to do about it.
@@ -34,12 +36,36 @@ pub struct Front {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Answer {
     /// It named this slot.
-    Slot(Name),
-    /// It named none; what it said instead, in a few words: `502`, `302 to /login`, `connection refused`.
-    NoSlot(String),
+    Slot(Slot),
+    /// It named none.
+    NoSlot(Silence),
     /// A limit of nginx's has refused the question, which says nothing, for or against: `429`, or `503` in nginx's own
     /// words, or where there was none before (`limit_req_status`).
     Limited(u16),
+}
+
+/// Why the front named no slot. It reads as a few words: `502`, `302 to /login`, `connection refused`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Silence {
+    /// An answer of this status.
+    Status(u16),
+    /// A redirect: its status, and where to.
+    Redirect(u16, String),
+    /// 200 and this text, which is no slot's name.
+    Text(String),
+    /// No answer.
+    NoReply(NoReply),
+}
+
+impl Display for Silence {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        match self {
+            Silence::Status(status) => status.fmt(f),
+            Silence::Redirect(status, to) => write!(f, "{status} to {}", quoted(to)),
+            Silence::Text(text) => write!(f, "200 \"{}\"", quoted(text)),
+            Silence::NoReply(why) => why.fmt(f),
+        }
+    }
 }
 
 impl Front {
@@ -103,18 +129,18 @@ impl Answer {
     pub fn of(reply: Result<Reply, NoReply>, slots: &Slots) -> Answer {
         let reply = match reply {
             Ok(reply) => reply,
-            Err(why) => return Answer::NoSlot(why.to_string()),
+            Err(why) => return Answer::NoSlot(Silence::NoReply(why)),
         };
         let text = String::from_utf8_lossy(&reply.body);
         match (reply.status, slots.named(text.trim())) {
-            (200, Ok(slot)) if reply.whole => Answer::Slot(slot.name.clone()),
-            (200, _) => Answer::NoSlot(format!("200 \"{}\"", crate::say::quoted(text.trim()))),
+            (200, Ok(slot)) if reply.whole => Answer::Slot(slot.clone()),
+            (200, _) => Answer::NoSlot(Silence::Text(text.trim().to_owned())),
             (429, _) => Answer::Limited(429),
             (503, _) if is_nginx_s_own(&text) => Answer::Limited(503),
-            (status, _) => match reply.location {
-                Some(to) => Answer::NoSlot(format!("{status} to {}", crate::say::quoted(&to))),
-                None => Answer::NoSlot(status.to_string()),
-            },
+            (status, _) => Answer::NoSlot(match reply.location {
+                Some(to) => Silence::Redirect(status, to),
+                None => Silence::Status(status),
+            }),
         }
     }
 }
@@ -136,7 +162,7 @@ mod tests {
 
     #[test]
     fn only_a_whole_200_names_a_slot() {
-        assert_eq!(answer(200, " set2\n"), Answer::Slot("set2".parse().unwrap()));
+        assert!(matches!(answer(200, " set2\n"), Answer::Slot(slot) if slot.name.as_str() == "set2"));
         for (status, body) in
             [(200, ""), (200, "set1 set2"), (200, "real"), (200, "\"set1\""), (502, "set1"), (302, "set1")]
         {
@@ -150,7 +176,7 @@ mod tests {
         assert_eq!(answer(503, page), Answer::Limited(503));
         assert_eq!(answer(429, ""), Answer::Limited(429));
         for (status, body) in [(503, "starting"), (503, ""), (502, page)] {
-            assert_eq!(answer(status, body), Answer::NoSlot(status.to_string()), "{status} {body}");
+            assert_eq!(answer(status, body), Answer::NoSlot(Silence::Status(status)), "{status} {body}");
         }
     }
 }

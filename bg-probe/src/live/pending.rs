@@ -11,7 +11,7 @@ use crate::os::owner::is_trusted;
 use crate::os::replace;
 use crate::site::dir::Dir;
 use crate::site::settings::Site;
-use crate::site::slot::Name;
+use crate::site::slot::{Name, Slot};
 use anyhow::{Context, Result, anyhow, ensure};
 use serde::{Deserialize, Serialize};
 use std::fs::File;
@@ -141,17 +141,17 @@ impl Pending {
     /// The slot that the front names without a change for longer than nginx lets two configurations serve at once.
     /// Unless that is what was to be reached, who was killed may have told nginx just before to read the file, so it
     /// must have had the time for that.
-    fn steady(&self, site: &Site, front: &Front) -> Option<Name> {
+    fn steady(&self, site: &Site, front: &Front) -> Option<Slot> {
         let began = Instant::now();
         let age = age(&site.dir);
-        let mut steady: Option<(Name, Instant)> = None;
+        let mut steady: Option<(Slot, Instant)> = None;
         while began.elapsed() < READ_WITHIN + SETTLED_WITHIN {
             let slot = match front.ask(FRONT_WITHIN) {
                 Answer::Slot(slot) => slot,
                 Answer::Limited(_) => continue,
                 Answer::NoSlot(_) => return None,
             };
-            let reached = slot.as_str() == self.to && file_says(site).as_ref() == Some(&slot);
+            let reached = slot.name.as_str() == self.to && file_says(site).as_ref() == Some(&slot);
             let was_read = reached || age + began.elapsed() >= READ_WITHIN;
             match &steady {
                 Some((same, since)) if *same == slot && since.elapsed() >= OVERLAP && was_read => return Some(slot),
@@ -164,22 +164,21 @@ impl Pending {
     }
 
     /// Has the upstream file say what nginx serves, in the words it had before if they say so.
-    fn agree(&self, site: &Site, serving: &Name) -> Result<()> {
+    fn agree(&self, site: &Site, serving: &Slot) -> Result<()> {
         if file_says(site).as_ref() == Some(serving) {
             return Ok(());
         }
         let before = self.before.clone().and_then(|text| Upstream::parse(text).ok());
-        let slot = site.slots.named(serving.as_str())?;
         let text = match (before, Upstream::read(&site.upstream_file)) {
             (Some(before), _) if before.points_at(site).as_ref() == Some(serving) => before.text,
-            (_, Ok(file)) | (Some(file), Err(_)) => file.moved_to(site, slot)?,
-            (None, Err(_)) => reload::text(site, slot),
+            (_, Ok(file)) | (Some(file), Err(_)) => file.moved_to(site, serving)?,
+            (None, Err(_)) => reload::text(site, serving),
         };
         replace::file(&site.upstream_file, text.as_bytes(), 0o644)
     }
 }
 
-fn file_says(site: &Site) -> Option<Name> {
+fn file_says(site: &Site) -> Option<Slot> {
     Upstream::read(&site.upstream_file).ok()?.points_at(site)
 }
 

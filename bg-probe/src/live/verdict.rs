@@ -9,7 +9,6 @@ use crate::live::pending::Pending;
 use crate::live::whose;
 use crate::live::witnesses::{By, Heard};
 use crate::nginx::upstream::{Form, Upstream, site_of};
-use crate::os::port;
 use crate::record::Record;
 use crate::say::exit::Exit;
 use crate::site::dir::Dir;
@@ -19,6 +18,7 @@ use crate::site::slot::{Choice, Name, Slot};
 use crate::site::tenant;
 use anyhow::Result;
 use serde::Serialize;
+use std::fmt::{self, Display};
 use std::time::{Duration, Instant};
 
 /// How long a reload that is under way may take until front and file agree.
@@ -31,20 +31,42 @@ const ASK_EVERY: Duration = Duration::from_millis(20);
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Verdict {
     /// The live slot; `None` where none is.
-    pub live: Option<Name>,
+    pub live: Option<Slot>,
     /// What goes into the record under `probe`.
     pub facts: Facts,
     /// What the operator should know although the verdict stands.
     pub warning: Option<String>,
 }
 
+/// Who decided which slot is live.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Decider {
+    /// The front, which named it.
+    Front,
+    /// The upstream file.
+    File,
+    /// The ports, on which nothing listens at all.
+    Ports,
+}
+
+impl Display for Decider {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        f.write_str(match self {
+            Decider::Front => "front",
+            Decider::File => "file",
+            Decider::Ports => "ports",
+        })
+    }
+}
+
 /// What `bg-probe` adds to the record.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Facts {
-    /// Who decided: `front`, `file`, or `ports` where nothing listens at all.
-    pub by: &'static str,
+    /// Who decided.
+    pub by: Decider,
     /// The slot the upstream file points at, if it could be read.
-    pub points_at: Option<String>,
+    pub points_at: Option<Name>,
     /// What the front answered, where that named no slot.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub front_said: Option<String>,
@@ -70,7 +92,7 @@ pub fn live(site: &Site, by: By, within: Duration) -> Result<Verdict> {
     ensure_same_ports(site)?;
     let verdict = agreed(site, by, front.as_ref(), within)?;
     if let Some(live) = &verdict.live {
-        whose::ensure_ours(site, site.slots.named(live.as_str())?)?;
+        whose::ensure_ours(site, live)?;
     }
     Ok(verdict)
 }
@@ -99,16 +121,16 @@ impl Heard {
         }
         let front_said = self.front_said_and_why();
         let front_said = front_said.as_deref();
-        let listening: Vec<&Slot> = site.slots.both().iter().filter(|slot| port::listens(slot.port)).collect();
+        let listening: Vec<&Slot> = site.slots.both().iter().filter(|slot| slot.listens()).collect();
         if listening.is_empty() && !self.file_names_one_that_runs(site)? {
-            return Ok(self.decided("ports", None, None));
+            return Ok(self.decided(Decider::Ports, None, None));
         }
         self.ensure_not_cut_short(site)?;
         match &self.file {
             Some(Ok(slot)) => {
-                let down = !listening.iter().any(|listening| listening.name == *slot);
+                let down = !listening.contains(&slot);
                 let warning = warning(site, slot, front_said, down);
-                Ok(self.decided("file", Some(slot.clone()), warning))
+                Ok(self.decided(Decider::File, Some(slot.clone()), warning))
             }
             unknown => {
                 let why = unknown.as_ref().and_then(|file| file.as_ref().err()).map_or("was not asked", String::as_str);
@@ -126,28 +148,28 @@ impl Heard {
 
     /// The verdict where the front names a slot. One that nginx answers by itself names one also when nothing is there
     /// to serve; any other answer comes from an application, wherever that runs.
-    fn named(&self, site: &Site, slot: &Name) -> Result<Verdict> {
-        if port::listens(site.slots.named(slot.as_str())?.port) {
-            return Ok(self.decided("front", Some(slot.clone()), None));
+    fn named(&self, site: &Site, slot: &Slot) -> Result<Verdict> {
+        if slot.listens() {
+            return Ok(self.decided(Decider::Front, Some(slot.clone()), None));
         }
         // What runs may listen in a moment, or where an older --slots said.
-        let other = site.slots.other(slot).port;
-        if !is_nginx_own(&site.front) || Launched::runs_in(&site.dir, slot)? || port::listens(other) {
-            return Ok(self.decided("front", Some(slot.clone()), warning(site, slot, None, true)));
+        let other = site.slots.other(&slot.name);
+        if !is_nginx_own(&site.front) || Launched::runs_in(&site.dir, &slot.name)? || other.listens() {
+            return Ok(self.decided(Decider::Front, Some(slot.clone()), warning(site, slot, None, true)));
         }
-        Ok(self.decided("ports", None, None))
+        Ok(self.decided(Decider::Ports, None, None))
     }
 
     /// Whether nginx is set to serve a slot whose process runs, although nothing listens.
     fn file_names_one_that_runs(&self, site: &Site) -> Result<bool> {
         match &self.file {
-            Some(Ok(slot)) => Launched::runs_in(&site.dir, slot),
+            Some(Ok(slot)) => Launched::runs_in(&site.dir, &slot.name),
             _ => Ok(false),
         }
     }
 
-    fn decided(&self, by: &'static str, live: Option<Name>, warning: Option<String>) -> Verdict {
-        let points_at = self.file.as_ref().and_then(|file| file.as_ref().ok()).map(ToString::to_string);
+    fn decided(&self, by: Decider, live: Option<Slot>, warning: Option<String>) -> Verdict {
+        let points_at = self.file.as_ref().and_then(|file| file.as_ref().ok()).map(|slot| slot.name.clone());
         Verdict { live, facts: Facts { by, points_at, front_said: self.front_said() }, warning }
     }
 
@@ -157,7 +179,9 @@ impl Heard {
         let pending = Pending::of(&site.dir).ok()??;
         let (Some(Answer::Slot(front)), Some(Ok(file))) = (&self.front, &self.file) else { return None };
         let warning = format!("an earlier switch to {} was cut short; nginx serves {front}", pending.to);
-        pending.is_between(front, file).then(|| self.decided("front", Some(front.clone()), Some(warning)))
+        pending
+            .is_between(&front.name, &file.name)
+            .then(|| self.decided(Decider::Front, Some(front.clone()), Some(warning)))
     }
 
     /// Refuses to go by the file while a switch is cut short: nobody knows then whether nginx has read it.
@@ -217,7 +241,7 @@ fn unnamed(site: &Site, front_said: &str) -> String {
     format!("no slot is named at {} ({front_said})", site.front)
 }
 
-fn warning(site: &Site, live: &Name, front_said: Option<&str>, down: bool) -> Option<String> {
+fn warning(site: &Site, live: &Slot, front_said: Option<&str>, down: bool) -> Option<String> {
     let said =
         front_said.map(|said| format!("{}; {} points at {live}", unnamed(site, said), site.upstream_file.display()));
     let down = down.then(|| format!("{live} is live but nothing listens on its port"));
@@ -235,7 +259,7 @@ pub fn choose<'a>(site: &'a Site, choice: &Choice, verdict: &Verdict) -> Result<
     match (choice, &verdict.live) {
         (Choice::Named(name), _) => site.slots.named(name.as_str()),
         (Choice::Idle, _) => Ok(verdict.idle(site)),
-        (Choice::Live, Some(live)) => site.slots.named(live.as_str()),
+        (Choice::Live, Some(live)) => site.slots.named(live.name.as_str()),
         (Choice::Live, None) => Err(Exit::Refused.because("no slot is live")),
     }
 }
@@ -246,9 +270,9 @@ impl Verdict {
     #[must_use]
     pub fn idle<'a>(&self, site: &'a Site) -> &'a Slot {
         if let Some(live) = &self.live {
-            return site.slots.other(live);
+            return site.slots.other(&live.name);
         }
-        let points_at = self.facts.points_at.as_ref().and_then(|name| site.slots.named(name).ok());
+        let points_at = self.facts.points_at.as_ref().and_then(|name| site.slots.named(name.as_str()).ok());
         match points_at.filter(|slot| site.dir.release(&slot.name).is_some()) {
             Some(served) => site.slots.other(&served.name),
             None => site.slots.first(),
@@ -262,7 +286,7 @@ impl Verdict {
 /// [`Exit::Unsure`], also when nobody can tell.
 pub fn ensure_idle(site: &Site, slot: &Slot) -> Result<()> {
     let verdict = live(site, By::Both, FRONT_WITHIN)?;
-    if verdict.live.as_ref() == Some(&slot.name) {
+    if verdict.live.as_ref() == Some(slot) {
         return Err(Exit::Unsure.because(format!(
             "{} is live on {}: nothing in it may be touched. Deploy to {}, or move nginx there first",
             slot.name,
@@ -277,7 +301,7 @@ pub fn ensure_idle(site: &Site, slot: &Slot) -> Result<()> {
 ///
 /// # Errors
 /// When the front can't be looked up.
-pub fn is_named(site: &Site, slot: &Name) -> Result<bool> {
+pub fn is_named(site: &Site, slot: &Slot) -> Result<bool> {
     let front = Front::of(site)?;
     let heard = Heard::now(site, By::Both, front.as_ref(), FRONT_WITHIN);
     Ok(heard.front == Some(Answer::Slot(slot.clone())) || heard.file == Some(Ok(slot.clone())))

@@ -3,7 +3,7 @@
 use crate::live::front::{Answer, Front, LIMITED};
 use crate::nginx::upstream::Upstream;
 use crate::site::settings::Site;
-use crate::site::slot::Name;
+use crate::site::slot::Slot;
 use clap::ValueEnum;
 use std::time::Duration;
 
@@ -22,7 +22,7 @@ pub enum By {
 pub(crate) struct Heard {
     pub(super) front: Option<Answer>,
     /// The slot the file points at, or why that is not known; `None` where it was not asked.
-    pub(super) file: Option<Result<Name, String>>,
+    pub(super) file: Option<Result<Slot, String>>,
 }
 
 impl Heard {
@@ -46,7 +46,7 @@ impl Heard {
     pub(super) fn front_said(&self) -> Option<String> {
         match self.front.as_ref()? {
             Answer::Slot(_) => None,
-            Answer::NoSlot(said) => Some(said.clone()),
+            Answer::NoSlot(silence) => Some(silence.to_string()),
             Answer::Limited(status) => Some(status.to_string()),
         }
     }
@@ -67,7 +67,7 @@ impl Heard {
     }
 }
 
-fn file_says(site: &Site) -> Result<Name, String> {
+fn file_says(site: &Site) -> Result<Slot, String> {
     match Upstream::read(&site.upstream_file) {
         Ok(upstream) => upstream.points_at(site).ok_or_else(|| upstream.nowhere(site)),
         Err(why) => Err(format!("can't be used ({why:#})")),

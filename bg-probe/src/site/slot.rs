@@ -3,15 +3,19 @@
 //! A name that got this far is safe in a path, in nginx's configuration and on a command line, because
 //! nothing else parses.
 
+use crate::os::port;
 use crate::say::exit::{Exit, OrExit};
 use crate::say::quoted;
 use anyhow::{Context, Result, bail, ensure};
+use serde::Serialize;
 use serde_json::{Map, Value};
+use std::collections::BTreeSet;
 use std::fmt::{self, Display};
 use std::str::FromStr;
 
 /// The name of an application or a slot: `[a-z0-9][a-z0-9_-]{0,31}`.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(transparent)]
 pub struct Name(String);
 
 impl Name {
@@ -55,6 +59,54 @@ pub struct Slot {
 /// The two slots of an application, in the operator's order: the first is used when none is live.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Slots([Slot; 2]);
+
+impl Slot {
+    /// Whether something holds the slot's port, at whatever address: it may be what serves.
+    #[must_use]
+    pub fn listens(&self) -> bool {
+        port::listens(self.port)
+    }
+
+    /// The sockets that listen on the slot's port, by inode.
+    ///
+    /// # Errors
+    /// When the kernel does not list its sockets.
+    pub fn listeners(&self) -> Result<BTreeSet<u64>> {
+        port::listeners(self.port)
+    }
+
+    /// The processes that listen on the slot's port, as far as this user may see.
+    ///
+    /// # Errors
+    /// When the kernel does not list its sockets, or `/proc` can't be read.
+    pub fn holders(&self) -> Result<Vec<i32>> {
+        let sockets = self.listeners()?;
+        if sockets.is_empty() { Ok(Vec::new()) } else { port::holders(&sockets) }
+    }
+
+    /// How many connections to the slot's port are established.
+    ///
+    /// # Errors
+    /// When the kernel does not list its sockets.
+    pub fn connections(&self) -> Result<usize> {
+        port::established(self.port)
+    }
+
+    /// Whether any of these processes listens on the slot's port.
+    ///
+    /// # Errors
+    /// When the kernel does not list its sockets.
+    pub fn is_held_by(&self, pids: &[i32]) -> Result<bool> {
+        Ok(port::ports_of(pids)?.contains(&self.port))
+    }
+}
+
+/// A slot reads as its name.
+impl Display for Slot {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        self.name.fmt(f)
+    }
+}
 
 impl Slots {
     /// Two slots from names and ports.

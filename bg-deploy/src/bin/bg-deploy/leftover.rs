@@ -9,7 +9,7 @@ use bg_probe::os::process::Stat;
 use bg_probe::record::Record;
 use bg_probe::site::launched::Launched;
 use bg_probe::site::settings::Site;
-use bg_probe::site::slot::Name;
+use bg_probe::site::slot::Slot;
 
 /// What became of a release that was launched and does not serve.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,10 +32,10 @@ fn is_up(record: &Record) -> bool {
 }
 
 /// The live slot, where what was launched listens on its port and so is sent a share of its visitors.
-fn shared_port(record: &Record) -> Option<Name> {
-    let live = record.live.as_ref().filter(|live| **live != record.slot.name)?;
+fn shared_port(record: &Record) -> Option<Slot> {
+    let live = record.live_beside()?;
     let launched = Launched::of(&record.site.dir, &record.slot.name).ok()??;
-    let sockets = port::listeners(record.site.slots.named(live.as_str()).ok()?.port).ok()?;
+    let sockets = live.listeners().ok()?;
     // A launch leads a session of its own, as a unit and without one.
     let is_its = |pid: &i32| Stat::of(*pid).is_some_and(|stat| stat.session == launched.pid);
     port::holders(&sockets).ok()?.iter().any(is_its).then(|| live.clone())

@@ -3,7 +3,6 @@
 use crate::args::Args;
 use crate::leftover::Leftover;
 use crate::outcome::End;
-use bg_probe::os::port;
 use bg_probe::record::Record;
 use bg_probe::say;
 use bg_probe::site::dir::Dir;
@@ -16,9 +15,9 @@ pub(crate) fn live(args: &Args, record: &str) {
     // nginx has moved: a record that only this line can't be read from is no failure of the deploy.
     if let Ok(record) = Record::parse(record.as_bytes()) {
         let (dir, slot) = (&record.site.dir, &record.slot.name);
-        let back = match record.live.as_ref().filter(|live| *live != slot) {
+        let back = match record.live_beside() {
             Some(live) => {
-                format!("back to {} with: {}", named(dir, live), move_over(args))
+                format!("back to {} with: {}", named(dir, &live.name), move_over(args))
             }
             None => "there is nothing to go back to yet".to_owned(),
         };
@@ -96,8 +95,8 @@ fn held(dir: &Dir, slot: &Name) -> String {
 
 fn serving(record: &Record) -> String {
     let Some(live) = &record.live else { return "nothing: no slot was live before".to_owned() };
-    let what = named(&record.site.dir, live);
-    let listens = record.site.slots.named(live.as_str()).is_ok_and(|slot| port::listens(slot.port));
+    let what = named(&record.site.dir, &live.name);
+    let listens = live.listens();
     if listens { format!("{what}, as before") } else { format!("{what} is live as before, but does not listen") }
 }
 

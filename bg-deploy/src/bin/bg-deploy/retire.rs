@@ -14,11 +14,10 @@ use std::time::Duration;
 /// When the record or `process.json` can't be read, or bg-launch would not.
 pub(crate) fn old(args: &Args, runner: &Runner, line: &str, after: Duration) -> Result<()> {
     let record = Record::parse(line.as_bytes())?;
-    let Some(old) = record.live.as_ref().filter(|live| **live != record.slot.name) else { return Ok(()) };
-    let launched = Launched::of(&record.site.dir, old)?;
+    let Some(old) = record.live_beside().cloned() else { return Ok(()) };
+    let launched = Launched::of(&record.site.dir, &old.name)?;
     let Some(launched) = launched.filter(|launched| launched.running().is_some()) else { return Ok(()) };
-    let slot = record.site.slots.named(old.as_str())?.clone();
-    let mut its = Record::new(record.site, slot, Some(record.slot.name));
+    let mut its = Record::new(record.site, old, Some(record.slot));
     its.set("launch", &launched)?;
     let own = vec!["--stop".to_owned(), format!("--after={}", humantime::format_duration(after))];
     let ended = runner.run_undisturbed(&Stage::new("launch", args, own), &its.to_line()?);

@@ -8,7 +8,7 @@ use anyhow::Result;
 use bg_probe::record::Record;
 use bg_probe::say::exit::Exit;
 use bg_probe::site::launched::Launched;
-use bg_probe::site::slot::Name;
+use bg_probe::site::slot::Slot;
 use std::time::Duration;
 
 /// Has bg-health watch the slot that the record was switched to. The exit code: 0 where it stayed well, 9 where nginx is
@@ -37,7 +37,7 @@ pub(crate) fn watch(args: &Args, runner: &Runner, line: &mut String, within: Dur
 /// Switches back to the slot that was live before, if that one is well.
 fn back(args: &Args, runner: &Runner, record: &Record) -> Result<u8> {
     let bad = &record.slot.name;
-    let Some(old) = record.live.as_ref().filter(|live| *live != bad) else {
+    let Some(old) = record.live_beside() else {
         let words = format!("{bad} went bad within the watch, and there is no slot to go back to; {bad} is serving");
         args.voice.error(&words);
         return Ok(Exit::Unhealthy as u8);
@@ -62,7 +62,7 @@ fn back(args: &Args, runner: &Runner, record: &Record) -> Result<u8> {
     Ok(Exit::WentBad as u8)
 }
 
-fn way_back(args: &Args, old: &Name) -> Result<[Stage; 3]> {
+fn way_back(args: &Args, old: &Slot) -> Result<[Stage; 3]> {
     let slot = format!("--slot={old}");
     Ok([
         Stage::quiet("probe", args, [args.settings.typed_flags()?, vec![slot]].concat()),

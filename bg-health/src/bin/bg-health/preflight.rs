@@ -19,7 +19,7 @@ pub(crate) fn findings(args: &Args, site: &Site) -> Result<Vec<Finding>> {
     let Some(live) = live else {
         return Ok(vec![Finding::ok("health", "no release serves yet whose health could be asked for")]);
     };
-    let answer = Check::new(args, &site.address, site.slots.named(live.as_str())?)?.run(*args.check_timeout);
+    let answer = Check::new(args, &site.address, &live)?.run(*args.check_timeout);
     let detail = format!("{live} answers {} at {}", answer.text, answer.url);
     Ok(vec![match answer.kind {
         Kind::Healthy => Finding::ok("health", detail),

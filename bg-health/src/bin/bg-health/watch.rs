@@ -156,7 +156,7 @@ impl<'a> Watch<'a> {
         // A new one each time: to one that has named a slot before, every 503 is a limit's, the application's own too.
         let Ok(Some(front)) = Front::of(&self.record.site) else { return Ok(()) };
         match front.ask(FRONT_WITHIN) {
-            Served::Slot(served) if served == self.record.slot.name => Ok(()),
+            Served::Slot(served) if served == self.record.slot => Ok(()),
             Served::Limited(_) => {
                 self.refused += 1;
                 Ok(())

@@ -25,7 +25,6 @@ use bg_probe::cli::preflight::conclude;
 use bg_probe::live::pending;
 use bg_probe::live::verdict::{ensure_idle, subject};
 use bg_probe::nginx::upstream::{ensure_movable, site_of};
-use bg_probe::os::port;
 use bg_probe::os::process::Process;
 use bg_probe::record::Record;
 use bg_probe::say::stdout::print;
@@ -167,7 +166,7 @@ pub(crate) fn current(args: &Args, record: &Record) -> Result<Option<Launch>> {
         }
         return Ok(Some(facts(last, process, held.as_ref(), true)));
     }
-    if port::listens(slot.port) {
+    if slot.listens() {
         say(&format!("{} runs already, but not as bg-launch started it; left as it is", slot.name));
         return Ok(None);
     }
@@ -214,7 +213,7 @@ fn undone(record: &Record) -> Result<Option<Replaced>> {
 /// Refuses to stop what may be serving. What this very record has launched while no slot was live, and what does not
 /// listen, serves nobody, whatever nginx is set to serve.
 fn ensure_not_serving(record: &Record) -> Result<()> {
-    let serves_nobody = record.live.is_none() && undone(record)?.is_some() && !port::listens(record.slot.port);
+    let serves_nobody = record.live.is_none() && undone(record)?.is_some() && !record.slot.listens();
     if serves_nobody { Ok(()) } else { ensure_idle(&record.site, &record.slot) }
 }
 
@@ -237,7 +236,7 @@ pub(crate) fn vacate(args: &Args, record: &Record) -> Result<bool> {
 
 /// Whether what is started now has another beside it that serves.
 fn gives_way(record: &Record) -> bool {
-    record.live.as_ref().is_some_and(|live| *live != record.slot.name)
+    record.live_beside().is_some()
 }
 
 /// Sees that what is live is not the first to go when memory runs out: a switch to it may have been cut short.
@@ -251,9 +250,9 @@ fn keep(args: &Args, live: &Launched, slot: &Name) {
 fn begin(args: &Args, start: &Start, record: &Record) -> Result<Launch> {
     warn(args, start, record);
     if let Some(live) = record.live.as_ref().filter(|_| start.gives_way)
-        && let Ok(Some(launched)) = Launched::of(&start.site.dir, live)
+        && let Ok(Some(launched)) = Launched::of(&start.site.dir, &live.name)
     {
-        keep(args, &launched, live);
+        keep(args, &launched, &live.name);
     }
     let began = Instant::now();
     let launched = start.run()?;
@@ -281,9 +280,7 @@ fn warn(args: &Args, start: &Start, record: &Record) {
     } else if let Some((what, remedy)) = agent::warning() {
         args.voice.warn(&format!("{what}: {remedy}"));
     }
-    let live = record.live.as_ref().filter(|live| **live != slot.name);
-    let live = live.and_then(|live| site.slots.named(live.as_str()).ok());
-    if let Some(words) = live.and_then(|live| memory::warning(site, live)) {
+    if let Some(words) = record.live_beside().and_then(|live| memory::warning(site, live)) {
         args.voice.warn(&words);
     }
 }

@@ -137,7 +137,7 @@ fn ensure_adoptable(site: &Site, slot: &Slot, strangers: &[i32], adopt: bool) ->
         "It belongs to another user: run this as that user, or stop it"
     } else if belong_to(site, site.slots.other(&slot.name), strangers)? {
         "It is the other slot's, too, and may be what serves: it is not for bg-launch to stop"
-    } else if is_named(site, &slot.name)? {
+    } else if is_named(site, slot)? {
         "It is what nginx serves, or is set to: move nginx first"
     } else {
         return Ok(());

@@ -36,26 +36,25 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         args.voice.detail("no slot holds a release yet");
         return Ok(());
     }
-    let slot = slot(&site)?.clone();
-    let live = slot.name.clone();
-    launch::current(args, &Record::new(site, slot, Some(live)))?;
+    let slot = slot(&site)?;
+    launch::current(args, &Record::new(site, slot.clone(), Some(slot)))?;
     drop(lock);
     Ok(())
 }
 
 /// The live slot. Where nothing listens none is, and then it is the one that nginx is set to serve.
-fn slot(site: &Site) -> Result<&Slot> {
+fn slot(site: &Site) -> Result<Slot> {
     if let Some(live) = verdict::live(site, By::Both, FRONT_WITHIN)?.live {
-        return site.slots.named(live.as_str());
+        return Ok(live);
     }
     if let Some(front) = Front::of(site)?
         && let Answer::Slot(named) = front.ask(FRONT_WITHIN)
     {
-        return site.slots.named(named.as_str());
+        return Ok(named);
     }
     let said = Upstream::read(&site.upstream_file).map_err(|why| Exit::Unsure.because(format!("{why:#}")))?;
     match said.points_at(site) {
-        Some(slot) => site.slots.named(slot.as_str()),
+        Some(slot) => Ok(slot),
         None => Err(Exit::Unsure.because(format!(
             "no slot is live, and {} points at neither: nobody can say which one to start",
             site.upstream_file.display()

@@ -16,6 +16,7 @@ use bg_probe::nginx::upstream::{ensure_movable, site_of};
 use bg_probe::record::Record;
 use bg_probe::say::stdout::print;
 use bg_probe::site::settings::Site;
+use bg_probe::site::slot::Name;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
@@ -43,7 +44,7 @@ fn run(args: &Args) -> Result<()> {
     args.voice.detail(&found_out(&site, &verdict));
     let slot = choose(&site, &args.slot, &verdict)?.clone();
     // What is for the live slot moves nothing.
-    if args.format == Format::Json && verdict.live.as_ref() != Some(&slot.name) {
+    if args.format == Format::Json && verdict.live.as_ref() != Some(&slot) {
         ensure_movable(&site)?;
     }
     match args.format {
@@ -70,24 +71,20 @@ fn past(args: &Args, site: &Site, most: usize) -> Result<()> {
 /// What each witness said.
 fn found_out(site: &Site, verdict: &Verdict) -> String {
     let facts = &verdict.facts;
-    let file = facts.points_at.as_deref().unwrap_or("no slot that is known");
+    let file = facts.points_at.as_ref().map_or("no slot that is known", Name::as_str);
     let front = facts.front_said.as_ref().map_or(String::new(), |said| format!("{} said {said}; ", site.front));
     format!("decided by the {}; {front}{} points at {file}", facts.by, site.upstream_file.display())
 }
 
 fn said(record: &Record, verdict: &Verdict) -> String {
-    let (site, slot) = (&record.site, &record.slot);
+    let slot = &record.slot;
     let live = match &verdict.live {
-        Some(live) => format!("{live} is live on {}", port_of(site, live.as_str())),
+        Some(live) => format!("{live} is live on {}", live.port),
         None => "no slot is live".to_owned(),
     };
-    if verdict.live.as_ref() == Some(&slot.name) {
+    if verdict.live.as_ref() == Some(slot) {
         live
     } else {
-        format!("{live}; this deploy is for {} on {}", slot.name, slot.port)
+        format!("{live}; this deploy is for {slot} on {}", slot.port)
     }
-}
-
-fn port_of(site: &Site, name: &str) -> String {
-    site.slots.named(name).map_or("?".into(), |slot| slot.port.to_string())
 }

@@ -1,11 +1,10 @@
 //! `bg-probe --check`: can it be told which slot is live, and may a deploy begin?
 
 use bg_probe::cli::preflight::Finding;
-use bg_probe::live::front::{Answer, Front};
+use bg_probe::live::front::{Answer, Front, Silence};
 use bg_probe::live::verdict::{self, Verdict};
 use bg_probe::live::witnesses::By;
 use bg_probe::nginx::upstream::Upstream;
-use bg_probe::os::port;
 use bg_probe::os::process::command_line;
 use bg_probe::site::dir::Dir;
 use bg_probe::site::lock;
@@ -29,13 +28,12 @@ pub(crate) fn findings(site: &Site, by: By, within: Duration) -> Vec<Finding> {
 }
 
 fn slot(slot: &Slot) -> Finding {
-    let (name, port) = (&slot.name, slot.port);
-    if !port::listens(port) {
-        return Finding::ok("slot", format!("{name} on {port}: nothing listens"));
+    if !slot.listens() {
+        return Finding::ok("slot", format!("{slot} on {}: nothing listens", slot.port));
     }
-    let holders = port::listeners(port).and_then(|sockets| port::holders(&sockets)).unwrap_or_default();
+    let holders = slot.holders().unwrap_or_default();
     let who = holders.first().map(|pid| format!(": pid {pid} ({})", command_line(*pid))).unwrap_or_default();
-    Finding::ok("slot", format!("{name} on {port} listens{who}"))
+    Finding::ok("slot", format!("{slot} on {} listens{who}", slot.port))
 }
 
 /// What nginx answers; whether that is enough to tell which slot is live is [`agreement`]'s to say.
@@ -47,27 +45,25 @@ fn front(site: &Site, within: Duration) -> Finding {
         Ok(Some(front)) => match front.ask(within) {
             Answer::Slot(slot) => return quickly(&front, site, &format!("answers {slot}"), within),
             Answer::Limited(status) => return quickly(&front, site, &format!("answers {status}"), within),
-            Answer::NoSlot(said) => said,
+            Answer::NoSlot(silence) => silence,
         },
     };
-    // An answer begins with its status; what else is said, nginx did not say.
-    if !said.starts_with(|c: char| c.is_ascii_digit()) {
-        return Finding::fail(
+    match said {
+        Silence::NoReply(why) => Finding::fail(
             "front",
-            format!("{url}: {said}"),
+            format!("{url}: {why}"),
             "start nginx, or let --front be a URL through it, or - where there is none",
-        );
+        ),
+        Silence::Status(502) if !site.slots.both().iter().any(Slot::listens) => {
+            Finding::ok("front", format!("{url} answers 502, as it should while nothing runs"))
+        }
+        Silence::Status(_) | Silence::Redirect(..) | Silence::Text(_) => Finding::warn(
+            "front",
+            format!("{url} names no slot ({said})"),
+            "let --front be a page that answers with the slot's name alone (--front-host names the site; \
+             bg-switch --print-site has such a page), or - where there is none",
+        ),
     }
-    let something_runs = site.slots.both().iter().any(|slot| port::listens(slot.port));
-    if said == "502" && !something_runs {
-        return Finding::ok("front", format!("{url} answers 502, as it should while nothing runs"));
-    }
-    Finding::warn(
-        "front",
-        format!("{url} names no slot ({said})"),
-        "let --front be a page that answers with the slot's name alone (--front-host names the site; \
-         bg-switch --print-site has such a page), or - where there is none",
-    )
 }
 
 /// A switch asks that often, and one right after another.

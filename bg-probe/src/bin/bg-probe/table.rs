@@ -1,7 +1,6 @@
 //! Both slots as a table, for people.
 
 use bg_probe::live::verdict::{Verdict, release_in};
-use bg_probe::os::port;
 use bg_probe::os::process::Process;
 use bg_probe::say::clean;
 use bg_probe::site::launched::Launched;
@@ -18,14 +17,14 @@ pub(crate) fn table(site: &Site, verdict: Option<&Verdict>) -> String {
     for slot in site.slots.both() {
         let live = match verdict {
             None => "?",
-            Some(verdict) if verdict.live.as_ref() == Some(&slot.name) => "live",
+            Some(verdict) if verdict.live.as_ref() == Some(slot) => "live",
             Some(_) => "-",
         };
         let process = process_in(site, slot);
         let pid = process.as_ref().map_or("-".into(), |process| process.pid.to_string());
         let since = process.and_then(|process| process.started());
         let since = since.map_or("-".into(), |since| humantime::format_rfc3339_seconds(since).to_string());
-        let listening = if port::listens(slot.port) { "yes" } else { "no" };
+        let listening = if slot.listens() { "yes" } else { "no" };
         let held =
             [site.dir.release(&slot.name), site.dir.artifact(&slot.name).map(|_| release_in(&site.dir, &slot.name))];
         let held: Vec<String> = held.into_iter().flatten().collect();
@@ -43,8 +42,5 @@ pub(crate) fn table(site: &Site, verdict: Option<&Verdict>) -> String {
 /// The slot's process: the one bg-launch started, else whoever listens on the port, as far as this user sees.
 fn process_in(site: &Site, slot: &Slot) -> Option<Process> {
     let launched = Launched::of(&site.dir, &slot.name).ok().flatten();
-    launched.and_then(|launched| launched.running()).or_else(|| {
-        let pids = port::holders(&port::listeners(slot.port).ok()?).ok()?;
-        Process::with_pid(*pids.first()?)
-    })
+    launched.and_then(|launched| launched.running()).or_else(|| Process::with_pid(*slot.holders().ok()?.first()?))
 }

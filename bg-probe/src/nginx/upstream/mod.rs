@@ -12,7 +12,7 @@ use crate::nginx::conf::{self, Directive, Word};
 use crate::say::exit::Exit;
 use crate::site::address::{Address, Found};
 use crate::site::settings::{Settings, Site};
-use crate::site::slot::{Name, Slot};
+use crate::site::slot::Slot;
 use anyhow::{Context, Result, anyhow};
 use clap::ValueEnum;
 use std::ops::Range;
@@ -118,12 +118,12 @@ impl Upstream {
     /// The slot that the file sends requests to at this moment; `None` where it sends them somewhere else, and where
     /// this user may not look at what nginx looks at.
     #[must_use]
-    pub fn points_at(&self, site: &Site) -> Option<Name> {
+    pub fn points_at(&self, site: &Site) -> Option<Slot> {
         let address = match &self.condition {
             Some(condition) if condition.holds()? => &condition.address,
             _ => &self.address,
         };
-        Address::find(&address.text, &site.app, &site.slots).map(|found| found.slot.name.clone())
+        Address::find(&address.text, &site.app, &site.slots).map(|found| found.slot.clone())
     }
 
     /// The address it sends requests to unless a condition holds, where that is a slot's.
@@ -287,7 +287,7 @@ mod tests {
     }
 
     fn points_at(text: &str) -> Option<String> {
-        Upstream::parse(text.to_owned()).unwrap().points_at(&site()).map(|slot| slot.to_string())
+        Upstream::parse(text.to_owned()).unwrap().points_at(&site()).map(|slot| slot.name.to_string())
     }
 
     #[test]

@@ -5,7 +5,7 @@ use crate::nginx::workers::Generation;
 use bg_probe::live::front::{Answer, Front, LIMITED};
 use bg_probe::live::pending::OVERLAP;
 use bg_probe::say;
-use bg_probe::site::slot::Name;
+use bg_probe::site::slot::Slot;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
@@ -66,7 +66,7 @@ pub(crate) enum Unseen {
 
 impl Unseen {
     /// What that means for a switch to `slot` that had so much time.
-    pub(crate) fn in_words(&self, slot: &Name, within: Duration) -> String {
+    pub(crate) fn in_words(&self, slot: &Slot, within: Duration) -> String {
         match self {
             Unseen::Interrupted => format!("a signal interrupted the switch to {slot}"),
             Unseen::Late(seen) => format!("nginx did not move to {slot} within {}: {seen}", say::seconds(within)),
@@ -76,7 +76,7 @@ impl Unseen {
 
 /// Whether `from` serves, as it did before: in words, and whether that is how it stays. A signal that was heard does
 /// not end this: it is the reason to ask.
-pub(crate) fn as_before(front: &Front, from: &Name, reloaded: Option<Reloaded>, within: Duration) -> (String, bool) {
+pub(crate) fn as_before(front: &Front, from: &Slot, reloaded: Option<Reloaded>, within: Duration) -> (String, bool) {
     let calm = AtomicBool::new(false);
     match (Witnesses { front: Some(front), reloaded, interrupted: &calm }).see(from, within) {
         Err(Unseen::Late(_)) if front.ask(LAST_ANSWER) == Answer::Slot(from.clone()) => {
@@ -103,7 +103,7 @@ impl Default for Row {
 }
 
 impl Row {
-    fn add(&mut self, answer: &Answer, slot: &Name, settled: bool) {
+    fn add(&mut self, answer: &Answer, slot: &Slot, settled: bool) {
         match answer {
             Answer::Limited(_) => self.refused += 1,
             Answer::Slot(named) if named == slot && settled => {
@@ -117,7 +117,7 @@ impl Row {
     }
 
     /// What was seen, where that was not enough and `last` the last answer.
-    fn in_words(&self, last: &Answer, slot: &Name) -> String {
+    fn in_words(&self, last: &Answer, slot: &Slot) -> String {
         let seen = match last {
             Answer::Slot(named) if named == slot && self.agreed > 0 => {
                 format!("the front answered {slot}, but only {} times running", self.agreed)
@@ -136,7 +136,7 @@ impl Witnesses<'_> {
     ///
     /// # Errors
     /// When it is not, with what was seen instead.
-    pub(crate) fn see(&self, slot: &Name, within: Duration) -> Result<&'static str, Unseen> {
+    pub(crate) fn see(&self, slot: &Slot, within: Duration) -> Result<&'static str, Unseen> {
         let deadline = Instant::now() + within.min(LONGEST);
         match self.front {
             Some(front) => self.at_the_front(front, slot, deadline),
@@ -144,7 +144,7 @@ impl Witnesses<'_> {
         }
     }
 
-    fn at_the_front(&self, front: &Front, slot: &Name, deadline: Instant) -> Result<&'static str, Unseen> {
+    fn at_the_front(&self, front: &Front, slot: &Slot, deadline: Instant) -> Result<&'static str, Unseen> {
         let mut row = Row::default();
         loop {
             // Before the question: an answer counts only if no old worker could have given it, or none will be old.

@@ -14,7 +14,7 @@ use crate::target::{ensure_fit, subject};
 use anyhow::{Context, Result};
 use bg_probe::cli::preflight::conclude;
 use bg_probe::live::front::FRONT_WITHIN;
-use bg_probe::live::front::{Answer, Front, LIMITED};
+use bg_probe::live::front::{Answer, Front, LIMITED, Silence};
 use bg_probe::live::pending::{self, Pending};
 use bg_probe::nginx::upstream::{Form, Upstream, reload as reload_form, site_of};
 use bg_probe::os::http::NoReply;
@@ -142,15 +142,14 @@ fn move_to(args: &Args, site: &Site, slot: &Slot) -> Result<Switch> {
     let from = served.clone().or_else(|| file_says.clone());
     let form = upstream.as_ref().map_or(Form::Reload, Upstream::form);
     let witnesses = Witnesses { front, reloaded: None, interrupted: &interrupted };
-    let agreed = front.is_some() && file_says.as_ref() == Some(&slot.name) && from == file_says;
+    let agreed = front.is_some() && file_says.as_ref() == Some(slot) && from == file_says;
     // What was cut short may have left a reload under way.
-    let already = agreed && !settled && witnesses.see(&slot.name, AT_ONCE).is_ok();
+    let already = agreed && !settled && witnesses.see(slot, AT_ONCE).is_ok();
     let evidence = match form {
         _ if already => Ok("front"),
         Form::Link => {
             link::ensure_ours(&site.dir, upstream.as_ref().and_then(Upstream::flag).unwrap_or(Path::new("/")))?;
-            link::switch(&site.dir, from.as_ref(), &slot.name, &witnesses, within)
-                .map_err(|why| explained(why, site, &nginx))
+            link::switch(&site.dir, from.as_ref(), slot, &witnesses, within).map_err(|why| explained(why, site, &nginx))
         }
         Form::Reload => rewrite(&reload, upstream.as_ref(), from.as_ref(), slot),
     };
@@ -178,25 +177,25 @@ fn there(site: &Site) -> Result<Option<Upstream>> {
 }
 
 /// The slot that nginx serves, where the front names it.
-fn serving(front: Option<&Front>) -> Option<Name> {
+fn serving(front: Option<&Front>) -> Option<Slot> {
     match front?.ask(FRONT_WITHIN) {
         Answer::Slot(slot) => Some(slot),
         Answer::NoSlot(_) | Answer::Limited(_) => None,
     }
 }
 
-fn rewrite(reload: &Reload, upstream: Option<&Upstream>, from: Option<&Name>, slot: &Slot) -> Result<&'static str> {
+fn rewrite(reload: &Reload, upstream: Option<&Upstream>, from: Option<&Slot>, slot: &Slot) -> Result<&'static str> {
     let site = reload.site;
     let text = upstream.map_or_else(|| Ok(reload_form::text(site, slot)), |upstream| upstream.moved_to(site, slot))?;
     let before = match (upstream, from) {
         // An edit that was never reloaded: to go back to it would move nginx to where it never was.
         (Some(upstream), Some(from)) if upstream.points_at(site).as_ref() != Some(from) => {
-            Some(upstream.moved_to(site, site.slots.named(from.as_str())?)?)
+            Some(upstream.moved_to(site, from)?)
         }
         (upstream, _) => upstream.map(|upstream| upstream.text.clone()),
     };
-    let plan = Pending { from: from.map(Name::to_string), to: slot.name.to_string(), before, is_conversion: false };
-    reload.apply(&plan, &text, &slot.name)
+    let plan = Pending { from: from.map(Slot::to_string), to: slot.name.to_string(), before, is_conversion: false };
+    reload.apply(&plan, &text, slot)
 }
 
 /// Adds that a front which named no slot before either may be one that can't.
@@ -205,7 +204,7 @@ fn without_a_name(why: anyhow::Error, front: &Front, url: &FrontSetting) -> anyh
         return why;
     }
     let likely = match front.ask(AT_ONCE) {
-        Answer::NoSlot(said) if said == NoReply::Refused.to_string() => {
+        Answer::NoSlot(Silence::NoReply(NoReply::Refused)) => {
             format!("nothing listens at {url}: does nginx run? systemctl status nginx")
         }
         Answer::Limited(_) => LIMITED.to_owned(),

@@ -5,7 +5,7 @@ use crate::check::Answer;
 use crate::report::answers::Answers;
 use bg_health::verdict::Kind;
 use bg_launch::Launch;
-use bg_probe::live::front::{Answer as Served, LIMITED};
+use bg_probe::live::front::{Answer as Served, LIMITED, Silence};
 use bg_probe::os::http::NoReply;
 use bg_probe::os::port;
 use bg_probe::os::process::command_line;
@@ -141,7 +141,7 @@ impl<'a> Case<'a> {
         match served {
             Served::Slot(_) => "somebody else has moved it".to_owned(),
             Served::Limited(_) => LIMITED.to_owned(),
-            Served::NoSlot(said) if *said == NoReply::Refused.to_string() => {
+            Served::NoSlot(Silence::NoReply(NoReply::Refused)) => {
                 "nginx does not run any more: systemctl status nginx".to_owned()
             }
             Served::NoSlot(_) => format!(

@@ -12,10 +12,9 @@ use crate::report::cause::{Case, Failure};
 use crate::report::log::Log;
 use bg_launch::Launch;
 use bg_probe::live::front::Answer as Served;
-use bg_probe::os::port;
 use bg_probe::record::Record;
 use bg_probe::say::{clean, seconds};
-use bg_probe::site::slot::Name;
+use bg_probe::site::slot::Slot;
 use serde_json::Value;
 use std::fmt::{self, Display};
 
@@ -80,7 +79,7 @@ fn now(case: &Case) -> Option<String> {
             Some(format!("stop it, unless bg-deploy does: bg-launch --slot {} --stop", case.slot.name))
         }
         Failure::WentBad(_, None | Some(Served::NoSlot(_))) => {
-            let old = record.live.as_ref().filter(|live| **live != case.slot.name)?;
+            let old = record.live_beside()?;
             Some(format!("move nginx back, unless bg-deploy does: bg-switch --to {old}"))
         }
         _ => None,
@@ -89,7 +88,7 @@ fn now(case: &Case) -> Option<String> {
 
 /// Whether it listens on the port that nginx sends the visitors to.
 fn takes_visitors(case: &Case) -> bool {
-    case.failure == Failure::OnOtherPort && case.record.live.as_ref() == Some(&case.other.name)
+    case.failure == Failure::OnOtherPort && case.record.live.as_ref() == Some(case.other)
 }
 
 /// The log of the launch; where that is not known, the newest of the slot, if there is one.
@@ -111,24 +110,23 @@ fn serving(case: &Case) -> Option<String> {
         _ => {}
     }
     match &record.live {
-        Some(live) if *live == record.slot.name => Some(format!("{live}, which is this very slot")),
+        Some(live) if *live == record.slot => Some(format!("{live}, which is this very slot")),
         Some(live) => Some(serving_slot(case, live)),
         // Without a probe, that none is named means that nobody knows.
         None => record.get::<Value>("probe").ok()?.map(|_| "nothing: no slot was live".to_owned()),
     }
 }
 
-fn serving_slot(case: &Case, live: &Name) -> String {
+fn serving_slot(case: &Case, live: &Slot) -> String {
     let site = &case.record.site;
-    let what = match site.dir.artifact(live) {
+    let what = match site.dir.artifact(&live.name) {
         Some(artifact) => format!("{} in {live}", clean(&artifact.to_string_lossy())),
         None => live.to_string(),
     };
     if takes_visitors(case) {
         return format!("{what}, which shared its port with this release");
     }
-    let listens = site.slots.named(live.as_str()).is_ok_and(|slot| port::listens(slot.port));
-    if listens { format!("{what}, untouched") } else { format!("nothing: {what} is live, but does not listen") }
+    if live.listens() { format!("{what}, untouched") } else { format!("nothing: {what} is live, but does not listen") }
 }
 
 struct Report {

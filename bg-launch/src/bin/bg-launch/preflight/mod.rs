@@ -27,7 +27,7 @@ pub(crate) fn findings(args: &Args, site: &Site) -> Vec<Finding> {
     match live(site, By::Both, FRONT_WITHIN) {
         Ok(verdict) => {
             let idle = verdict.idle(site);
-            let live = verdict.live.as_ref().and_then(|live| site.slots.named(live.as_str()).ok());
+            let live = verdict.live.as_ref();
             findings.push(port(site, idle, args.adopt));
             findings.extend(live.and_then(|live| room(site, live, idle)));
         }

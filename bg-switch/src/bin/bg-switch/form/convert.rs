@@ -17,7 +17,7 @@ use bg_probe::os::replace;
 use bg_probe::say::exit::Exit;
 use bg_probe::site::address::{self, Found};
 use bg_probe::site::settings::Site;
-use bg_probe::site::slot::{Name, Slot};
+use bg_probe::site::slot::Slot;
 
 /// Changes the upstream file to `form`; the live slot and which evidence there was, or `None` where the file has
 /// that form already.
@@ -47,7 +47,7 @@ pub(crate) fn convert(reload: &Reload, form: Form) -> Result<(Slot, Option<&'sta
     let text = before.converted(&directives);
     let name = slot.name.to_string();
     let plan = Pending { from: Some(name.clone()), to: name, before: Some(before.text), is_conversion: true };
-    let evidence = provable(reload).apply(&plan, &text, &slot.name)?;
+    let evidence = provable(reload).apply(&plan, &text, &slot)?;
     Ok((slot, Some(evidence)))
 }
 
@@ -63,14 +63,14 @@ pub(crate) fn settle(reload: &Reload) -> Result<Option<String>> {
     let slot = site.slots.named(&unfinished.to)?;
     let file = site.upstream_file.display();
     if let Some(Answer::Slot(serving)) = reload.front.map(|front| front.ask(FRONT_WITHIN))
-        && serving != slot.name
+        && serving != *slot
     {
         // Somebody has moved nginx by hand since: what was there before is no longer what should be.
         Pending::end(&site.dir)?;
         return Ok(Some(format!("an earlier conversion of {file} was cut short; {serving} serves since, and stays")));
     }
     let text = unfinished.before.clone().unwrap_or_else(|| upstream::reload::text(site, slot));
-    provable(reload).apply(&unfinished, &text, &slot.name)?;
+    provable(reload).apply(&unfinished, &text, slot)?;
     Ok(Some(format!("an earlier conversion of {file} was cut short and is undone")))
 }
 
@@ -89,7 +89,7 @@ fn serving(site: &Site, file: &Upstream) -> Result<Slot> {
     };
     // Where nothing is live, what the file says is what nginx would serve.
     match live.or_else(|| file.points_at(site)) {
-        Some(slot) => Ok(site.slots.named(slot.as_str())?.clone()),
+        Some(slot) => Ok(slot),
         None => {
             Err(Exit::Unsure
                 .because(format!("{} points at neither slot: nothing to keep", site.upstream_file.display())))
@@ -99,7 +99,7 @@ fn serving(site: &Site, file: &Upstream) -> Result<Slot> {
 
 /// The slot that nginx serves by a file that looks into another folder, where nothing was ever deployed: it was written
 /// without the settings, or the folder was moved.
-fn served_from_elsewhere(site: &Site, file: &Upstream) -> Result<Option<Name>> {
+fn served_from_elsewhere(site: &Site, file: &Upstream) -> Result<Option<Slot>> {
     whose::ensure_unused_elsewhere(site, file)?;
     let front = Front::of(site)?.map(|front| front.ask(FRONT_WITHIN));
     let named = match front {
@@ -107,7 +107,7 @@ fn served_from_elsewhere(site: &Site, file: &Upstream) -> Result<Option<Name>> {
         _ => file.points_at(site),
     };
     if let Some(slot) = &named {
-        whose::ensure_ours(site, site.slots.named(slot.as_str())?)?;
+        whose::ensure_ours(site, slot)?;
     }
     Ok(named)
 }

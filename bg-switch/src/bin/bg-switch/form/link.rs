@@ -5,7 +5,7 @@ use anyhow::{Context, Result};
 use bg_probe::os::replace;
 use bg_probe::say::exit::Exit;
 use bg_probe::site::dir::{Dir, make};
-use bg_probe::site::slot::Name;
+use bg_probe::site::slot::{Name, Slot};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -50,13 +50,13 @@ pub(crate) fn route(dir: &Dir, slot: &Name) -> Result<PathBuf> {
 /// and the message says what was seen of that.
 pub(crate) fn switch(
     dir: &Dir,
-    from: Option<&Name>,
-    slot: &Name,
+    from: Option<&Slot>,
+    slot: &Slot,
     witnesses: &Witnesses,
     within: Duration,
 ) -> Result<&'static str> {
     let before = std::fs::read_link(dir.live()).ok();
-    let route = route(dir, slot)?;
+    let route = route(dir, &slot.name)?;
     let why = match (replace::link(&dir.live(), &route), witnesses.front) {
         (Ok(()), None) => return Ok("link"),
         (Ok(()), Some(_)) => match witnesses.see(slot, within) {

@@ -14,7 +14,7 @@ use bg_probe::os::replace;
 use bg_probe::say::Voice;
 use bg_probe::say::exit::Exit;
 use bg_probe::site::settings::Site;
-use bg_probe::site::slot::Name;
+use bg_probe::site::slot::Slot;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
@@ -35,7 +35,7 @@ impl Reload<'_> {
     /// # Errors
     /// [`Exit::NotMoved`] when nginx refuses or does not move, [`Exit::Refused`] when the file can't be written. The
     /// file is back as it was, and nginx on the slot it was on; the message says what was seen of that.
-    pub(crate) fn apply(&self, plan: &Pending, text: &str, to: &Name) -> Result<&'static str> {
+    pub(crate) fn apply(&self, plan: &Pending, text: &str, to: &Slot) -> Result<&'static str> {
         let dir = &self.site.dir;
         let found = std::fs::read(&self.site.upstream_file).ok();
         self.nginx.program()?;
@@ -72,7 +72,7 @@ impl Reload<'_> {
     }
 
     /// `told` is set as soon as nginx may have been told to read its configuration.
-    fn reload(&self, to: &Name, told: &mut bool) -> Result<&'static str> {
+    fn reload(&self, to: &Slot, told: &mut bool) -> Result<&'static str> {
         // A Ctrl-C reaches nginx too; its failure is then our own end and not a verdict on the configuration.
         let interrupted = || self.interrupted.load(Ordering::Relaxed);
         let our_end = || Exit::NotMoved.because(Unseen::Interrupted.in_words(to, self.within));
@@ -118,17 +118,17 @@ impl Reload<'_> {
         if let Err(worse) = plan.undo(self.site) {
             return Exit::NotMoved.because(format!("{why:#}. The old text of {file} could not be put back: {worse:#}. Run the same command again once it can"));
         }
-        let from = plan.from.as_deref().and_then(|from| from.parse::<Name>().ok());
-        let back = if told { self.reload_back(plan, from.as_ref()) } else { Ok((self.left_on(from.as_ref()), true)) };
+        let from = plan.from.as_deref().and_then(|from| self.site.slots.named(from).ok());
+        let back = if told { self.reload_back(plan, from) } else { Ok((self.left_on(from), true)) };
         let ended = back.and_then(|(now, stays)| {
             // Else nginx may still move: the note stays, and whoever comes next waits until it does not.
             if stays { Pending::end(&self.site.dir).map(|()| now) } else { Ok(now) }
         });
-        let file = self.compared(found, from.as_ref());
+        let file = self.compared(found, from);
         match ended {
             Ok(now) => exit.because(format!("{why:#}. {file}; {now}")),
             Err(worse) => {
-                let now = self.left_on(from.as_ref());
+                let now = self.left_on(from);
                 exit.because(format!("{why:#}. {file}, but nginx did not read it again: {worse:#}; {now}"))
             }
         }
@@ -136,7 +136,7 @@ impl Reload<'_> {
 
     /// What the file is now, compared with what was found: an edit that nginx had never read is not put back, for nginx
     /// would move to where it never was.
-    fn compared(&self, found: Option<&[u8]>, from: Option<&Name>) -> String {
+    fn compared(&self, found: Option<&[u8]>, from: Option<&Slot>) -> String {
         let file = self.site.upstream_file.display();
         let now = std::fs::read(&self.site.upstream_file).ok();
         match from {
@@ -147,7 +147,7 @@ impl Reload<'_> {
     }
 
     /// Has nginx read the old text again, and waits until it serves `from`: in words, and whether that is how it stays.
-    fn reload_back(&self, plan: &Pending, from: Option<&Name>) -> Result<(String, bool)> {
+    fn reload_back(&self, plan: &Pending, from: Option<&Slot>) -> Result<(String, bool)> {
         // Written anew, it says how long ago nginx was told the last time.
         plan.begin(&self.site.dir)?;
         let tested = self.nginx.test()?;
@@ -163,7 +163,7 @@ impl Reload<'_> {
     }
 
     /// Whether `from` serves where nginx was told nothing, in words.
-    fn left_on(&self, from: Option<&Name>) -> String {
+    fn left_on(&self, from: Option<&Slot>) -> String {
         match (self.front, from) {
             (Some(front), Some(from)) => as_before(front, from, None, AT_ONCE).0,
             (None, Some(from)) => format!("nginx was left on {from}"),
