@@ -63,13 +63,12 @@ impl Finding {
         Finding { state: State::Fail, ..Finding::warn(check, detail, remedy) }
     }
 
-    /// A refusal that a deploy would meet. Where its last sentence says what to do, as ours do, that is the remedy.
+    /// A refusal that a deploy would meet, with what it says to do about it, or else this.
     #[must_use]
     pub fn refused(check: &str, why: &anyhow::Error, otherwise: &str) -> Finding {
-        let text = format!("{why:#}");
-        match text.rsplit_once(". ") {
-            Some((detail, remedy)) => Finding::fail(check, detail, uncapitalized(remedy)),
-            None => Finding::fail(check, text, otherwise),
+        match Exit::remedy(why) {
+            Some((detail, remedy)) => Finding::fail(check, detail, remedy),
+            None => Finding::fail(check, format!("{why:#}"), otherwise),
         }
     }
 
@@ -102,12 +101,6 @@ pub fn conclude(findings: &[Finding], as_json: bool, voice: Voice) -> Result<()>
     Ok(())
 }
 
-/// A sentence as it stands after a colon.
-fn uncapitalized(sentence: &str) -> String {
-    let mut chars = sentence.chars();
-    chars.next().map(|first| first.to_lowercase().chain(chars).collect()).unwrap_or_default()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -119,8 +112,8 @@ mod tests {
     }
 
     #[test]
-    fn the_last_sentence_of_a_refusal_is_the_remedy() {
-        let why = anyhow::anyhow!("port 1 is held. Nothing was touched. Stop it");
+    fn what_a_refusal_says_to_do_is_the_remedy() {
+        let why = Exit::Unsure.refuse("port 1 is held. Nothing was touched", "stop it");
         assert_eq!(
             Finding::refused("port", &why, "-"),
             Finding::fail("port", "port 1 is held. Nothing was touched", "stop it")

@@ -33,7 +33,14 @@ pub enum Exit {
 impl Exit {
     /// An error that ends the program with this code and this message.
     pub fn because(self, message: impl Display) -> anyhow::Error {
-        Tagged { exit: self, source: anyhow::Error::msg(message.to_string()) }.into()
+        Tagged { exit: self, source: anyhow::Error::msg(message.to_string()), remedy: None }.into()
+    }
+
+    /// A refusal that ends the program with this code: what is wrong, and what to do about it, imperative and without a
+    /// capital letter. It is printed as two sentences; a preflight prints them apart.
+    pub fn refuse(self, what: impl Display, remedy: impl Display) -> anyhow::Error {
+        let (source, remedy) = (anyhow::Error::msg(what.to_string()), Some(remedy.to_string()));
+        Tagged { exit: self, source, remedy }.into()
     }
 
     /// An error that ends the program with this code and says nothing, for when somebody else has
@@ -41,6 +48,15 @@ impl Exit {
     #[must_use]
     pub fn silently(self) -> anyhow::Error {
         self.because("")
+    }
+
+    /// What is wrong, with its contexts, and what to do about it, where the error is a refusal that says so.
+    #[must_use]
+    pub fn remedy(error: &anyhow::Error) -> Option<(String, &str)> {
+        let tagged = error.chain().filter_map(|cause| cause.downcast_ref::<Tagged>());
+        let remedy = tagged.filter_map(|tagged| tagged.remedy.as_deref()).next()?;
+        let text = format!("{error:#}");
+        Some((text.strip_suffix(&second_sentence(remedy)).unwrap_or(&text).to_owned(), remedy))
     }
 
     /// The code that an error carries: the outermost tag, or [`Exit::Refused`] where there is none.
@@ -67,7 +83,7 @@ pub trait OrExit<T> {
 
 impl<T, E: Into<anyhow::Error>> OrExit<T> for Result<T, E> {
     fn or_exit(self, exit: Exit) -> anyhow::Result<T> {
-        self.map_err(|error| Tagged { exit, source: error.into() }.into())
+        self.map_err(|error| Tagged { exit, source: error.into(), remedy: None }.into())
     }
 }
 
@@ -76,11 +92,21 @@ impl<T, E: Into<anyhow::Error>> OrExit<T> for Result<T, E> {
 struct Tagged {
     exit: Exit,
     source: anyhow::Error,
+    /// What to do about it, if that is said apart.
+    remedy: Option<String>,
+}
+
+/// How a remedy follows what is wrong.
+fn second_sentence(remedy: &str) -> String {
+    let mut chars = remedy.chars();
+    let first: String = chars.next().into_iter().flat_map(char::to_uppercase).collect();
+    format!(". {first}{}", chars.as_str())
 }
 
 impl Display for Tagged {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
-        write!(f, "{}", self.source)
+        let remedy = self.remedy.as_deref().map(second_sentence).unwrap_or_default();
+        write!(f, "{}{remedy}", self.source)
     }
 }
 
@@ -118,6 +144,14 @@ mod tests {
         let error = Exit::Unsure.because("two answers").context("set1");
         assert_eq!(Exit::of(&error), Exit::Unsure);
         assert_eq!(format!("{error:#}"), "set1: two answers");
+    }
+
+    #[test]
+    fn a_refusal_reads_as_two_sentences_and_comes_apart_again() {
+        let error = Exit::Unsure.refuse("port 1. is held", "stop it. Or wait").context("set1");
+        assert_eq!(format!("{error:#}"), "set1: port 1. is held. Stop it. Or wait");
+        assert_eq!(Exit::remedy(&error), Some(("set1: port 1. is held".to_owned(), "stop it. Or wait")));
+        assert_eq!((Exit::of(&error), Exit::remedy(&Exit::Unsure.because("a. B"))), (Exit::Unsure, None));
     }
 
     #[test]
