@@ -55,9 +55,9 @@ fn asked(state: State, port: Option<u16>) -> Result<Vec<Socket>> {
     let netlink = socket(AddressFamily::Netlink, SockType::Raw, SockFlag::SOCK_CLOEXEC, SockProtocol::NetlinkSockDiag)?;
     let mut netlink = File::from(netlink);
     let mut found = Vec::new();
+    let mut answer = vec![0; 64 * 1024];
     for family in [AF_INET, AF_INET6] {
         netlink.write_all(&question(family, state, port))?;
-        let mut answer = vec![0; 64 * 1024];
         loop {
             let count = netlink.read(&mut answer)?;
             ensure!(count >= HEADER, "half an answer from sock_diag");
