@@ -28,6 +28,9 @@ mod link;
 /// The address in the upstream file: scheme, host and path stay, and what is no slot's is refused.
 mod address;
 
+/// nginx in a container, which has another name for the host.
+mod container;
+
 /// The nginx configuration that `bg-switch` prints for a new application.
 mod site;
 

@@ -76,6 +76,14 @@ impl Address {
         format!("{}://{}{}", self.scheme, group_of(app, slot), self.rest)
     }
 
+    /// The address as a new file has it: by the slot's group where the host is a name, for in a variable `proxy_pass` a
+    /// name that is no group is looked up by a `resolver` at each request, and most sites have none
+    /// (`ngx_http_proxy_module`).
+    #[must_use]
+    pub fn in_a_new_file(&self, app: &Name, slot: &Slot) -> String {
+        if self.ip().is_some() { self.of(slot) } else { self.by_group(app, slot) }
+    }
+
     /// Host and port, as they stand in a `server` directive of an `upstream` group.
     #[must_use]
     pub fn server(&self, slot: &Slot) -> String {
@@ -253,6 +261,14 @@ mod tests {
         {
             assert_eq!(find(text), None, "{text}");
         }
+    }
+
+    #[test]
+    fn a_new_file_names_the_group_where_the_host_is_a_name() {
+        let (app, slot) = ("web".parse().unwrap(), Slot { name: "set1".parse().unwrap(), port: 8081 });
+        let spelled = |text: &str| text.parse::<Address>().unwrap().in_a_new_file(&app, &slot);
+        assert_eq!(spelled("http://host.docker.internal:{port}/app"), "http://web_set1/app");
+        assert_eq!(spelled("http://172.17.0.1:{port}"), "http://172.17.0.1:8081");
     }
 
     #[test]

@@ -11,5 +11,11 @@ pub(super) const SUSPICION: &str = "an edit that was never reloaded, or a reload
 /// The whole text of a new file.
 #[must_use]
 pub fn text(site: &Site, slot: &Slot) -> String {
-    format!("set {VARIABLE} {};\n", spelled(&site.address.of(slot)))
+    with(&site.address.in_a_new_file(&site.app, slot))
+}
+
+/// The whole text of a file with this address.
+#[must_use]
+pub fn with(address: &str) -> String {
+    format!("set {VARIABLE} {};\n", spelled(address))
 }

@@ -34,7 +34,11 @@ pub(crate) fn convert(reload: &Reload, form: Form) -> Result<(Slot, Option<&'sta
     }
     let site = &with_address_of(site, &before);
     let directives = match form {
-        Form::Reload => upstream::reload::text(site, &slot),
+        // An address that is there works: a name in it has its resolver.
+        Form::Reload => match before.found(site) {
+            Some(found) if found.by == address::By::Port => upstream::reload::with(&found.moved_to(&site.app, &slot)),
+            _ => upstream::reload::text(site, &slot),
+        },
         Form::Link => {
             // The slot that serves is the one without a condition: if nginx can't look at the link (a folder it may
             // not enter, a container), nothing moves.
