@@ -53,8 +53,8 @@ impl Exit {
     /// What is wrong, with its contexts, and what to do about it, where the error is a refusal that says so.
     #[must_use]
     pub fn remedy(error: &anyhow::Error) -> Option<(String, &str)> {
-        let tagged = error.chain().filter_map(|cause| cause.downcast_ref::<Tagged>());
-        let remedy = tagged.filter_map(|tagged| tagged.remedy.as_deref()).next()?;
+        let mut tagged = error.chain().filter_map(|cause| cause.downcast_ref::<Tagged>());
+        let remedy = tagged.find_map(|tagged| tagged.remedy.as_deref())?;
         let text = format!("{error:#}");
         Some((text.strip_suffix(&second_sentence(remedy)).unwrap_or(&text).to_owned(), remedy))
     }
