@@ -2,10 +2,12 @@
 
 use std::fs;
 use std::os::unix::process::CommandExt;
-use std::process::{Command, Stdio};
-use std::time::Duration;
+use std::process::{Command, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
 
-use bg_tests::{Traffic, World, http, jar, process, programs, sample_jar, until};
+use bg_tests::{Run, Traffic, World, http, jar, process, programs, sample_jar, until};
 use nix::sys::signal::Signal;
 
 const SOON: Duration = Duration::from_secs(20);
@@ -32,14 +34,11 @@ fn nginx_serves_the_slot_that_its_file_names() {
 
 #[test]
 fn the_link_form_moves_without_a_reload() {
-    let world = World::new().link_form();
-    world.start_fake("set1", &[]);
-    world.start_fake("set2", &[]);
+    let world = World::new().link_form().both_running();
     assert_eq!(world.live().as_deref(), Some("set1"));
 
-    let live = world.dir().join("live");
-    fs::create_dir_all(&live).expect("a folder of ours");
-    fs::write(live.join("set2"), "").expect("a folder of ours");
+    let live = world.make_dir(world.dir().join("live"));
+    world.write(live.join("set2"), "");
     assert_eq!(world.live().as_deref(), Some("set2"));
 }
 
@@ -63,8 +62,8 @@ fn fake_app_finishes_its_requests_when_it_is_told_to_end() {
     let world = World::new();
     let pid = world.start_fake("set1", &["--hold-ms", "2000"]);
     let url = world.nginx.front_url("/profile");
-    let visitor = std::thread::spawn(move || http::get(&url).map(|response| response.status));
-    until(SOON, "the request is held", || established(world.port("set1")));
+    let visitor = thread::spawn(move || http::get(&url).map(|response| response.status));
+    until(SOON, "the request is held", || process::connections(world.port("set1")) > 0);
     process::signal(pid, Signal::SIGTERM);
     until(SOON, "it accepts no more", || !world.listens("set1"));
     assert_eq!(visitor.join().expect("no panic").ok(), Some(200));
@@ -97,12 +96,9 @@ fn the_sample_jar_boots_and_says_its_version() {
 #[test]
 fn jars_that_can_not_run_do_not() {
     let world = World::new();
-    let reason = |jar| {
-        let output = world.command(&programs::of_the_system("java")).arg("-jar").arg(jar).output();
-        String::from_utf8_lossy(&output.expect("java, which was found before").stderr).into_owned()
-    };
-    assert!(reason(jar::without_main_class()).contains("no main manifest attribute"));
-    assert!(reason(jar::truncated()).contains("Invalid or corrupt jarfile"));
+    let run = |jar| world.command(&programs::of_the_system("java")).arg("-jar").arg(jar).ran();
+    run(jar::without_main_class()).said("no main manifest attribute");
+    run(jar::truncated()).said("Invalid or corrupt jarfile");
 }
 
 #[test]
@@ -111,7 +107,7 @@ fn nothing_outlives_a_world() {
     let app = world.start_fake("set1", &[]);
     let nginx = world.nginx.master().expect("nginx runs");
     let detached = format!("setsid fake-app --port {} </dev/null >/dev/null 2>&1 &", world.port("set2"));
-    world.shell(&detached).assert().success();
+    world.run_line(&detached).success();
     until(SOON, "it listens", || world.listens("set2"));
 
     let folder = world.folder().to_owned();
@@ -130,26 +126,47 @@ fn what_a_slot_has_on_record_does_not_outlive_it_either() {
     let mut app = Command::new("sleep").arg("600").process_group(0).spawn().expect("sleep(1)");
     let ticks = process::start_ticks(app.id()).expect("a process that runs");
     let boot_id = fs::read_to_string("/proc/sys/kernel/random/boot_id").expect("proc(5)");
-    let slot = world.dir().join("slots/set1");
-    fs::create_dir_all(&slot).expect("a folder of ours");
+    let slot = world.make_dir(world.dir().join("slots/set1"));
     let record = format!(
         r#"{{"pid":{},"start_ticks":{ticks},"boot_id":"{}","port":1,"release":"r","command":["sleep"]}}"#,
         app.id(),
         boot_id.trim()
     );
-    fs::write(slot.join("process.json"), record).expect("a folder of ours");
+    world.write(slot.join("process.json"), record);
 
     drop(world);
     assert!(!process::alive(app.id()));
     app.wait().expect("a child of ours");
 }
 
-/// True if some connection to the port is established, from `/proc/net/tcp`.
-fn established(port: u16) -> bool {
-    let table = fs::read_to_string("/proc/net/tcp").unwrap_or_default();
-    let local = format!(":{port:04X}");
-    table.lines().skip(1).any(|line| {
-        let fields: Vec<&str> = line.split_whitespace().collect();
-        fields[1].ends_with(&local) && fields[3] == "01"
-    })
+#[test]
+fn a_run_that_ended_otherwise_is_shown_with_both_streams() {
+    let world = World::new();
+    let holds = || world.run_line("echo printed; echo said >&2; exit 3").exit(0);
+    let failure = std::panic::catch_unwind(std::panic::AssertUnwindSafe(holds)).expect_err("it ended with 3");
+    let message = failure.downcast_ref::<String>().expect("a text");
+    for part in ["not exit 0", "exit status: 3", "stdout:\nprinted\n", "stderr:\nsaid\n"] {
+        assert!(message.contains(part), "{message}");
+    }
+}
+
+#[test]
+fn a_copy_and_a_script_may_be_executed_at_once_while_other_threads_fork() {
+    let (world, over, began) = (World::new(), AtomicBool::new(false), Instant::now());
+    let fork = || {
+        while !over.load(Ordering::Relaxed) && began.elapsed() < SOON {
+            Command::new("true").status().expect("true(1)");
+        }
+    };
+    thread::scope(|scope| {
+        (0..4).for_each(|_| drop(scope.spawn(fork)));
+        let ends = (0..50).flat_map(|n| {
+            let script = Command::new(world.script(format!("script-{n}"), "exit 0")).status();
+            let copy = world.copy(programs::of_the_system("true"), format!("true-{n}"));
+            [script, Command::new(copy).status()]
+        });
+        let ends: Vec<_> = ends.collect();
+        over.store(true, Ordering::Relaxed);
+        assert!(ends.iter().all(|end| end.as_ref().is_ok_and(ExitStatus::success)), "{ends:?}");
+    });
 }

@@ -43,6 +43,11 @@ pub fn get(url: &str) -> io::Result<Response> {
 /// # Errors
 /// As [`get`].
 pub fn request(method: &str, url: &str, headers: &[(&str, &str)], body: &[u8]) -> io::Result<Response> {
+    receive(&mut send(method, url, headers, body)?)
+}
+
+/// Sends a request, and leaves the answer to [`receive`].
+pub(crate) fn send(method: &str, url: &str, headers: &[(&str, &str)], body: &[u8]) -> io::Result<TcpStream> {
     let (address, path) = split(url).ok_or(io::ErrorKind::InvalidInput)?;
     let mut stream = TcpStream::connect_timeout(&address, TIMEOUT)?;
     let host = address.to_string();
@@ -54,7 +59,12 @@ pub fn request(method: &str, url: &str, headers: &[(&str, &str)], body: &[u8]) -
     let lines = headers.iter().chain(others).map(|(name, value)| format!("{name}: {value}\r\n"));
     let head = [first].into_iter().chain(lines).collect::<Vec<_>>().concat();
     stream.write_all(&[head.as_bytes(), b"\r\n", body].concat())?;
-    parse(&read_to_end(&mut stream)?).ok_or_else(|| io::ErrorKind::InvalidData.into())
+    Ok(stream)
+}
+
+/// The answer to what was sent.
+pub(crate) fn receive(stream: &mut TcpStream) -> io::Result<Response> {
+    parse(&read_to_end(stream)?).ok_or_else(|| io::ErrorKind::InvalidData.into())
 }
 
 fn split(url: &str) -> Option<(SocketAddr, &str)> {

@@ -12,6 +12,7 @@
 
 pub mod debian;
 pub mod disk;
+mod files;
 mod full;
 pub mod http;
 pub mod jar;
@@ -20,15 +21,22 @@ mod nginx;
 pub mod ports;
 pub mod process;
 pub mod programs;
+mod ran;
+mod running;
+mod runs;
+mod state;
 pub mod strace;
 mod traffic;
 mod wait;
 mod world;
 
+pub use files::write_executable;
 pub use full::{is_full, tell};
 pub use jar::sample_jar;
 pub use keepalive::KeepAlive;
 pub use nginx::Nginx;
+pub use ran::{Ran, Run};
+pub use running::Running;
 pub use strace::Strace;
 pub use traffic::{Counts, Traffic};
 pub use wait::until;

@@ -66,7 +66,7 @@ impl Nginx {
     pub fn stop(&self) {
         // The new one first: it is a child of the old.
         for master in [self.master(), self.old_master()].into_iter().flatten() {
-            let workers = children(master);
+            let workers = process::children(master);
             process::signal(master, Signal::SIGTERM);
             process::gone(master);
             workers.into_iter().for_each(process::gone);
@@ -79,7 +79,7 @@ impl Nginx {
     pub fn upgrade(&self) -> u32 {
         let old = self.master().expect("nginx runs");
         process::signal(old, Signal::SIGUSR2);
-        let begun = || self.master().is_some_and(|new| new != old && !children(new).is_empty());
+        let begun = || self.master().is_some_and(|new| new != old && !process::children(new).is_empty());
         until(Duration::from_secs(10), "a second nginx runs", begun);
         old
     }
@@ -89,7 +89,7 @@ impl Nginx {
     pub fn stop_workers_of(&self, old: u32) {
         let new = self.master();
         process::signal(old, Signal::SIGWINCH);
-        let left = || children(old).into_iter().all(|child| Some(child) == new);
+        let left = || process::children(old).into_iter().all(|child| Some(child) == new);
         until(Duration::from_secs(10), "the old workers have left", left);
     }
 
@@ -186,7 +186,7 @@ impl Nginx {
     /// The worker processes, also those that finish what they have after a reload.
     #[must_use]
     pub fn workers(&self) -> BTreeSet<u32> {
-        self.master().map(children).unwrap_or_default()
+        self.master().map(process::children).unwrap_or_default().into_iter().collect()
     }
 
     fn add(&self, folder: &str, name: &str, text: &str) {
@@ -238,11 +238,6 @@ http {{
 "
         )
     }
-}
-
-fn children(of: u32) -> BTreeSet<u32> {
-    let pids = fs::read_to_string(format!("/proc/{of}/task/{of}/children")).unwrap_or_default();
-    pids.split_whitespace().filter_map(|pid| pid.parse().ok()).collect()
 }
 
 impl Drop for Nginx {

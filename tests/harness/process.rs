@@ -1,7 +1,7 @@
 //! Processes, known by id and start time, and how a world ends the ones that were started in it.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use nix::sys::signal::{Signal, kill, killpg};
@@ -30,6 +30,66 @@ pub fn family(pid: u32) -> Option<(u32, u32, u32)> {
 #[must_use]
 pub fn start_ticks(pid: u32) -> Option<u64> {
     stat(pid)?.get(19)?.parse().ok()
+}
+
+/// The processes that a process has started, those of its first thread.
+#[must_use]
+pub fn children(pid: u32) -> Vec<u32> {
+    let children = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
+    children.split_whitespace().filter_map(|pid| pid.parse().ok()).collect()
+}
+
+/// What the descriptors of a process lead to; nothing for one that is gone.
+#[must_use]
+pub fn open_files(pid: u32) -> Vec<PathBuf> {
+    let fds = fs::read_dir(format!("/proc/{pid}/fd")).into_iter().flatten().flatten();
+    fds.filter_map(|fd| fs::read_link(fd.path()).ok()).collect()
+}
+
+/// Every process that `is` says yes to, of those that run.
+#[must_use]
+pub fn all(is: impl Fn(u32) -> bool) -> Vec<u32> {
+    let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
+    let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+    pids.filter(|pid| is(*pid) && alive(*pid)).collect()
+}
+
+/// The environment that a process was started with, each `NAME=value`; nothing for one that is gone.
+#[must_use]
+pub fn environment(pid: u32) -> Vec<String> {
+    words(pid, "environ")
+}
+
+/// The words of a process's command line; nothing for one that is gone.
+#[must_use]
+pub fn command_line(pid: u32) -> Vec<String> {
+    words(pid, "cmdline")
+}
+
+fn words(pid: u32, file: &str) -> Vec<String> {
+    let bytes = fs::read(format!("/proc/{pid}/{file}")).unwrap_or_default();
+    let text = String::from_utf8_lossy(&bytes);
+    text.trim_end_matches('\0').split('\0').map(str::to_owned).collect()
+}
+
+/// How many connections to a port of this machine are established, from `/proc/net/tcp`.
+#[must_use]
+pub fn connections(port: u16) -> usize {
+    established(port).len()
+}
+
+/// How many of them the application has accepted, and has read everything from that was sent.
+pub(crate) fn connections_read(port: u16) -> usize {
+    // What waits to be accepted has no inode yet.
+    established(port).iter().filter(|fields| fields[9] != "0" && fields[4].ends_with(":00000000")).count()
+}
+
+/// The fields of each connection, `proc_pid_net(5)`.
+fn established(port: u16) -> Vec<Vec<String>> {
+    let table = fs::read_to_string("/proc/net/tcp").unwrap_or_default();
+    let local = format!(":{port:04X}");
+    let rows = table.lines().skip(1).map(|line| line.split_whitespace().map(str::to_owned).collect::<Vec<_>>());
+    rows.filter(|fields| fields[1].ends_with(&local) && fields[3] == "01").collect()
 }
 
 /// Sends a signal; that the process is gone already is no failure.

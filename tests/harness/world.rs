@@ -9,10 +9,9 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::{Mutex, PoisonError};
-use std::thread;
+use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use assert_cmd::assert::Assert;
 use tempfile::TempDir;
 
 use crate::http::{self, Response};
@@ -21,8 +20,6 @@ use crate::{Nginx, process, programs, until};
 
 /// Marks every process of a world, so that none outlives it.
 const MARK: &str = "WORLD_OF_THE_TEST";
-/// No program may take longer; a test that means to wait says so itself.
-const LONGEST: Duration = Duration::from_secs(120);
 
 /// A server with one nginx and one application in two slots, `set1` and `set2`.
 ///
@@ -60,6 +57,31 @@ impl World {
         self
     }
 
+    /// Has bg-deploy put version 1.0 into set1, which serves it then.
+    #[track_caller]
+    #[must_use]
+    pub fn serving(self) -> Self {
+        self.deploy(&["--version-text", "1.0"]).success();
+        self
+    }
+
+    /// Starts fake-app in set1 as hand-made scripts do; nginx serves it.
+    #[track_caller]
+    #[must_use]
+    pub fn set1_running(self) -> Self {
+        self.start_fake("set1", &[]);
+        self
+    }
+
+    /// Starts fake-app in both slots as hand-made scripts do; nginx serves set1.
+    #[track_caller]
+    #[must_use]
+    pub fn both_running(self) -> Self {
+        self.start_fake("set1", &[]);
+        self.start_fake("set2", &[]);
+        self
+    }
+
     /// Changes nginx over to the link form: set1 serves unless `DIR/live` says set2.
     #[track_caller]
     #[must_use]
@@ -77,26 +99,6 @@ impl World {
         ));
         self.nginx.reload();
         self
-    }
-
-    /// One of our programs in this world, to run and assert on.
-    #[track_caller]
-    #[must_use]
-    pub fn cmd(&self, program: &str) -> assert_cmd::Command {
-        let mut command = assert_cmd::Command::from_std(self.command(&programs::ours(program)));
-        command.timeout(LONGEST);
-        command
-    }
-
-    /// A shell line in this world, with our programs on the PATH: a pipeline as people type it.
-    #[track_caller]
-    #[must_use]
-    pub fn shell(&self, line: &str) -> assert_cmd::Command {
-        let mut shell = self.command(Path::new("/bin/sh"));
-        shell.args(["-c", line]);
-        let mut command = assert_cmd::Command::from_std(shell);
-        command.timeout(LONGEST);
-        command
     }
 
     /// Any program with this world's environment, for a test that spawns, signals or kills it.
@@ -127,13 +129,6 @@ impl World {
     pub fn fake_app(&self, flags: &[&str]) -> Vec<String> {
         let program = programs::ours("fake-app").display().to_string();
         [program].into_iter().chain(flags.iter().map(|&flag| flag.to_owned())).collect()
-    }
-
-    /// Deploys fake-app with these flags by bg-deploy.
-    #[track_caller]
-    #[must_use]
-    pub fn deploy_fake(&self, flags: &[&str]) -> Assert {
-        self.cmd("bg-deploy").arg("--").args(self.fake_app(flags)).assert()
     }
 
     /// Starts fake-app in a slot as hand-made scripts do, and waits until it listens.
@@ -181,6 +176,18 @@ impl World {
         http::get(&format!("http://127.0.0.1:{}{path}", self.port(slot)))
     }
 
+    /// A visitor of a URL, whose request is in flight in that slot when this returns; the body of the answer.
+    #[track_caller]
+    #[must_use]
+    pub fn visit(&self, url: &str, slot: &str) -> JoinHandle<Option<String>> {
+        let port = self.port(slot);
+        let before = process::connections_read(port);
+        let mut stream = http::send("GET", url, &[], b"").unwrap_or_else(|why| panic!("{url}: {why}"));
+        // A connection that only waits to be accepted would be refused by an application that is told to end now.
+        until(Duration::from_secs(20), "the request is in flight", || process::connections_read(port) > before);
+        thread::spawn(move || http::receive(&mut stream).ok().map(|answer| answer.body))
+    }
+
     /// The slot that answers through nginx; `None` if what answers names no slot.
     #[track_caller]
     #[must_use]
@@ -218,7 +225,7 @@ impl World {
     /// Points the upstream file at a slot by hand, in the reload form, and reloads nginx.
     #[track_caller]
     pub fn point_at(&self, slot: &str) {
-        self.nginx.write_upstream(&reload_form(self.port(slot)));
+        self.edit_upstream(slot);
         self.nginx.reload();
     }
 
@@ -228,14 +235,16 @@ impl World {
         process::marked(MARK, &self.folder().display().to_string())
     }
 
-    /// Writes a shell script into this world's folder; its path, to be called by.
-    #[track_caller]
+    /// The line by which the reload form of the upstream file names a slot.
     #[must_use]
-    pub fn script(&self, name: &str, lines: &str) -> String {
-        let path = self.folder().join(name);
-        fs::write(&path, format!("#!/bin/sh\n{lines}\n")).expect("a folder of ours");
-        fs::set_permissions(&path, Permissions::from_mode(0o755)).expect("a file of ours");
-        path.display().to_string()
+    pub fn upstream_line(&self, slot: &str) -> String {
+        reload_form(self.port(slot))
+    }
+
+    /// Has the upstream file name a slot that nginx does not serve: an edit that was never reloaded.
+    #[track_caller]
+    pub fn edit_upstream(&self, slot: &str) {
+        self.nginx.write_upstream(&self.upstream_line(slot));
     }
 
     /// The folder of everything in this world.

@@ -1,11 +1,10 @@
 //! The programs as bg-deploy looks for them, beside itself, with scripts in place of the stages: so each can be traced
 //! alone, while the others and the application run free.
 
-use std::fs::{self, Permissions};
-use std::os::unix::fs::PermissionsExt;
+use std::fs;
 use std::path::PathBuf;
 
-use bg_tests::programs;
+use bg_tests::{programs, write_executable};
 use tempfile::TempDir;
 
 /// The programs that bg-deploy runs.
@@ -21,8 +20,7 @@ impl Scripts {
         for stage in STAGES {
             let script = folder.path().join(stage);
             // Never written while somebody may start it (ETXTBSY): what changes is in a file it reads.
-            fs::write(&script, "#!/bin/sh\n. \"$0.line\"\n").expect("a writable target folder");
-            fs::set_permissions(&script, Permissions::from_mode(0o755)).expect("a file of ours");
+            write_executable(&script, "#!/bin/sh\n. \"$0.line\"\n");
         }
         fs::hard_link(programs::ours("bg-deploy"), folder.path().join("bg-deploy")).expect("a writable target folder");
         Self(folder)
