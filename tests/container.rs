@@ -23,8 +23,7 @@ impl Container {
     /// Starts it on an installed configuration.
     #[track_caller]
     fn start(world: &World) -> Container {
-        let hosts = world.folder().join("hosts");
-        fs::write(&hosts, format!("127.0.0.1 localhost\n127.0.0.3 {HOST}\n")).expect("our folder");
+        let hosts = world.write("hosts", format!("127.0.0.1 localhost\n127.0.0.3 {HOST}\n"));
         let nginx = world.nginx.command_line();
         let script = format!("mount --bind {} /etc/hosts && exec {nginx}", hosts.display());
         let child = Command::new("unshare")
@@ -58,10 +57,7 @@ fn deploys_and_a_rollback_work_with_an_nginx_that_has_another_name_for_the_host(
     for form in ["link", "reload"] {
         let world = World::new().env("BG_SLOT_URL", &format!("http://{HOST}:{{port}}"));
         world.nginx.stop();
-        let print = |flags: &[&str]| {
-            let printed = world.cmd("bg-switch").args(flags).assert().success();
-            String::from_utf8_lossy(&printed.get_output().stdout).into_owned()
-        };
+        let print = |flags: &[&str]| world.run("bg-switch", flags).success().stdout();
         // As in the recipe: both files are there before the container starts.
         let listen = world.nginx.front_url("").replace("http://", "");
         let site = print(&["--print-site", "--listen", &listen, "--front-from", "172.16.0.0/12"]);
@@ -72,11 +68,11 @@ fn deploys_and_a_rollback_work_with_an_nginx_that_has_another_name_for_the_host(
         let nginx = container.exec(&world);
         let world = world.env("BG_NGINX", &nginx).env("BG_FRONT", &format!("http://{listen}/_bg/slot"));
         for (version, slot) in [("1.0", "set1"), ("1.1", "set2")] {
-            world.deploy_fake(&["--address", "0.0.0.0", "--version-text", version]).success();
+            world.deploy(&["--address", "0.0.0.0", "--version-text", version]).success();
             assert_eq!(world.get("/_bg/slot").body.trim(), slot, "{form}");
             assert_eq!(world.get("/version").body, version, "{form}");
         }
-        world.cmd("bg-deploy").arg("--rollback").assert().success();
+        world.rollback().success();
         assert_eq!(world.get("/version").body, "1.0", "{form}");
         let text = world.nginx.read_upstream();
         assert!(text.contains(&format!("http://{HOST}:")) || text.contains("http://web_set1;"), "{text}");
@@ -87,5 +83,5 @@ fn deploys_and_a_rollback_work_with_an_nginx_that_has_another_name_for_the_host(
 fn only_the_printed_site(world: &World) {
     let conf = fs::read_to_string(world.nginx.conf()).expect("the configuration");
     let (http, _) = conf.split_once("    server {\n").expect("a server of the harness's own");
-    fs::write(world.nginx.conf(), format!("{}}}\n", http.replace("daemon on", "daemon off"))).expect("our folder");
+    world.write(world.nginx.conf(), format!("{}}}\n", http.replace("daemon on", "daemon off")));
 }

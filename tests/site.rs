@@ -4,8 +4,7 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
-use assert_cmd::assert::Assert;
-use bg_tests::{World, http};
+use bg_tests::{Ran, Run, World, http};
 
 /// A server that has nothing but what bg-switch prints with these flags; its URL.
 fn install(world: &World, flags: &[&str]) -> String {
@@ -18,26 +17,18 @@ fn install(world: &World, flags: &[&str]) -> String {
 }
 
 fn print(world: &World, flags: &[&str]) -> String {
-    let printed = world.cmd("bg-switch").args(flags).assert().success();
-    String::from_utf8_lossy(&printed.get_output().stdout).into_owned()
+    world.run("bg-switch", flags).success().stdout()
 }
 
-fn both_run() -> World {
-    let world = World::new();
-    world.start_fake("set1", &[]);
-    world.start_fake("set2", &[]);
-    world
-}
-
-fn switch(world: &World, url: &str, to: &str) -> Assert {
+fn switch(world: &World, url: &str, to: &str) -> Ran {
     let front = format!("{url}/_bg/slot");
-    world.cmd("bg-switch").args(["--to", to, "--front", &front, "--verify-timeout", "2s"]).assert()
+    world.run("bg-switch", &["--to", to, "--front", &front, "--verify-timeout", "2s"])
 }
 
 #[test]
 fn it_serves_in_both_forms() {
     for form in ["link", "reload"] {
-        let world = both_run();
+        let world = World::new().both_running();
         let url = install(&world, &["--form", form]);
         for slot in ["set2", "set1"] {
             switch(&world, &url, slot).success();
@@ -49,22 +40,22 @@ fn it_serves_in_both_forms() {
 
 #[test]
 fn any_name_that_we_take_is_one_for_nginx() {
-    let world = both_run();
+    let world = World::new().both_running();
     for app in ["a-b", "2048", "x_y-z-0"] {
-        let dir = world.folder().join(app).display().to_string();
+        let dir = world.path(app).display().to_string();
         let url = install(&world, &["--app", app, "--dir", &dir]);
         assert_eq!(http::get(&format!("{url}/_bg/slot")).expect("an answer").body.trim(), "set1", "{app}");
         let front = format!("{url}/_bg/slot");
         for slot in ["set2", "set1"] {
             let mut switch = world.cmd("bg-switch");
-            switch.args(["--app", app, "--to", slot, "--front", &front, "--dir", &dir]).assert().success();
+            switch.args(["--app", app, "--to", slot, "--front", &front, "--dir", &dir]).ran().success();
         }
     }
 }
 
 #[test]
 fn listen_and_server_name_go_in_as_they_are() {
-    let world = both_run();
+    let world = World::new().both_running();
     let port = world.free_port();
     let listen = format!("127.0.0.1:{port} default_server");
     let site = print(&world, &["--print-site", "--listen", &listen, "--server-name", "a.example *.b-c.example"]);
@@ -76,7 +67,7 @@ fn listen_and_server_name_go_in_as_they_are() {
 
 #[test]
 fn two_applications_live_in_one_nginx() {
-    let world = both_run();
+    let world = World::new().both_running();
     let site =
         |app: &str, port: u16| print(&world, &["--print-site", "--app", app, "--listen", &format!("127.0.0.1:{port}")]);
     let ports = [world.free_port(), world.free_port()];
@@ -99,20 +90,18 @@ fn nothing_that_is_no_value_gets_into_the_configuration() {
         ["--upstream-file", "/tmp/a b; return 200 x"],
         ["--upstream-file", "/tmp/a{b"],
     ] {
-        let refused = world.cmd("bg-switch").arg("--print-site").args(bad).assert().code(2).stdout("");
-        let said = String::from_utf8_lossy(&refused.get_output().stderr).into_owned();
+        let said = world.cmd("bg-switch").arg("--print-site").args(bad).ran().exit(2).printed_nothing().stderr();
         assert!(said.contains("can't stand in nginx's configuration"), "{bad:?}: {said}");
     }
     for bad in ["/tmp/a b", "/tmp/a;b", "/tmp/${x}", "/tmp/a)b", "/tmp/a\"b"] {
-        let refused = world.cmd("bg-switch").args(["--print-upstream", "--dir", bad]).assert().code(2).stdout("");
-        let said = String::from_utf8_lossy(&refused.get_output().stderr).into_owned();
+        let said = world.run("bg-switch", &["--print-upstream", "--dir", bad]).exit(2).printed_nothing().stderr();
         assert!(said.contains("can't stand in nginx's configuration"), "{bad:?}: {said}");
     }
 }
 
 #[test]
 fn the_application_learns_who_asked_and_for_what() {
-    let world = both_run();
+    let world = World::new().both_running();
     let url = install(&world, &[]);
     let headers = [("Host", "shop.example"), ("X-Forwarded-For", "203.0.113.7")];
     let seen = http::request("GET", &format!("{url}/headers"), &headers, b"").expect("an answer").body;
@@ -132,7 +121,7 @@ fn the_application_learns_who_asked_and_for_what() {
 
 #[test]
 fn a_websocket_stays_open_over_a_switch() {
-    let world = both_run();
+    let world = World::new().both_running();
     let url = install(&world, &[]);
     let mut socket = TcpStream::connect(url.trim_start_matches("http://")).expect("nginx");
     socket.set_read_timeout(Some(Duration::from_secs(10))).expect("a socket");
@@ -158,7 +147,7 @@ fn a_websocket_stays_open_over_a_switch() {
 
 #[test]
 fn a_cache_of_open_files_elsewhere_is_none_here() {
-    let world = both_run();
+    let world = World::new().both_running();
     world.nginx.add_to_http("cache", "open_file_cache max=100;\nopen_file_cache_errors on;\n");
     let url = install(&world, &[]);
     for to in ["set2", "set1"] {
@@ -169,19 +158,19 @@ fn a_cache_of_open_files_elsewhere_is_none_here() {
 
 #[test]
 fn a_connection_that_nginx_keeps_holds_up_no_drain() {
-    let world = both_run();
+    let world = World::new().both_running();
     let url = install(&world, &[]);
     assert_eq!(http::get(&format!("{url}/profile")).expect("an answer").body, "set1");
     switch(&world, &url, "set2").success();
     let front = format!("{url}/_bg/slot");
     let began = Instant::now();
-    world.cmd("bg-launch").args(["--slot", "set1", "--stop", "--adopt", "--front", &front]).assert().success();
+    world.run("bg-launch", &["--slot", "set1", "--stop", "--adopt", "--front", &front]).success();
     assert!(began.elapsed() < Duration::from_millis(800), "it waited {:?}", began.elapsed());
 }
 
 #[test]
 fn the_slot_is_told_to_this_machine_alone() {
-    let world = both_run();
+    let world = World::new().both_running();
     // So that a request can come from elsewhere without leaving this machine.
     world.nginx.add_to_http("from", "set_real_ip_from 127.0.0.0/8;\nreal_ip_header X-Test-From;\n");
     let url = install(&world, &[]);

@@ -1,50 +1,46 @@
 //! A link that is moved and not followed goes back, and it is said why.
 
 use std::collections::BTreeSet;
-use std::fs::{self, Permissions};
 use std::io::{Read, Write};
 use std::net::TcpListener;
-use std::os::unix::fs::PermissionsExt;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use bg_tests::{World, http, until};
 
-use super::{NOBODY, SOON, both_run, both_run_in_the_reload_form, convert, linked, said, switch};
+use super::{NOBODY, SOON, convert, linked, switch};
 
 #[test]
 fn a_slot_that_does_not_answer_as_itself_is_undone() {
-    let world = World::new().link_form();
-    world.start_fake("set1", &[]);
+    let world = World::new().link_form().set1_running();
     world.start_fake("set2", &["--other-profile", "real"]);
-    let refused = switch(&world, "set2").code(5).stdout("");
-    assert!(said(&refused).contains("within 1.0s: the front answered 200 \"real\""), "{}", said(&refused));
-    assert!(said(&refused).contains("The link is as it was; set1 is serving, seen at the front"), "{}", said(&refused));
+    let refused = switch(&world, "set2").exit(5).printed_nothing();
+    refused
+        .said("within 1.0s: the front answered 200 \"real\"")
+        .said("The link is as it was; set1 is serving, seen at the front");
     assert_eq!((world.live().as_deref(), linked(&world)), (Some("set1"), None));
 }
 
 #[test]
 fn workers_that_may_not_enter_the_folder_are_the_reason() {
     assert!(nix::unistd::geteuid().is_root(), "this test needs root: else nginx's workers own the folder");
-    let world = both_run();
-    fs::create_dir(world.dir()).expect("our folder");
-    fs::set_permissions(world.dir(), Permissions::from_mode(0o700)).expect("our folder");
+    let world = World::new().link_form().both_running();
+    world.make_dir(world.dir());
+    world.chmod(world.dir(), 0o700);
     let reason = format!("may not enter {} (mode 700): chmod o+x it", world.dir().display());
-    let refused = switch(&world, "set2").code(5);
-    assert!(said(&refused).contains(&format!("nginx's workers (uid {NOBODY}) {reason}")), "{}", said(&refused));
+    switch(&world, "set2").exit(5).said(format!("nginx's workers (uid {NOBODY}) {reason}"));
 
-    let refused =
-        world.cmd("bg-switch").args(["--to", "set2", "--nginx", "/nowhere", "--verify-timeout", "1s"]).assert().code(5);
-    assert!(said(&refused).contains(&format!("nginx's workers {reason}")), "{}", said(&refused));
+    let refused = world.run("bg-switch", &["--to", "set2", "--nginx", "/nowhere", "--verify-timeout", "1s"]).exit(5);
+    refused.said(format!("nginx's workers {reason}"));
     assert_eq!(linked(&world), None);
 
-    fs::set_permissions(world.dir(), Permissions::from_mode(0o711)).expect("our folder");
+    world.chmod(world.dir(), 0o711);
     switch(&world, "set2").success();
 }
 
 #[test]
 fn a_worker_that_still_serves_the_old_slot_is_not_passed_over() {
-    let world = both_run();
+    let world = World::new().link_form().both_running();
     // Each worker remembers files for itself: some have moved, others not.
     let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a free port");
     let front = format!("http://{}/", listener.local_addr().expect("its address"));
@@ -57,14 +53,14 @@ fn a_worker_that_still_serves_the_old_slot_is_not_passed_over() {
             let _ = visitor.write_all(answer.as_bytes());
         }
     });
-    let refused = world.cmd("bg-switch").args(["--to", "set2", "--front", &front]).assert().code(5);
-    assert!(said(&refused).contains("some of nginx's workers still answered set1"), "{}", said(&refused));
+    let refused = world.run("bg-switch", &["--to", "set2", "--front", &front]).exit(5);
+    refused.said("some of nginx's workers still answered set1");
     assert_eq!(linked(&world), None);
 }
 
 #[test]
 fn a_cache_of_open_files_is_the_reason() {
-    let world = both_run();
+    let world = World::new().link_form().both_running();
     world.nginx.add_to_http("cache", "open_file_cache max=100;\nopen_file_cache_errors on;\n");
     world.nginx.add_to_location("worker", "add_header X-Worker $pid;\n");
     world.nginx.reload();
@@ -79,41 +75,37 @@ fn a_cache_of_open_files_is_the_reason() {
         asked.extend(answers.iter().filter_map(|answer| answer.header("x-worker")?.parse::<u32>().ok()));
         asked.is_superset(&workers)
     });
-    let refused = switch(&world, "set2").code(5);
-    assert!(said(&refused).contains("open_file_cache is on"), "{}", said(&refused));
+    switch(&world, "set2").exit(5).said("open_file_cache is on");
     assert_eq!(world.live().as_deref(), Some("set1"));
 }
 
 #[test]
 fn a_file_that_nginx_has_not_read_is_the_reason() {
-    let world = both_run_in_the_reload_form();
-    let printed = world.cmd("bg-switch").arg("--print-upstream").assert().success();
+    let world = World::new().both_running();
+    let printed = world.run("bg-switch", &["--print-upstream"]).success();
     let started = Instant::now();
     until(SOON, "nginx is older than the file", || started.elapsed() > Duration::from_millis(300));
-    world.nginx.write_upstream(&String::from_utf8_lossy(&printed.get_output().stdout));
-    let refused = switch(&world, "set2").code(5);
-    assert!(said(&refused).contains("was changed after nginx last read its configuration"), "{}", said(&refused));
-    assert!(said(&refused).contains("set1 is serving, seen at the front"), "{}", said(&refused));
+    world.nginx.write_upstream(&printed.stdout());
+    let refused = switch(&world, "set2").exit(5);
+    refused.said("was changed after nginx last read its configuration").said("set1 is serving, seen at the front");
     assert_eq!((world.live().as_deref(), linked(&world)), (Some("set1"), None));
 }
 
 #[test]
 fn a_reason_that_does_not_hold_is_not_given() {
-    let world = World::new();
-    world.start_fake("set1", &[]);
+    let world = World::new().set1_running();
     world.start_fake("set2", &["--other-profile", "real"]);
     convert(&world, "link").success();
-    let refused = switch(&world, "set2").code(5);
-    assert!(!said(&refused).contains("likely"), "{}", said(&refused));
+    switch(&world, "set2").exit(5).never_said("likely");
 }
 
 #[test]
 fn a_file_that_looks_at_another_folder_is_refused() {
-    let world = both_run();
+    let world = World::new().link_form().both_running();
     let before = world.nginx.read_upstream();
-    let elsewhere = world.folder().join("elsewhere");
-    let refused = world.cmd("bg-switch").args(["--to", "set2", "--dir"]).arg(&elsewhere).assert().code(7).stdout("");
-    assert!(said(&refused).contains(&format!("looks at {}", world.dir().join("live").display())), "{}", said(&refused));
-    assert!(!elsewhere.join("live").exists());
+    let elsewhere = world.word("elsewhere");
+    let refused = world.run("bg-switch", &["--to", "set2", "--dir", &elsewhere]).exit(7).printed_nothing();
+    refused.said(format!("looks at {}", world.dir().join("live").display()));
+    assert!(!world.path("elsewhere/live").exists());
     assert_eq!((world.nginx.read_upstream(), world.live().as_deref()), (before, Some("set1")));
 }

@@ -4,16 +4,15 @@ use std::fs;
 use std::process::Command;
 
 use bg_tests::{World, until};
-use predicates::str::contains;
 
-use super::{SOON, a_busy_port, both_run, said, switch};
+use super::{SOON, a_busy_port};
 
 /// Starts the nginx anew as one that was built in another folder: a script that says so and calls the real one, whose
 /// configuration names no pid file and no log. What it is called by.
 fn built_elsewhere(world: &World) -> String {
-    let (prefix, nginx) = (world.folder().join("nginx"), world.nginx.command_line());
+    let (prefix, nginx) = (world.path("nginx"), world.nginx.command_line());
     let prefix = prefix.display();
-    fs::create_dir(world.folder().join("opt")).expect("our folder");
+    world.make_dir("opt");
     let script = world.script(
         "opt/nginx",
         &format!(
@@ -26,7 +25,7 @@ fn built_elsewhere(world: &World) -> String {
     let conf = fs::read_to_string(world.nginx.conf()).expect("the configuration");
     let own = |line: &&str| !line.starts_with("pid ") && !line.starts_with("error_log ");
     let conf = conf.lines().filter(own).collect::<Vec<_>>().join("\n");
-    fs::write(world.nginx.conf(), conf).expect("our folder");
+    world.write(world.nginx.conf(), conf);
     assert!(Command::new(&script).status().expect("our script").success());
     until(SOON, "it runs", || !world.nginx.workers().is_empty());
     script
@@ -34,27 +33,24 @@ fn built_elsewhere(world: &World) -> String {
 
 #[test]
 fn an_nginx_is_found_where_it_was_built_to_be() {
-    let world = both_run().env("BG_FRONT", "-");
+    let world = World::new().both_running().env("BG_FRONT", "-");
     let nginx = built_elsewhere(&world);
-    let moved = world.cmd("bg-switch").args(["--to", "set2", "--nginx", &nginx]).assert().success();
-    moved.stdout(contains("\"evidence\":\"workers\""));
+    world.run("bg-switch", &["--to", "set2", "--nginx", &nginx]).success().printed("\"evidence\":\"workers\"");
     assert_eq!(world.live().as_deref(), Some("set2"));
     let _busy = a_busy_port(&world);
     let flags = ["--to", "set1", "--nginx", &nginx, "--verify-timeout", "5s"];
-    let refused = world.cmd("bg-switch").args(flags).assert().code(5);
-    assert!(said(&refused).contains("nginx's error log: [emerg] bind() to "), "{}", said(&refused));
+    world.run("bg-switch", &flags).exit(5).said("nginx's error log: [emerg] bind() to ");
 }
 
 #[test]
 fn a_pid_file_that_is_given_counts_whatever_the_program_is_called() {
     for name in ["openresty", "angie", "web-server"] {
-        let world = both_run().env("BG_FRONT", "-");
+        let world = World::new().both_running().env("BG_FRONT", "-");
         let nginx = world.script(name, &format!("exec {} \"$@\"", world.nginx.command_line()));
         let pid_file = world.nginx.pid_file().display().to_string();
         let world = world.env("BG_SWITCH_PID_FILE", &pid_file).env("BG_NGINX", &nginx);
-        let moved = switch(&world, "set2").success();
-        moved.stdout(contains("\"evidence\":\"workers\""));
-        let check = world.cmd("bg-switch").arg("--check").assert().success();
-        check.stdout(contains(format!("nginx runs as pid {}", world.nginx.master().expect("it runs"))));
+        world.switch("set2").success().printed("\"evidence\":\"workers\"");
+        let run = world.run("bg-switch", &["--check"]).success();
+        run.printed(format!("nginx runs as pid {}", world.nginx.master().expect("it runs")));
     }
 }

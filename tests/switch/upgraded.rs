@@ -4,10 +4,8 @@ use std::collections::BTreeSet;
 
 use bg_tests::{World, http, process};
 use nix::sys::signal::Signal;
-use predicates::prelude::PredicateBooleanExt;
-use predicates::str::contains;
 
-use super::{assert_untouched, both_run, said, switch, wrapper};
+use super::{assert_untouched, wrapper};
 
 /// What fresh connections get.
 fn answers(world: &World) -> BTreeSet<String> {
@@ -17,56 +15,48 @@ fn answers(world: &World) -> BTreeSet<String> {
 
 #[test]
 fn a_switch_by_reload_waits_for_an_upgrade_to_be_finished() {
-    let world = both_run();
+    let world = World::new().both_running();
     let before = world.nginx.read_upstream();
     let old = world.nginx.upgrade();
 
-    let refused = switch(&world, "set2").code(5).stdout("");
-
-    let pid_file = world.nginx.pid_file();
-    for words in ["upgrade of nginx is under way", &format!("kill -QUIT $(cat {}.oldbin)", pid_file.display())] {
-        assert!(said(&refused).contains(words), "{}", said(&refused));
-    }
+    let refused = world.switch("set2").exit(5).printed_nothing().said("upgrade of nginx is under way");
+    refused.said(format!("kill -QUIT $(cat {}.oldbin)", world.nginx.pid_file().display()));
     assert_untouched(&world, &before);
-    let check = world.cmd("bg-switch").arg("--check").assert().code(1);
-    check.stdout(contains("fail    a binary upgrade of nginx is under way").and(contains("kill -QUIT $(cat ")));
-    let refused = world.cmd("bg-switch").args(["--convert", "link"]).assert().code(5);
-    assert!(said(&refused).contains("upgrade of nginx is under way"), "{}", said(&refused));
+    let refused = world.run("bg-switch", &["--check"]).exit(1);
+    refused.printed("fail    a binary upgrade of nginx is under way").printed("kill -QUIT $(cat ");
+    world.run("bg-switch", &["--convert", "link"]).exit(5).said("upgrade of nginx is under way");
     assert_untouched(&world, &before);
 
     process::signal(old, Signal::SIGQUIT);
     process::gone(old);
-    switch(&world, "set2").success();
+    world.switch("set2").success();
     assert_eq!(answers(&world), BTreeSet::from(["set2".to_owned()]));
 }
 
 #[test]
 fn an_old_master_without_workers_is_no_reason_to_wait() {
-    let world = both_run();
+    let world = World::new().both_running();
     let old = world.nginx.upgrade();
     world.nginx.stop_workers_of(old);
-    let moved = switch(&world, "set2").success();
-    assert!(said(&moved).contains("kill -QUIT $(cat "), "{}", said(&moved));
+    world.switch("set2").success().said("kill -QUIT $(cat ");
     assert_eq!(answers(&world), BTreeSet::from(["set2".to_owned()]));
-    world.cmd("bg-switch").arg("--check").assert().success().stdout(contains("warn    a binary upgrade of nginx"));
+    world.run("bg-switch", &["--check"]).success().printed("warn    a binary upgrade of nginx");
 }
 
 #[test]
 fn a_switch_by_link_goes_on_in_an_upgrade() {
-    let world = World::new().link_form();
-    world.start_fake("set1", &[]);
-    world.start_fake("set2", &[]);
+    let world = World::new().link_form().both_running();
     let _old = world.nginx.upgrade();
     for to in ["set2", "set1", "set2"] {
-        switch(&world, to).success();
+        world.switch(to).success();
         assert_eq!(answers(&world), BTreeSet::from([to.to_owned()]));
     }
-    world.cmd("bg-switch").arg("--check").assert().success();
+    world.run("bg-switch", &["--check"]).success();
 }
 
 #[test]
 fn a_switch_that_an_upgrade_overtakes_is_undone() {
-    let world = both_run();
+    let world = World::new().both_running();
     let before = world.nginx.read_upstream();
     let pid_file = world.nginx.pid_file().display().to_string();
     // Between the first look and the reload somebody begins an upgrade.
@@ -76,8 +66,7 @@ fn a_switch_that_an_upgrade_overtakes_is_undone() {
     );
     let nginx = wrapper(&world, "ngx", &upgrade);
     let flags = ["--to", "set2", "--nginx", &nginx, "--pid-file", &pid_file];
-    let refused = world.cmd("bg-switch").args(flags).assert().code(5).stdout("");
-    assert!(said(&refused).contains("upgrade of nginx is under way"), "{}", said(&refused));
+    world.run("bg-switch", &flags).exit(5).printed_nothing().said("upgrade of nginx is under way");
     assert_eq!(answers(&world), BTreeSet::from(["set1".to_owned()]));
     assert_untouched(&world, &before);
 }
