@@ -6,24 +6,21 @@ use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
 
-use assert_cmd::assert::Assert;
-use bg_tests::{World, until};
-use predicates::prelude::*;
-use predicates::str::contains;
+use bg_tests::{Ran, World, until};
 
 const SOON: Duration = Duration::from_secs(20);
 
 /// A whole deploy by hand, of fake-app with these flags.
-fn chain(world: &World, flags: &str) -> Assert {
-    world.shell(&format!("bg-probe | bg-launch -- fake-app {flags} | bg-health --timeout 5s | bg-switch")).assert()
+fn chain(world: &World, flags: &str) -> Ran {
+    world.run_line(format!("bg-probe | bg-launch -- fake-app {flags} | bg-health --timeout 5s | bg-switch"))
 }
 
 #[test]
 fn the_first_deploy_lands_in_set1_and_the_next_ones_take_turns() {
     let world = World::new();
     for (version, slot) in [("1.0", "set1"), ("1.1", "set2"), ("1.2", "set1"), ("1.3", "set2")] {
-        let output = chain(&world, &format!("--version-text {version}")).success();
-        output.stdout(contains(format!(r#""slot":"{slot}""#)).and(contains("\n").count(1)));
+        let run = chain(&world, &format!("--version-text {version}")).success().printed(format!(r#""slot":"{slot}""#));
+        assert_eq!(run.stdout().matches('\n').count(), 1, "{run}");
         assert_eq!(world.live().as_deref(), Some(slot));
         assert_eq!(world.get("/version").body, version);
     }
@@ -33,7 +30,7 @@ fn the_first_deploy_lands_in_set1_and_the_next_ones_take_turns() {
 #[test]
 fn a_chain_whose_probe_can_not_tell_ends_before_anything_is_launched() {
     let world = serving();
-    world.nginx.write_upstream(&world.nginx.read_upstream().replace(&port(&world, "set1"), &port(&world, "set2")));
+    world.edit_upstream("set2");
     breaks(&world, "bg-probe | bg-launch -- fake-app | bg-health | bg-switch", "bg-probe: nginx and its file disagree");
 }
 
@@ -50,8 +47,8 @@ fn a_chain_whose_launch_is_refused_ends_there() {
 fn a_chain_whose_release_is_never_healthy_leaves_nginx_alone() {
     let world = serving();
     let before = seen(&world);
-    let output = chain(&world, "--down").code(3);
-    output.stdout("").stderr(contains("bg-health: set2 was not healthy within 5").and(contains("bg-switch").not()));
+    let refused = chain(&world, "--down").exit(3).printed_nothing();
+    refused.said("bg-health: set2 was not healthy within 5").never_said("bg-switch");
     assert_eq!(seen(&world).nginx, before.nginx);
     assert_eq!(world.get("/version").body, "1.0");
 }
@@ -60,7 +57,7 @@ fn a_chain_whose_release_is_never_healthy_leaves_nginx_alone() {
 fn a_chain_whose_release_crashes_leaves_nginx_alone() {
     let world = serving();
     let before = seen(&world);
-    chain(&world, "--crash-at-boot").code(3).stdout("").stderr(contains("exited before it was healthy"));
+    chain(&world, "--crash-at-boot").exit(3).printed_nothing().said("exited before it was healthy");
     assert_eq!(seen(&world).nginx, before.nginx);
     assert_eq!(world.get("/version").body, "1.0");
 }
@@ -70,12 +67,12 @@ fn a_chain_whose_switch_is_refused_ends_with_its_code_and_the_old_file() {
     let world = serving();
     world.nginx.add_to_http("broken", "this is no directive;\n");
     let before = seen(&world);
-    chain(&world, "--version-text 1.1").code(5).stdout("").stderr(contains("nginx -t refused"));
+    chain(&world, "--version-text 1.1").exit(5).printed_nothing().said("nginx -t refused");
     assert_eq!(seen(&world).nginx, before.nginx);
     assert_eq!(world.get("/version").body, "1.0");
 
     world.nginx.add_to_http("broken", "");
-    world.shell("bg-probe --slot idle | bg-health | bg-switch").assert().success();
+    world.run_line("bg-probe --slot idle | bg-health | bg-switch").success();
     assert_eq!(world.get("/version").body, "1.1", "the healthy release waited for nginx to be mended");
 }
 
@@ -93,7 +90,7 @@ fn two_bare_chains_at_once_end_with_one_whole_deploy() {
     assert!(codes.contains(&Some(0)), "{codes:?}");
 
     let live = world.live().expect("nginx serves a slot");
-    assert!(world.nginx.read_upstream().contains(&port(&world, &live)), "nginx and its file agree");
+    assert!(world.nginx.read_upstream().contains(&world.port(&live).to_string()), "nginx and its file agree");
     assert_eq!(live, "set2");
     let winner = world.get("/version").body;
     let done = ["1.1", "1.2"].into_iter().zip(codes).find(|(version, _)| *version == winner);
@@ -109,15 +106,11 @@ fn serving() -> World {
     world
 }
 
-fn port(world: &World, slot: &str) -> String {
-    world.port(slot).to_string()
-}
-
 /// Runs a chain that is to break, and looks whether it touched anything.
 #[track_caller]
 fn breaks(world: &World, line: &str, why: &str) {
     let before = seen(world);
-    world.shell(line).assert().code(3).stdout("").stderr(contains(why));
+    world.run_line(line).exit(3).printed_nothing().said(why);
     assert_eq!(seen(world), before);
     assert_eq!(world.get("/version").body, "1.0");
 }
@@ -138,13 +131,9 @@ fn seen(world: &World) -> Seen {
         let answer = world.get_slot(slot, "/version").ok().map(|response| response.body);
         (slot, (fs::read_to_string(process).ok(), answer))
     };
-    let names = fs::read_dir(world.dir().join("releases")).expect("releases");
-    let mut releases: Vec<String> =
-        names.map(|entry| entry.expect("an entry").file_name().to_string_lossy().into_owned()).collect();
-    releases.sort();
     Seen {
         nginx: (world.nginx.read_upstream(), world.live(), world.nginx.workers().into_iter().collect()),
         slots: ["set1", "set2"].map(slot).into(),
-        releases,
+        releases: world.releases(),
     }
 }

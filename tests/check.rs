@@ -14,7 +14,7 @@ use std::os::unix::fs::MetadataExt;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 
-use bg_tests::{World, programs};
+use bg_tests::{Run, World};
 use serde_json::Value;
 
 /// A user who has no name and owns nothing.
@@ -23,9 +23,8 @@ const ORDINARY: u32 = 12345;
 /// What a program's `--check` prints in this world, and how it ends.
 #[track_caller]
 fn check(world: &World, program: &str, args: &[&str]) -> (String, i32) {
-    let output = world.cmd(program).arg("--check").args(args).output().expect("a program of ours");
-    assert_eq!(String::from_utf8_lossy(&output.stderr), "");
-    (String::from_utf8(output.stdout).expect("text"), output.status.code().expect("an exit code"))
+    let run = world.run(program, &[&["--check"], args].concat()).said_nothing();
+    (run.stdout(), run.code().expect("an exit code"))
 }
 
 #[track_caller]
@@ -47,11 +46,9 @@ fn ordinary(world: &World, program: &str) -> String {
 #[track_caller]
 fn as_ordinary(world: &World, program: &str) -> (String, i32) {
     assert!(nix::unistd::geteuid().is_root(), "this test needs root: it looks as another user");
-    // Where everybody may run it.
-    let copy = world.folder().join(program);
-    fs::copy(programs::ours(program), &copy).expect("our folder");
-    let output = world.command(&copy).arg("--check").uid(ORDINARY).gid(ORDINARY).output().expect("a program of ours");
-    (String::from_utf8(output.stdout).expect("text"), output.status.code().expect("an exit code"))
+    let mut check = world.command(&world.copy_of(program));
+    let run = check.arg("--check").uid(ORDINARY).gid(ORDINARY).ran();
+    (run.stdout(), run.code().expect("an exit code"))
 }
 
 /// Every file and folder below, with its mode, owner, time and content.
@@ -76,7 +73,7 @@ fn everything(folder: &Path) -> BTreeMap<String, String> {
 #[test]
 fn all_is_well_where_a_deploy_works_and_nothing_is_changed() {
     let world = World::new().link_form();
-    world.deploy_fake(&[]).success();
+    world.deploy(&[]).success();
     // nginx itself writes to its log when it tests its configuration.
     let unchanged = |all: BTreeMap<String, String>| {
         all.into_iter().filter(|(path, _)| !path.ends_with("error.log")).collect::<BTreeMap<_, _>>()
@@ -147,5 +144,5 @@ fn each_stage_checks_its_own_ground() {
     ] {
         says(&world, program, 0, line);
     }
-    world.cmd("bg-probe").arg("--json").assert().code(2);
+    world.run("bg-probe", &["--json"]).exit(2);
 }

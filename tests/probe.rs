@@ -11,7 +11,6 @@ mod unfinished;
 mod whose;
 mod words;
 
-use std::fs;
 use std::io::{BufRead, BufReader, Write};
 use std::net::{Ipv4Addr, TcpListener};
 use std::thread;
@@ -31,10 +30,8 @@ struct Said {
 impl Said {
     #[track_caller]
     fn by(world: &World, flags: &[&str]) -> Said {
-        let run = world.cmd("bg-probe").args(flags).assert().success();
-        let output = run.get_output();
-        let record = serde_json::from_slice(&output.stdout).expect("one record");
-        Said { record, stderr: String::from_utf8_lossy(&output.stderr).into_owned() }
+        let run = world.run("bg-probe", flags).success();
+        Said { record: run.record(), stderr: run.stderr() }
     }
 
     /// The live slot, the slot the run is for, and what is under `probe`.
@@ -48,8 +45,7 @@ impl Said {
 /// What bg-probe says on stderr when it ends with this code; it prints nothing then.
 #[track_caller]
 fn refusal(world: &World, flags: &[&str], code: i32) -> String {
-    let run = world.cmd("bg-probe").args(flags).assert().code(code).stdout("");
-    String::from_utf8_lossy(&run.get_output().stderr).into_owned()
+    world.run("bg-probe", flags).exit(code).printed_nothing().stderr()
 }
 
 /// Has nginx answer every visitor with this directive, whatever the application says.
@@ -61,8 +57,7 @@ fn front_answers(world: &World, directive: &str) {
 
 #[test]
 fn the_slot_that_the_front_names_is_live() {
-    let world = World::new();
-    world.start_fake("set1", &[]);
+    let world = World::new().set1_running();
     let said = Said::by(&world, &[]);
     said.is(Some("set1"), "set2", &json!({"by": "front", "points_at": "set1"}));
     let (set1, set2) = (world.port("set1"), world.port("set2"));
@@ -75,21 +70,17 @@ fn the_slot_that_the_front_names_is_live() {
 
 #[test]
 fn the_link_form_is_followed_to_its_file() {
-    let world = World::new().link_form();
-    world.start_fake("set1", &[]);
-    world.start_fake("set2", &[]);
+    let world = World::new().link_form().both_running();
     Said::by(&world, &[]).is(Some("set1"), "set2", &json!({"by": "front", "points_at": "set1"}));
 
-    fs::create_dir_all(world.dir().join("live")).expect("a folder of ours");
-    fs::write(world.dir().join("live/set2"), "").expect("a folder of ours");
+    world.write(world.dir().join("live/set2"), "");
     Said::by(&world, &[]).is(Some("set2"), "set1", &json!({"by": "front", "points_at": "set2"}));
     Said::by(&world, &["--by", "file"]).is(Some("set2"), "set1", &json!({"by": "file", "points_at": "set2"}));
 }
 
 #[test]
 fn a_front_that_names_no_slot_leaves_it_to_the_file() {
-    let world = World::new();
-    world.start_fake("set1", &[]);
+    let world = World::new().set1_running();
     // Also running, so that a wrong reading has somewhere to go.
     world.start_fake("set2", &[]);
     for (directive, said) in [
@@ -121,8 +112,7 @@ fn a_login_page_at_the_front_names_no_slot() {
 
 #[test]
 fn an_nginx_that_is_down_leaves_it_to_the_file() {
-    let world = World::new();
-    world.start_fake("set1", &[]);
+    let world = World::new().set1_running();
     world.nginx.stop();
     let said = json!({"by": "file", "points_at": "set1", "front_said": "connection refused"});
     Said::by(&world, &[]).is(Some("set1"), "set2", &said);
@@ -140,8 +130,7 @@ fn a_front_that_takes_too_long_is_not_waited_for() {
 
 #[test]
 fn garbage_at_the_front_names_no_slot() {
-    let world = World::new();
-    world.start_fake("set1", &[]);
+    let world = World::new().set1_running();
     let front = front_of(vec![b"\x1b[2Jset2\r\n\xff\xff\r\n\r\nset2".to_vec()]);
     let said = Said::by(&world, &["--front", &front]);
     assert_eq!((&said.record["live"], &said.record["probe"]["by"]), (&json!("set1"), &json!("file")));
@@ -185,10 +174,8 @@ fn a_front_that_nginx_answers_by_itself_makes_no_dead_slot_live() {
 
 #[test]
 fn an_edit_that_was_never_reloaded_is_nobodys_to_guess() {
-    let world = World::new();
-    world.start_fake("set1", &[]);
-    world.start_fake("set2", &[]);
-    world.nginx.write_upstream(&format!("set $service_url http://127.0.0.1:{};\n", world.port("set2")));
+    let world = World::new().both_running();
+    world.edit_upstream("set2");
     let began = Instant::now();
     let stderr = refusal(&world, &[], 7);
     let took = began.elapsed();
@@ -204,10 +191,8 @@ fn an_edit_that_was_never_reloaded_is_nobodys_to_guess() {
 
 #[test]
 fn a_reload_that_is_under_way_is_waited_for() {
-    let world = World::new();
-    world.start_fake("set1", &[]);
-    world.start_fake("set2", &[]);
-    world.nginx.write_upstream(&format!("set $service_url http://127.0.0.1:{};\n", world.port("set2")));
+    let world = World::new().both_running();
+    world.edit_upstream("set2");
     let answer = |slot: &str| format!("HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\n{slot}").into_bytes();
     let front = front_of(vec![answer("set1"), answer("set1"), answer("set1"), answer("set2")]);
     let said = Said::by(&world, &["--front", &front]);
@@ -216,8 +201,7 @@ fn a_reload_that_is_under_way_is_waited_for() {
 
 #[test]
 fn where_something_serves_and_nobody_can_say_what_bg_probe_refuses() {
-    let world = World::new();
-    world.start_fake("set1", &[]);
+    let world = World::new().set1_running();
     front_answers(&world, "return 404;");
     let set = |port| format!("set $service_url http://127.0.0.1:{port};\n");
     let twice = set(world.port("set1")) + &set(world.port("set2"));
@@ -235,7 +219,7 @@ fn where_something_serves_and_nobody_can_say_what_bg_probe_refuses() {
             assert!(stderr.contains(part), "{part:?} is not in {stderr}");
         }
     }
-    fs::remove_file(world.nginx.upstream_file()).expect("the upstream file");
+    world.remove(world.nginx.upstream_file());
     assert!(refusal(&world, &[], 7).contains("No such file or directory"));
 
     // The front alone is enough, where it speaks.
@@ -245,9 +229,8 @@ fn where_something_serves_and_nobody_can_say_what_bg_probe_refuses() {
 
 #[test]
 fn settings_that_were_not_loaded_are_what_is_spoken_of() {
-    let world = World::new().link_form();
-    world.start_fake("set1", &[]);
-    let others = world.folder().join("others").display().to_string();
+    let world = World::new().link_form().set1_running();
+    let others = world.word("others");
     let stderr = refusal(&world, &["--front", "-", "--app", "app", "--dir", &others], 7);
     let link = world.dir().join("live").display().to_string();
     let said = format!("looks at {link}, and not into --dir {others} (are the settings loaded?");
@@ -256,15 +239,13 @@ fn settings_that_were_not_loaded_are_what_is_spoken_of() {
 
 #[test]
 fn one_witness_may_be_asked_alone() {
-    let world = World::new();
-    world.start_fake("set1", &[]);
-    world.start_fake("set2", &[]);
-    world.nginx.write_upstream(&format!("set $service_url http://127.0.0.1:{};\n", world.port("set2")));
+    let world = World::new().both_running();
+    world.edit_upstream("set2");
     Said::by(&world, &["--by", "front"]).is(Some("set1"), "set2", &json!({"by": "front", "points_at": null}));
     Said::by(&world, &["--by", "file"]).is(Some("set2"), "set1", &json!({"by": "file", "points_at": "set2"}));
     refusal(&world, &["--by", "both"], 7);
 
-    fs::remove_file(world.nginx.upstream_file()).expect("the upstream file");
+    world.remove(world.nginx.upstream_file());
     assert!(refusal(&world, &["--by", "file"], 7).contains("the front was not asked"));
     world.nginx.stop();
     assert!(refusal(&world, &["--by", "front"], 7).contains("the upstream file was not asked"));

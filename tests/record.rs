@@ -5,7 +5,7 @@ mod refusals;
 use std::fs;
 use std::time::Duration;
 
-use bg_tests::{World, process, programs, until};
+use bg_tests::{Run, World, process, programs, until};
 
 const PROBE: &str = r#"{"bg":1,"app":"web","slot":"set2","port":PORT2,"live":"set1","slots":{"set1":PORT1,"set2":PORT2},"dir":"DIR","front":"FRONT","upstream_file":"FILE","probe":{"by":"front","points_at":"set1"}}"#;
 const LAUNCH: &str = r#","launch":{"pid":_,"start_ticks":_,"boot_id":"_","release":"_","artifact":"_","sha256":"_","log":"_","replaced":null}}"#;
@@ -16,19 +16,10 @@ const SWITCH: &str = r#","switch":{"from":"set1","to":"set2","form":"reload","to
 const UNKNOWN: &str =
     r#","x":{"deep":[{"n":123456789012345678901234567890,"f":1.10,"null":null},[]],"é":"\"ü\\"},"_":0}"#;
 
-/// A world in which set1 is live.
-#[track_caller]
-fn world() -> World {
-    let world = World::new();
-    world.start_fake("set1", &[]);
-    world
-}
-
 /// What a stage makes of this on its stdin.
 #[track_caller]
 fn stage(world: &World, program: &str, flags: &[&str], stdin: &str) -> String {
-    let run = world.cmd(program).arg("-q").args(flags).write_stdin(stdin).assert().success().stderr("");
-    String::from_utf8(run.get_output().stdout.clone()).expect("UTF-8")
+    world.cmd(program).arg("-q").args(flags).write_stdin(stdin).ran().success().said_nothing().stdout()
 }
 
 /// The line that the parts make, with what this world has for the words in capitals.
@@ -71,7 +62,7 @@ fn value<'a>(line: &'a str, key: &str) -> &'a str {
 
 #[test]
 fn every_stage_adds_its_object_and_nothing_else() {
-    let world = world();
+    let world = World::new().set1_running();
     let probed = stage(&world, "bg-probe", &[], "");
     assert_eq!(probed, line(&world, &[PROBE]));
 
@@ -110,7 +101,7 @@ fn the_first_record_of_all() {
 
 #[test]
 fn a_slot_named_by_flag_stands_for_the_record() {
-    let world = world();
+    let world = World::new().set1_running();
     let launched = stage(&world, "bg-launch", &["--slot", "idle", "--", "fake-app"], "");
     let without_artifact = LAUNCH.replace(r#""artifact":"_","sha256":"_","#, "");
     assert_eq!(masked(&launched), line(&world, &[PROBE, &without_artifact]));
@@ -120,7 +111,7 @@ fn a_slot_named_by_flag_stands_for_the_record() {
 
 #[test]
 fn what_a_stage_does_not_know_passes_through() {
-    let world = world();
+    let world = World::new().set1_running();
     let probe = PROBE.replace(r#""points_at":"set1""#, r#""points_at":"set1","also":[1,2]"#);
     let probed = line(&world, &[&probe, UNKNOWN]);
     let launched = stage(&world, "bg-launch", &["--", "fake-app"], &probed);
@@ -149,8 +140,8 @@ fn json_of(slots: &str) -> String {
 
 #[test]
 fn a_flag_on_a_later_stage_wins_over_the_record() {
-    let world = world();
-    let other = world.folder().join("other").display().to_string();
+    let world = World::new().set1_running();
+    let other = world.word("other");
     let probed = stage(&world, "bg-probe", &["--slot", "live"], "");
     let flags = ["--app", "other", "--dir", &other, "--front", "-", "--upstream-file", "/nowhere", "--front-host", "x"];
     let healthy = stage(&world, "bg-health", &flags, &probed);
@@ -166,33 +157,32 @@ fn a_flag_on_a_later_stage_wins_over_the_record() {
     assert!(!world.dir().exists());
 
     let healthy = stage(&world, "bg-health", &[], &launched);
-    let another = world.folder().join("another.inc");
-    fs::copy(world.nginx.upstream_file(), &another).expect("the upstream file");
+    let another = world.copy(world.nginx.upstream_file(), "another.inc");
     let before = world.nginx.read_upstream();
     let flags = ["--upstream-file", &another.display().to_string(), "--verify-timeout", "300ms"];
     // nginx does not include that one, so nothing can be seen to move.
-    world.cmd("bg-switch").args(flags).write_stdin(healthy).assert().code(5);
+    world.pipe(healthy, "bg-switch", &flags).exit(5);
     assert_eq!(world.nginx.read_upstream(), before);
 }
 
 #[test]
 fn slots_on_a_later_stage_must_have_those_of_the_record() {
-    let world = world();
+    let world = World::new().set1_running();
     let probed = stage(&world, "bg-probe", &[], "");
     for program in ["bg-launch", "bg-health"] {
         for (slots, missing, others) in
             [("set1=8081,blue=8082", "set2", "set1 and blue"), ("blue=8081,set2=8082", "set1", "blue and set2")]
         {
-            let run = world.cmd(program).args(["--slots", slots]).write_stdin(probed.as_str()).assert();
+            let run = world.pipe(probed.as_str(), program, &["--slots", slots]);
             let why = format!("{program}: --slots: \"{missing}\" is not a slot: the slots are {others}\n");
-            run.code(2).stdout("").stderr(why);
+            run.exit(2).printed_nothing().said_only(why);
         }
     }
 }
 
 #[test]
 fn the_environment_of_a_later_stage_does_not() {
-    let world = world();
+    let world = World::new().set1_running();
     let probed = stage(&world, "bg-probe", &[], "");
     let world = ["BG_APP", "BG_DIR", "BG_UPSTREAM_FILE", "BG_FRONT_HOST"]
         .iter()
@@ -212,8 +202,8 @@ fn the_environment_of_a_later_stage_does_not() {
 
 #[test]
 fn nothing_in_a_record_makes_a_stage_run_a_command() {
-    let world = world();
-    let planted = world.folder().join("planted");
+    let world = World::new().set1_running();
+    let planted = world.path("planted");
     let evil = format!("touch {}", planted.display());
     let extra = format!(
         r#","nginx":"{evil}","command":["sh","-c","{evil}"],"launch_command":"{evil}","artifact":"$({evil})"}}"#

@@ -12,16 +12,9 @@ fn shown(world: &World, columns: u32, line: &str) -> String {
     String::from_utf8(shown.stdout).expect("UTF-8").replace("\r\n", "\n")
 }
 
-/// A world in which set1 serves, started by hand.
-fn serving() -> World {
-    let world = World::new();
-    world.start_fake("set1", &[]);
-    world
-}
-
 #[test]
 fn names_are_bold_and_errors_red() {
-    let world = serving();
+    let world = World::new().set1_running();
     assert!(shown(&world, 80, "bg-probe >/dev/null").starts_with("\u{1b}[1mprobe\u{1b}[0m   set1 is live on "));
     let error = shown(&world, 80, "bg-probe --by front --front -");
     assert!(error.starts_with("\u{1b}[1;31mbg-probe:\u{1b}[0m --by front: there is no front"), "{error:?}");
@@ -31,7 +24,7 @@ fn names_are_bold_and_errors_red() {
 
 #[test]
 fn no_colour_where_it_is_not_wanted_or_not_a_terminal() {
-    let world = serving();
+    let world = World::new().set1_running();
     for line in [
         "NO_COLOR=1 bg-probe >/dev/null",
         "TERM=dumb bg-probe >/dev/null",
@@ -45,7 +38,7 @@ fn no_colour_where_it_is_not_wanted_or_not_a_terminal() {
 
 #[test]
 fn a_time_stands_at_the_right_edge_or_follows_the_text() {
-    let world = serving();
+    let world = World::new().set1_running();
     // The end of its line, and how long that is without its colours.
     let line = |columns, variables: &str| {
         let line = format!("NO_COLOR=1 {variables} bg-launch --slot set2 -- fake-app >/dev/null");

@@ -1,7 +1,5 @@
 //! What a switch needs: an nginx that runs, its configuration, the upstream file wired in, the link within reach.
 
-use std::fs::{self, Permissions};
-use std::os::unix::fs::PermissionsExt;
 use std::time::Duration;
 
 use bg_tests::{World, until};
@@ -24,8 +22,7 @@ fn a_broken_configuration_fails() {
 #[test]
 fn a_file_that_is_not_wired_in_fails() {
     let world = World::new();
-    let other = world.folder().join("other.inc");
-    fs::write(&other, "set $service_url http://127.0.0.1:1;\n").unwrap();
+    let other = world.write("other.inc", "set $service_url http://127.0.0.1:1;\n");
     let world = world.env("BG_UPSTREAM_FILE", other.to_str().unwrap());
     says(&world, "bg-switch", 1, &format!("nginx does not include {}: put `include", other.display()));
 }
@@ -33,8 +30,8 @@ fn a_file_that_is_not_wired_in_fails() {
 #[test]
 fn a_missing_proxy_pass_fails() {
     let world = World::new();
-    let text = fs::read_to_string(world.nginx.conf()).unwrap();
-    fs::write(world.nginx.conf(), text.replace("proxy_pass $service_url;", "proxy_pass http://127.0.0.1:1;")).unwrap();
+    let text = world.read(world.nginx.conf());
+    world.write(world.nginx.conf(), text.replace("proxy_pass $service_url;", "proxy_pass http://127.0.0.1:1;"));
     says(&world, "bg-switch", 1, "no proxy_pass names $service_url: put `proxy_pass $service_url;` into the location");
 }
 
@@ -52,8 +49,8 @@ fn a_name_that_nginx_can_not_look_up_fails() {
 #[test]
 fn a_link_that_the_workers_can_not_reach_fails() {
     let world = World::new().link_form();
-    fs::create_dir(world.dir()).unwrap();
-    fs::set_permissions(world.dir(), Permissions::from_mode(0o700)).unwrap();
+    world.make_dir(world.dir());
+    world.chmod(world.dir(), 0o700);
     says(&world, "bg-switch", 1, "(mode 700): chmod o+x it, or choose a --dir elsewhere");
 }
 

@@ -1,36 +1,30 @@
 //! What a launch needs: java or a command, a whole artifact, a folder, a disk, a port, memory.
 
-use std::fs::{self, File, Permissions};
-use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
+use std::fs::{self, File};
+use std::os::unix::fs::{MetadataExt, chown};
 
-use bg_tests::World;
-use predicates::prelude::*;
-use predicates::str::contains;
+use bg_tests::{Run, World};
 
 use super::{ORDINARY, as_ordinary, check, ordinary, says};
 
 #[test]
 fn a_missing_java_fails_unless_a_command_is_given() {
     let world = World::new();
-    let nowhere = world.folder().join("empty");
-    fs::create_dir(&nowhere).unwrap();
+    let nowhere = world.make_dir("empty");
     let mut launch = world.cmd("bg-launch");
     launch.env("PATH", &nowhere).arg("--check");
-    launch.assert().code(1).stdout(
-        contains("fail    java is not on this machine's PATH").and(contains("apt install default-jre-headless")),
-    );
+    let refused = launch.ran().exit(1);
+    refused.printed("fail    java is not on this machine's PATH").printed("apt install default-jre-headless");
     launch.args(["--"]).args(world.fake_app(&[]));
-    launch.assert().success().stdout(contains("the command's program is /"));
+    launch.ran().success().printed("the command's program is /");
 }
 
 #[test]
 fn a_java_that_does_not_run_fails() {
     let world = World::new();
-    let java = world.folder().join("java");
-    fs::write(&java, "#!/bin/sh\nexit 3\n").unwrap();
-    fs::set_permissions(&java, Permissions::from_mode(0o755)).unwrap();
+    world.script("java", "exit 3");
     let mut launch = world.cmd("bg-launch");
-    launch.env("PATH", world.folder()).arg("--check").assert().code(1).stdout(contains("-version says no version"));
+    launch.env("PATH", world.folder()).arg("--check").ran().exit(1).printed("-version says no version");
 }
 
 #[test]
@@ -45,8 +39,8 @@ fn an_artifact_that_is_not_whole_fails() {
 #[test]
 fn a_folder_that_others_may_write_fails() {
     let world = World::new();
-    fs::create_dir(world.dir()).unwrap();
-    fs::set_permissions(world.dir(), Permissions::from_mode(0o777)).unwrap();
+    world.make_dir(world.dir());
+    world.chmod(world.dir(), 0o777);
     says(&world, "bg-launch", 1, "is writable by others, who could then choose what runs: chmod go-w it");
 }
 
@@ -54,8 +48,8 @@ fn a_folder_that_others_may_write_fails() {
 fn what_root_has_left_in_a_folder_fails_for_its_owner_who_is_told_to_take_that_alone() {
     let world = World::new();
     let (dir, releases, slot) = (world.dir(), world.dir().join("releases"), world.dir().join("slots/set1"));
-    fs::create_dir_all(&releases).unwrap();
-    fs::create_dir_all(slot.join("work")).unwrap();
+    world.make_dir(&releases);
+    world.make_dir(slot.join("work"));
     for users in [&dir, &dir.join("slots"), &slot] {
         chown(users, Some(ORDINARY), None).unwrap();
     }
@@ -64,7 +58,7 @@ fn what_root_has_left_in_a_folder_fails_for_its_owner_who_is_told_to_take_that_a
     let wrong = format!("fail    {} belongs to root, and uid {ORDINARY} may not write it", releases.display());
     let remedy = format!("chown -h {ORDINARY} {}", releases.display());
     assert_eq!(line, format!("{wrong}: sudo {remedy}"));
-    world.shell(&remedy).assert().success();
+    world.run_line(&remedy).success();
     let (seen, code) = as_ordinary(&world, "bg-launch");
     assert_eq!(code, 0, "{seen}");
     // What a release owns is not among what a deploy needs.
@@ -75,9 +69,8 @@ fn what_root_has_left_in_a_folder_fails_for_its_owner_who_is_told_to_take_that_a
 #[test]
 fn a_folder_that_can_not_be_entered_fails() {
     let world = World::new();
-    let closed = world.folder().join("closed");
-    fs::create_dir(&closed).unwrap();
-    fs::set_permissions(&closed, Permissions::from_mode(0o700)).unwrap();
+    let closed = world.make_dir("closed");
+    world.chmod(&closed, 0o700);
     let world = world.env("BG_DIR", closed.join("web").to_str().unwrap());
     let seen = ordinary(&world, "bg-launch");
     assert!(
@@ -96,24 +89,20 @@ fn a_folder_that_can_not_be_made_fails() {
 #[test]
 fn a_disk_too_small_for_one_more_release_fails() {
     let world = World::new();
-    let release = world.dir().join("releases/20260101T000000Z-1a2b3c4d");
-    fs::create_dir_all(&release).unwrap();
+    let release = world.make_dir(world.dir().join("releases/20260101T000000Z-1a2b3c4d"));
     File::create(release.join("app.jar")).unwrap().set_len(4 << 40).unwrap();
     says(&world, "bg-launch", 1, "less than a release takes (4398046 MB): make room");
 }
 
 #[test]
 fn a_port_held_by_a_stranger_fails() {
-    let world = World::new();
-    world.start_fake("set1", &[]);
-    world.start_fake("set2", &[]);
+    let world = World::new().both_running();
     says(&world, "bg-launch", 1, &format!("fail    port {} of set2 is held by pid", world.port("set2")));
     says(&world, "bg-launch", 1, ": stop it, or let bg-launch take it over with --adopt");
 }
 
 #[test]
 fn a_live_release_that_is_not_healthy_by_these_settings_is_a_warning() {
-    let world = World::new().env("BG_HEALTH_PATH", "/nowhere");
-    world.start_fake("set1", &[]);
+    let world = World::new().env("BG_HEALTH_PATH", "/nowhere").set1_running();
     says(&world, "bg-health", 0, "warn    set1 answers 404");
 }

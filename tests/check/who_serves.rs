@@ -1,10 +1,9 @@
 //! Whom the witnesses name, and whether a deploy runs already.
 
-use std::fs;
-use std::process::Stdio;
 use std::time::Duration;
 
-use bg_tests::{World, programs, until};
+use bg_tests::{World, until};
+use nix::sys::signal::Signal;
 
 use super::says;
 
@@ -33,7 +32,7 @@ fn a_file_that_is_missing_or_strange_fails() {
     let world = World::new();
     world.nginx.write_upstream("# nothing\n");
     says(&world, "bg-probe", 1, "has no line `set $service_url ...;`");
-    fs::remove_file(world.nginx.upstream_file()).unwrap();
+    world.remove(world.nginx.upstream_file());
     says(&world, "bg-probe", 1, "service-url.inc is not there: bg-switch --print-upstream >");
 }
 
@@ -46,9 +45,8 @@ fn a_file_whose_address_is_no_slots_fails() {
 
 #[test]
 fn witnesses_that_disagree_fail() {
-    let world = World::new();
-    world.start_fake("set1", &[]);
-    world.nginx.write_upstream(&format!("set $service_url http://127.0.0.1:{};\n", world.port("set2")));
+    let world = World::new().set1_running();
+    world.edit_upstream("set2");
     says(&world, "bg-probe", 1, "fail    nginx and its file disagree");
     says(&world, "bg-probe", 1, ": go on serving set1 with: bg-switch --to set1");
     says(&world, "bg-launch", 1, "it can't be told which slot is idle: see what bg-probe --check says");
@@ -57,21 +55,20 @@ fn witnesses_that_disagree_fail() {
 #[test]
 fn a_deploy_that_runs_is_named_and_not_disturbed() {
     let world = World::new();
-    let mut deploy = world.command(&programs::ours("bg-deploy"));
-    deploy.args(["--health-timeout", "60s", "--"]).args(world.fake_app(&["--boot-503-ms", "60000"]));
-    let mut deploy = deploy.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    let words = ["--health-timeout", "60s", "--", "fake-app", "--boot-503-ms", "60000"];
+    let deploy = world.start("bg-deploy", &words);
     until(Duration::from_secs(20), "the deploy has launched", || world.listens("set1"));
 
     says(&world, "bg-probe", 0, &format!("bg-deploy (pid {})", deploy.id()));
     says(&world, "bg-probe", 0, ": wait until it is done, or let the next one wait with --wait 5m");
 
-    deploy.kill().unwrap();
-    deploy.wait().unwrap();
+    deploy.signal(Signal::SIGKILL);
+    assert_eq!(deploy.end().code(), None);
 }
 
 #[test]
 fn a_release_from_the_future_is_a_warning() {
     let world = World::new();
-    fs::create_dir_all(world.dir().join("releases/29991231T000000Z-1a2b3c4d")).unwrap();
+    world.make_dir(world.dir().join("releases/29991231T000000Z-1a2b3c4d"));
     says(&world, "bg-probe", 0, "but release 29991231T000000Z-1a2b3c4d is from later: set the clock");
 }

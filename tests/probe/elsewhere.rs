@@ -2,8 +2,7 @@
 
 use super::Said;
 use crate::probe::SOON;
-use bg_tests::{World, process, until};
-use predicates::str::contains;
+use bg_tests::{Run, World, process, until};
 use serde_json::json;
 
 /// A world whose live application, in set1, was started by hand and listens at this address alone.
@@ -26,8 +25,8 @@ fn a_live_slot_at_another_address_is_live() {
         let said = Said::by(&world, &[]);
         said.is(Some("set1"), "set2", &json!({"by": "front", "points_at": "set1"}));
         assert!(!said.stderr.contains("warning"), "{}", said.stderr);
-        let table = world.cmd("bg-probe").args(["--format", "table"]).assert().success();
-        let table = String::from_utf8_lossy(&table.get_output().stdout).into_owned();
+        let table = world.run("bg-probe", &["--format", "table"]).success();
+        let table = table.stdout();
         let line = table.lines().find(|line| line.starts_with("set1")).expect("a line a slot");
         assert!(line.contains(" live ") && line.contains(" yes ") && line.contains(&app.to_string()), "{table}");
     }
@@ -36,13 +35,13 @@ fn a_live_slot_at_another_address_is_live() {
 #[test]
 fn a_live_slot_at_another_address_is_not_taken_over() {
     let (world, app) = at("::1", "[::1]");
-    let stop = world.cmd("bg-launch").args(["--slot", "set1", "--adopt", "--stop"]).assert();
-    stop.code(7).stderr(contains("set1 is live"));
-    world.cmd("bg-deploy").args(["--launch-adopt", "--dry-run", "--", "fake-app"]).assert().success();
+    let stop = world.run("bg-launch", &["--slot", "set1", "--adopt", "--stop"]);
+    stop.exit(7).said("set1 is live");
+    world.run("bg-deploy", &["--launch-adopt", "--dry-run", "--", "fake-app"]).success();
     // The front is silent: what the file names is what may be serving.
     let silent = ["--front", "-", "--launch-adopt", "--", "fake-app", "--down"];
-    let deploy = world.cmd("bg-deploy").args(["--health-timeout", "1s"]).args(silent).assert();
-    deploy.code(4).stderr(contains("this deploy is for set2"));
+    let deploy = world.cmd("bg-deploy").args(["--health-timeout", "1s"]).args(silent).ran();
+    deploy.exit(4).said("this deploy is for set2");
     assert!(process::alive(app));
     assert_eq!(world.live().as_deref(), Some("set1"));
 }

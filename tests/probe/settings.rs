@@ -1,9 +1,6 @@
 //! Where bg-probe's settings come from, what they reach, and which are refused.
 
-use std::path::PathBuf;
-use std::process::Command;
-
-use bg_tests::{World, programs};
+use bg_tests::{Run, World};
 use serde_json::json;
 
 use super::{Said, refusal};
@@ -13,8 +10,7 @@ fn a_flag_wins_over_the_environment_and_that_over_the_default() {
     let world = World::new();
     assert_eq!(Said::by(&world, &["--app", "typed"]).record["app"], "typed");
     assert_eq!(Said::by(&world, &[]).record["app"], "web");
-    let run = world.cmd("bg-probe").env_remove("BG_APP").env_remove("BG_DIR").assert().success();
-    let line = String::from_utf8_lossy(&run.get_output().stdout).into_owned();
+    let line = world.cmd("bg-probe").env_remove("BG_APP").env_remove("BG_DIR").ran().success().stdout();
     assert!(line.contains(r#""app":"app""#), "{line}");
 
     assert_eq!(Said::by(&world.env("BG_PROBE_SLOT", "set2"), &[]).record["slot"], "set2");
@@ -23,8 +19,7 @@ fn a_flag_wins_over_the_environment_and_that_over_the_default() {
 #[test]
 fn the_folder_is_the_systems_for_root_and_the_users_own_for_others() {
     let world = World::new().env("XDG_STATE_HOME", "/home/somebody/state");
-    let run = world.cmd("bg-probe").env_remove("BG_DIR").assert().success();
-    let line = String::from_utf8_lossy(&run.get_output().stdout).into_owned();
+    let line = world.cmd("bg-probe").env_remove("BG_DIR").ran().success().stdout();
     let folder = if nix::unistd::geteuid().is_root() { "/var/lib/bg/web" } else { "/home/somebody/state/bg/web" };
     assert!(line.contains(&format!(r#""dir":"{folder}""#)), "{line}");
 }
@@ -33,8 +28,7 @@ fn the_folder_is_the_systems_for_root_and_the_users_own_for_others() {
 fn relative_paths_are_made_absolute() {
     let world = World::new();
     let flags = ["--dir", "state", "--upstream-file", "f"];
-    let run = world.cmd("bg-probe").current_dir(world.folder()).args(flags).assert().success();
-    let line = String::from_utf8_lossy(&run.get_output().stdout).into_owned();
+    let line = world.cmd("bg-probe").current_dir(world.folder()).args(flags).ran().success().stdout();
     let folder = world.folder().display();
     assert!(line.contains(&format!(r#""dir":"{folder}/state","#)), "{line}");
     assert!(line.contains(&format!(r#""upstream_file":"{folder}/f","#)), "{line}");
@@ -42,8 +36,7 @@ fn relative_paths_are_made_absolute() {
 
 #[test]
 fn the_front_may_be_one_of_several_sites_of_an_nginx() {
-    let world = World::new();
-    world.start_fake("set1", &[]);
+    let world = World::new().set1_running();
     let listen = world.nginx.front_url("").replace("http://", "listen ");
     let site = format!("proxy_pass http://127.0.0.1:{};", world.port("set1"));
     world.nginx.add_to_http(
@@ -63,10 +56,8 @@ fn the_front_may_be_one_of_several_sites_of_an_nginx() {
 
 #[test]
 fn a_front_on_this_machine_needs_no_valid_certificate() {
-    let world = World::new();
-    world.start_fake("set1", &[]);
-    let (port, certificate, key) = (world.free_port(), world.folder().join("cert.pem"), world.folder().join("key.pem"));
-    self_signed(&certificate, &key);
+    let world = World::new().set1_running();
+    let (port, (certificate, key)) = (world.free_port(), world.self_signed("elsewhere.example"));
     world.nginx.add_to_http(
         "tls",
         &format!(
@@ -95,8 +86,7 @@ fn a_front_on_this_machine_needs_no_valid_certificate() {
 
 #[test]
 fn without_a_front_the_file_decides() {
-    let world = World::new();
-    world.start_fake("set1", &[]);
+    let world = World::new().set1_running();
     let said = Said::by(&world, &["--front", "-"]);
     said.is(Some("set1"), "set2", &json!({"by": "file", "points_at": "set1"}));
     assert!(said.record["front"].is_null() && !said.stderr.contains("warning"), "{}", said.stderr);
@@ -150,24 +140,10 @@ fn a_setting_that_makes_no_sense_is_refused_before_anybody_is_asked() {
 
 #[test]
 fn a_timeout_without_end_is_no_crash() {
-    let world = World::new();
-    world.start_fake("set1", &[]);
+    let world = World::new().set1_running();
     Said::by(&world, &["--timeout", "584542046090y"]).is(
         Some("set1"),
         "set2",
         &json!({"by": "front", "points_at": "set1"}),
     );
-}
-
-/// Has openssl make a key and a certificate that nobody else has signed.
-#[track_caller]
-fn self_signed(certificate: &PathBuf, key: &PathBuf) {
-    let request = ["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"];
-    let output = Command::new(programs::of_the_system("openssl"))
-        .args(request)
-        .args(["-subj", "/CN=elsewhere.example", "-days", "1", "-keyout"])
-        .args([key, &PathBuf::from("-out"), certificate])
-        .output()
-        .expect("openssl, which was found before");
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
 }

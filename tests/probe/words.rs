@@ -7,14 +7,12 @@ use super::{refusal, until};
 /// What bg-probe prints.
 #[track_caller]
 fn printed(world: &World, flags: &[&str]) -> String {
-    let run = world.cmd("bg-probe").args(flags).assert().success();
-    String::from_utf8_lossy(&run.get_output().stdout).into_owned()
+    world.run("bg-probe", flags).success().stdout()
 }
 
 #[test]
 fn one_word_for_shells() {
-    let world = World::new();
-    world.start_fake("set1", &[]);
+    let world = World::new().set1_running();
     let (set1, set2) = (world.port("set1"), world.port("set2"));
     for (slot, name, port) in
         [("idle", "set2", set2), ("live", "set1", set1), ("set1", "set1", set1), ("set2", "set2", set2)]
@@ -25,18 +23,14 @@ fn one_word_for_shells() {
             printed(&world, &["--slot", slot]).contains(&format!(r#""slot":"{name}","port":{port},"live":"set1""#))
         );
     }
-    world
-        .shell("LIVE=$(bg-probe --slot live --format name) && echo $LIVE")
-        .assert()
-        .success()
-        .stdout("set1\n")
-        .stderr("");
+    let run = world.run_line("LIVE=$(bg-probe --slot live --format name) && echo $LIVE").success();
+    run.printed_only("set1\n").said_nothing();
 }
 
 #[test]
 fn a_table_for_people() {
     let world = World::new();
-    world.shell("bg-probe -q | bg-launch -q -- fake-app").assert().success();
+    world.run_line("bg-probe -q | bg-launch -q -- fake-app").success();
     until(super::SOON, "set1 answers", || world.live().as_deref() == Some("set1"));
     let table = printed(&world, &["--format", "table"]);
     let lines: Vec<&str> = table.lines().collect();
@@ -51,7 +45,7 @@ fn a_table_for_people() {
     let port = world.port("set1");
     assert_eq!(*set1, format!("set1             {port:>5}  live  {pid:>7}  {since:<20}  yes        {release}"));
     assert_eq!(environment(&world, "BG_RELEASE"), *release);
-    let process = std::fs::read_to_string(world.dir().join("slots/set1/process.json")).expect("a launched slot");
+    let process = std::fs::read_to_string(world.process_file("set1")).expect("a launched slot");
     assert!(process.contains(&format!(r#""pid":{pid},"#)), "{process} {pid}");
     // 2026-11-21T19:30:00Z
     assert_eq!(since.replace(|c: char| c.is_ascii_digit(), "0"), "0000-00-00T00:00:00Z");
@@ -61,9 +55,8 @@ fn a_table_for_people() {
 fn the_table_shows_who_holds_a_port_also_where_nobody_knows_what_is_live() {
     let world = World::new();
     let pid = world.start_fake("set2", &[]);
-    std::fs::remove_file(world.nginx.upstream_file()).expect("the upstream file");
-    let run = world.cmd("bg-probe").args(["--format", "table"]).assert().code(7);
-    let table = String::from_utf8_lossy(&run.get_output().stdout);
+    world.remove(world.nginx.upstream_file());
+    let table = world.run("bg-probe", &["--format", "table"]).exit(7).stdout();
     let (set1, set2) = (world.port("set1"), world.port("set2"));
     let rows: Vec<&str> = table.lines().skip(1).collect();
     assert_eq!(rows[0], format!("set1             {set1:>5}  ?           -  -                     no         -"));
@@ -75,29 +68,26 @@ fn the_table_shows_who_holds_a_port_also_where_nobody_knows_what_is_live() {
 fn the_table_comes_with_its_warning() {
     let world = World::new();
     world.start_fake("set2", &[]);
-    let run = world.cmd("bg-probe").args(["--format", "table"]).assert().success();
-    let stderr = String::from_utf8_lossy(&run.get_output().stderr);
+    let stderr = world.run("bg-probe", &["--format", "table"]).success().stderr();
     assert!(stderr.contains("set1 is live but nothing listens on its port"), "{stderr}");
 }
 
 #[test]
 fn a_reader_that_has_gone_is_an_error_and_not_a_crash() {
     let world = World::new();
-    let run = world.shell("bg-probe | true").assert().success();
-    let stderr = String::from_utf8_lossy(&run.get_output().stderr);
+    let stderr = world.run_line("bg-probe | true").success().stderr();
     assert!(!stderr.contains("panicked"), "{stderr}");
-    let run = world.shell("bg-probe -q >/dev/full").assert().code(1);
-    let stderr = String::from_utf8_lossy(&run.get_output().stderr);
+    let stderr = world.run_line("bg-probe -q >/dev/full").exit(1).stderr();
     assert_eq!(stderr, "bg-probe: write stdout: No space left on device (os error 28)\n");
-    world.shell("bg-probe 2>/dev/full").assert().success();
+    world.run_line("bg-probe 2>/dev/full").success();
 }
 
 #[test]
 fn quiet_leaves_errors_alone() {
     let world = World::new();
-    world.cmd("bg-probe").arg("-q").assert().success().stderr("");
+    world.run("bg-probe", &["-q"]).success().said_nothing();
     world.start_fake("set2", &[]);
-    world.cmd("bg-probe").arg("-q").assert().success().stderr("");
+    world.run("bg-probe", &["-q"]).success().said_nothing();
     world.nginx.write_upstream("");
     assert!(refusal(&world, &["-q"], 7).starts_with("bg-probe: can't tell which slot is live"));
 }

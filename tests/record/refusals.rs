@@ -18,7 +18,7 @@ const STAGES: [(&str, &[&str]); 3] =
 fn deployed() -> World {
     let world = World::new();
     for slot in ["set1", "set2"] {
-        world.shell(&format!("bg-probe -q --slot {slot} | bg-launch -q -- fake-app")).assert().success();
+        world.run_line(format!("bg-probe -q --slot {slot} | bg-launch -q -- fake-app")).success();
         until(Duration::from_secs(20), "the slot answers", || world.get_slot(slot, "/profile").is_ok());
     }
     assert_eq!(world.live().as_deref(), Some("set1"));
@@ -59,8 +59,7 @@ fn note(path: &Path, found: &mut BTreeMap<PathBuf, String>) {
 fn refused(world: &World, stdin: &[u8], why: &str) {
     let before = on_disk(world);
     for (program, flags) in STAGES {
-        let run = world.cmd(program).args(flags).write_stdin(stdin).assert().code(3).stdout("");
-        let stderr = String::from_utf8_lossy(&run.get_output().stderr).into_owned();
+        let stderr = world.pipe(stdin, program, flags).exit(3).printed_nothing().stderr();
         assert!(stderr.starts_with(&format!("{program}: ")) && stderr.contains(why), "{why}: {stderr}");
         assert_eq!(stderr.lines().count(), 1, "{stderr}");
         assert!(stderr.len() < 400 && !stderr.contains("panicked"), "{stderr}");
@@ -143,8 +142,7 @@ fn an_object_of_another_stage_that_is_not_its_own_is_refused() {
     let line = good.replace("\"health\"", &launch);
     let before = on_disk(&world);
     for program in ["bg-health", "bg-switch"] {
-        let run = world.cmd(program).write_stdin(line.as_str()).assert().code(3).stdout("");
-        let stderr = String::from_utf8_lossy(&run.get_output().stderr).into_owned();
+        let stderr = world.pipe(line.as_str(), program, &[]).exit(3).printed_nothing().stderr();
         assert!(stderr.starts_with(&format!("{program}: \"launch\" in the record: ")), "{stderr}");
         assert!(stderr.lines().count() == 1 && stderr.len() < 400, "{stderr}");
     }
@@ -156,8 +154,8 @@ fn a_switch_needs_a_health_verdict() {
     let world = deployed();
     let probed = stage(&world, "bg-probe", &[], "");
     let before = on_disk(&world);
-    let run = world.cmd("bg-switch").write_stdin(probed.as_str()).assert().code(3).stdout("");
-    run.stderr(
+    let refused = world.pipe(probed.as_str(), "bg-switch", &[]).exit(3).printed_nothing();
+    refused.said_only(
         "bg-switch: the record has no health verdict for set2: put bg-health before bg-switch, \
          or name the slot yourself with --to set2\n",
     );
@@ -170,11 +168,11 @@ fn after_a_stage_that_failed_the_others_are_silent() {
     let before = on_disk(&world);
     for (program, flags) in STAGES {
         // An empty pipe: the stage before it has spoken.
-        world.cmd(program).args(flags).write_stdin("").assert().code(3).stdout("").stderr("");
+        world.pipe("", program, flags).exit(3).printed_nothing().said_nothing();
     }
     let chain = "bg-probe --slot set3 | bg-launch -- fake-app | bg-health | bg-switch";
     let why = "bg-probe: --slot: \"set3\" is not a slot: the slots are set1 and set2\n";
-    world.shell(chain).assert().code(3).stdout("").stderr(why);
+    world.run_line(chain).exit(3).printed_nothing().said_only(why);
     assert_eq!(on_disk(&world), before);
 }
 
@@ -182,20 +180,16 @@ fn after_a_stage_that_failed_the_others_are_silent() {
 fn an_empty_stdin_that_is_no_pipe_is_explained() {
     let world = deployed();
     let before = on_disk(&world);
-    let empty = world.folder().join("empty");
-    fs::write(&empty, "").expect("a folder of ours");
+    let empty = world.write("empty", "");
     for (program, flags) in STAGES {
         for from in ["/dev/null", &empty.display().to_string()] {
             let line = format!("{program} {} <{from}", flags.join(" "));
-            world
-                .shell(&line)
-                .assert()
-                .code(3)
-                .stdout("")
-                .stderr(format!("{program}: stdin is empty, a record was expected: put bg-probe before this stage\n"));
+            let refused = world.run_line(&line).exit(3).printed_nothing();
+            refused.said_only(format!(
+                "{program}: stdin is empty, a record was expected: put bg-probe before this stage\n"
+            ));
         }
-        let closed = world.shell(&format!("{program} {} <&-", flags.join(" "))).assert().code(3).stdout("");
-        let stderr = String::from_utf8_lossy(&closed.get_output().stderr).into_owned();
+        let stderr = world.run_line(format!("{program} {} <&-", flags.join(" "))).exit(3).printed_nothing().stderr();
         assert!(stderr.contains("stdin is empty") && !stderr.contains("panicked"), "{stderr}");
     }
     assert_eq!(on_disk(&world), before);
