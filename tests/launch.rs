@@ -19,19 +19,16 @@ mod shelf;
 /// The old process: drained, stopped, and known by more than its number.
 mod stop;
 
-use std::fs;
-use std::path::PathBuf;
 use std::time::Duration;
 
-use assert_cmd::assert::Assert;
-use bg_tests::{World, until};
+use bg_tests::{Ran, World, until};
 use serde_json::Value;
 
 const SOON: Duration = Duration::from_secs(20);
 
 /// `bg-launch --slot set2` and these words, in which `fake-app` is a COMMAND.
-fn launch(world: &World, words: &[&str]) -> Assert {
-    world.cmd("bg-launch").args(["--slot", "set2"]).args(words).assert()
+fn launch(world: &World, words: &[&str]) -> Ran {
+    world.run("bg-launch", &[&["--slot", "set2"], words].concat())
 }
 
 /// The same with fake-app as COMMAND; what the record says of the launch, once it listens.
@@ -44,9 +41,8 @@ fn launch_fake(world: &World, flags: &[&str]) -> Value {
 
 /// What the record on stdout says of the launch.
 #[track_caller]
-fn facts(launched: &Assert) -> Value {
-    let record: Value = serde_json::from_slice(&launched.get_output().stdout).expect("a record on stdout");
-    record["launch"].clone()
+fn facts(launched: &Ran) -> Value {
+    launched.record()["launch"].clone()
 }
 
 #[track_caller]
@@ -57,21 +53,4 @@ fn pid(facts: &Value) -> u32 {
 #[track_caller]
 fn text<'a>(facts: &'a Value, key: &str) -> &'a str {
     facts[key].as_str().unwrap_or_else(|| panic!("no {key} in {facts}"))
-}
-
-fn stderr(launched: &Assert) -> String {
-    String::from_utf8_lossy(&launched.get_output().stderr).into_owned()
-}
-
-/// The names in a folder below `BG_DIR`, in order; none where there is no such folder.
-fn names_in(world: &World, folder: &str) -> Vec<String> {
-    let entries = fs::read_dir(world.dir().join(folder)).into_iter().flatten().flatten();
-    let mut names: Vec<String> = entries.filter_map(|entry| entry.file_name().into_string().ok()).collect();
-    names.sort_unstable();
-    names
-}
-
-/// Where the slot's `current` leads.
-fn current(world: &World, slot: &str) -> Option<PathBuf> {
-    fs::read_link(world.dir().join("slots").join(slot).join("current")).ok()
 }

@@ -8,34 +8,31 @@ mod user;
 use std::fs;
 use std::time::Duration;
 
-use bg_tests::{World, process, programs, until};
+use bg_tests::{World, process, until};
 use nix::sys::signal::Signal;
-use predicates::prelude::PredicateBooleanExt;
-use predicates::str::{contains, is_empty};
-use serde_json::Value;
 
 const SOON: Duration = Duration::from_secs(20);
 
 #[test]
 fn a_live_release_that_crashed_comes_back() {
     let world = deployed_twice(World::new());
-    let idle = pid(&world, "set1");
+    let idle = world.pid("set1");
     kill(&world, "set2");
-    let started = world.cmd("bg-launch").arg("--live").assert().success();
+    let started = world.run("bg-launch", &["--live"]).success();
     // Cron mails what is said: that it had to be started again is worth a mail.
-    started.stdout("").stderr(contains("launch  release "));
+    started.printed_nothing().said("launch  release ");
     until(SOON, "it serves", || world.live().as_deref() == Some("set2"));
     assert_eq!(world.get("/version").body, "second");
-    assert_eq!(pid(&world, "set1"), idle);
+    assert_eq!(world.pid("set1"), idle);
 }
 
 #[test]
 fn where_it_runs_nothing_is_done_and_nothing_said() {
     let world = deployed_twice(World::new());
-    let before = [pid(&world, "set1"), pid(&world, "set2")];
+    let before = [world.pid("set1"), world.pid("set2")];
     silent(&world);
-    assert_eq!([pid(&world, "set1"), pid(&world, "set2")], before);
-    world.cmd("bg-launch").args(["--live", "-v"]).assert().success().stderr(contains("runs already in set2"));
+    assert_eq!([world.pid("set1"), world.pid("set2")], before);
+    world.run("bg-launch", &["--live", "-v"]).success().said("runs already in set2");
 }
 
 #[test]
@@ -43,7 +40,7 @@ fn after_a_reboot_the_live_slot_alone_is_started() {
     for world in [World::new(), World::new().link_form()] {
         let world = deployed_twice(world);
         reboot(&world);
-        world.cmd("bg-launch").arg("--live").assert().success();
+        world.run("bg-launch", &["--live"]).success();
         until(SOON, "it serves", || world.live().as_deref() == Some("set2"));
         assert_eq!(world.get("/version").body, "second");
         assert!(!world.listens("set1"));
@@ -54,9 +51,9 @@ fn after_a_reboot_the_live_slot_alone_is_started() {
 #[test]
 fn after_a_reboot_a_rollback_is_remembered_too() {
     let world = deployed_twice(World::new());
-    world.cmd("bg-deploy").arg("--rollback").assert().success();
+    world.rollback().success();
     reboot(&world);
-    world.cmd("bg-launch").arg("--live").assert().success();
+    world.run("bg-launch", &["--live"]).success();
     until(SOON, "it serves", || world.live().as_deref() == Some("set1"));
     assert_eq!(world.get("/version").body, "first");
 }
@@ -68,7 +65,7 @@ fn a_front_that_nginx_answers_by_itself_is_believed_where_there_is_no_file() {
     world.nginx.add_to_location("slot", "if ($uri = /profile) { return 200 set1; }\n");
     world.nginx.reload();
     let world = world.env("BG_UPSTREAM_FILE", "/nowhere/service-url.inc");
-    world.cmd("bg-launch").arg("--live").assert().success();
+    world.run("bg-launch", &["--live"]).success();
     until(SOON, "set1 listens", || world.listens("set1"));
     assert!(!world.listens("set2"));
 }
@@ -78,21 +75,21 @@ fn where_nobody_can_say_which_slot_it_is_none_is_started() {
     let world = deployed_twice(World::new());
     reboot(&world);
     let world = world.env("BG_UPSTREAM_FILE", "/nowhere/service-url.inc");
-    world.cmd("bg-launch").arg("--live").assert().code(7).stdout("").stderr(contains("/nowhere/service-url.inc"));
+    world.run("bg-launch", &["--live"]).exit(7).printed_nothing().said("/nowhere/service-url.inc");
     assert!(!world.listens("set1") && !world.listens("set2"));
 }
 
 #[test]
 fn one_that_is_still_booting_is_not_started_twice() {
     let world = World::new();
-    world.deploy_fake(&["--boot-ms", "2000"]).success();
+    world.deploy(&["--boot-ms", "2000"]).success();
     let slot = world.live().expect("it serves");
     kill(&world, &slot);
-    world.cmd("bg-launch").arg("--live").assert().success();
-    let booting = pid(&world, &slot);
+    world.run("bg-launch", &["--live"]).success();
+    let booting = world.pid(&slot);
     assert!(!world.listens(&slot));
     silent(&world);
-    assert_eq!(pid(&world, &slot), booting);
+    assert_eq!(world.pid(&slot), booting);
     until(SOON, "it serves", || world.live().as_deref() == Some(slot.as_str()));
 }
 
@@ -115,17 +112,17 @@ fn a_deploy_that_is_under_way_is_left_alone() {
     let world = deployed_twice(World::new());
     let open = std::net::TcpStream::connect(("127.0.0.1", world.port("set1"))).expect("it listens");
     let stop = ["--slot", "set1", "--stop", "--drain", "100s"];
-    let mut deploy = world.command(&programs::ours("bg-launch")).args(stop).spawn().expect("bg-launch");
+    let deploy = world.start("bg-launch", &stop);
     let name = format!("bg-launch (pid {})", deploy.id());
     let lock = world.dir().join("lock");
     until(SOON, "it holds the lock", || fs::read_to_string(&lock).is_ok_and(|text| text.starts_with(&name)));
     kill(&world, "set2");
     silent(&world);
     assert!(!world.listens("set2"));
-    world.cmd("bg-launch").args(["--live", "-v"]).assert().success().stderr(contains(&name));
+    world.run("bg-launch", &["--live", "-v"]).success().said(&name);
     drop(open);
-    assert!(deploy.wait().expect("a child of ours").success());
-    world.cmd("bg-launch").arg("--live").assert().success();
+    deploy.end().success();
+    world.run("bg-launch", &["--live"]).success();
     until(SOON, "it is back", || world.listens("set2"));
 }
 
@@ -133,8 +130,8 @@ fn a_deploy_that_is_under_way_is_left_alone() {
 fn to_check_is_not_to_start() {
     let world = deployed_twice(World::new());
     kill(&world, "set2");
-    let checked = world.cmd("bg-launch").args(["--live", "--check"]).assert();
-    checked.stdout(contains("java"));
+    let checked = world.run("bg-launch", &["--live", "--check"]);
+    checked.printed("java");
     assert!(!world.listens("set2"));
 }
 
@@ -142,16 +139,15 @@ fn to_check_is_not_to_start() {
 fn a_release_to_start_is_not_passed_over() {
     let world = World::new();
     for way in ["--live", "--print-unit"] {
-        let refused = world.cmd("bg-launch").args([way, "--release", "2026"]).assert().code(2).stdout("");
-        refused.stderr(contains("--release <NAME>").and(contains(way)));
+        let refused = world.run("bg-launch", &[way, "--release", "2026"]).exit(2).printed_nothing();
+        refused.said("--release <NAME>").said(way);
     }
 }
 
 #[test]
 fn the_printed_unit_says_every_setting() {
     let world = World::new().env("BG_LAUNCH_KEEP", "7").env("BG_FRONT_HOST", "www.example.com");
-    let printed = world.cmd("bg-launch").args(["--print-unit", "--user", "www-data"]).assert().success();
-    let unit = String::from_utf8(printed.get_output().stdout.clone()).expect("UTF-8");
+    let unit = world.run("bg-launch", &["--print-unit", "--user", "www-data"]).success().stdout();
     let line = unit.lines().find_map(|line| line.strip_prefix("ExecStart=")).expect("a command");
     let dir = format!("--dir={}", world.dir().display());
     let file = format!("--upstream-file={}", world.nginx.upstream_file().display());
@@ -175,7 +171,7 @@ fn the_printed_unit_says_every_setting() {
 /// The world with the first release in set1, and the second in set2, which serves.
 fn deployed_twice(world: World) -> World {
     for (version, slot) in [("first", "set1"), ("second", "set2")] {
-        world.deploy_fake(&["--version-text", version]).success();
+        world.deploy(&["--version-text", version]).success();
         assert_eq!(world.live().as_deref(), Some(slot));
     }
     world
@@ -184,12 +180,12 @@ fn deployed_twice(world: World) -> World {
 /// `--live` succeeds without a word.
 #[track_caller]
 fn silent(world: &World) {
-    world.cmd("bg-launch").arg("--live").assert().success().stdout(is_empty()).stderr(is_empty());
+    world.run("bg-launch", &["--live"]).success().printed_nothing().said_nothing();
 }
 
 #[track_caller]
 fn kill(world: &World, slot: &str) {
-    let pid = pid(world, slot);
+    let pid = world.pid(slot);
     process::signal(pid, Signal::SIGKILL);
     until(SOON, "it is gone", || !process::alive(pid));
 }
@@ -199,22 +195,10 @@ fn kill(world: &World, slot: &str) {
 fn reboot(world: &World) {
     for slot in ["set1", "set2"] {
         kill(world, slot);
-        let mut json = known(world, slot);
+        let mut json = world.process(slot);
         // By now somebody else has that number.
         json["pid"] = std::process::id().into();
         json["boot_id"] = "the boot before".into();
-        fs::write(world.dir().join(format!("slots/{slot}/process.json")), json.to_string()).expect("a file of ours");
+        world.write(world.process_file(slot), json.to_string());
     }
-}
-
-#[track_caller]
-fn pid(world: &World, slot: &str) -> u32 {
-    known(world, slot)["pid"].as_u64().and_then(|pid| pid.try_into().ok()).expect("a pid")
-}
-
-/// What is written down of a slot's process.
-#[track_caller]
-fn known(world: &World, slot: &str) -> Value {
-    let text = fs::read_to_string(world.dir().join(format!("slots/{slot}/process.json"))).expect("it is written down");
-    serde_json::from_str(&text).expect("JSON")
 }

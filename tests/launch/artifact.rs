@@ -1,11 +1,10 @@
 //! What is deployed: files that can't run are refused while the old process still does.
 
-use super::{SOON, current, facts, launch, launch_fake, names_in, pid, stderr, text};
-use assert_cmd::assert::Assert;
-use bg_tests::{World, jar, process, programs, sample_jar, until};
+use super::{SOON, facts, launch, launch_fake, pid, text};
+use bg_tests::{Ran, Run, World, jar, process, programs, sample_jar, until};
 use nix::sys::stat::Mode;
 use std::fs;
-use std::os::unix::fs::{FileExt, MetadataExt, PermissionsExt, symlink};
+use std::os::unix::fs::{FileExt, MetadataExt, PermissionsExt};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -15,23 +14,21 @@ use std::thread::{self, JoinHandle};
 /// Runs `attempt` beside a slot that is taken, and holds that it was refused with this code and these words
 /// before anything was touched.
 #[track_caller]
-fn refused(code: i32, words: &str, attempt: impl FnOnce(&World) -> Assert) {
+fn refused(code: i32, words: &str, attempt: impl FnOnce(&World) -> Ran) {
     let world = World::new();
     let old = pid(&launch_fake(&world, &[]));
-    let before = (names_in(&world, "releases"), current(&world, "set2"));
-    let refused = attempt(&world).code(code).stdout("");
-    assert!(stderr(&refused).contains(words), "{}", stderr(&refused));
+    let before = (world.releases(), world.held("set2"));
+    attempt(&world).exit(code).printed_nothing().said(words);
     assert!(process::alive(old) && world.listens("set2"), "the old process was stopped");
-    assert_eq!((names_in(&world, "releases"), current(&world, "set2")), before);
+    assert_eq!((world.releases(), world.held("set2")), before);
 }
 
 /// The same with one artifact, the file of that name in the world's folder.
 #[track_caller]
-fn artifact_refused(code: i32, words: &str, name: &str, make: impl FnOnce(&Path)) {
+fn artifact_refused(code: i32, words: &str, name: &str, make: impl FnOnce(&World)) {
     refused(code, words, |world| {
-        let artifact = world.folder().join(name);
-        make(&artifact);
-        launch(world, &[artifact.to_str().expect("UTF-8")])
+        make(world);
+        launch(world, &[&world.word(name)])
     });
 }
 
@@ -51,35 +48,35 @@ fn a_jar_without_a_main_class_is_refused() {
 #[test]
 fn a_file_that_is_not_there_is_refused() {
     artifact_refused(1, "No such file", "app.jar", |_| ());
-    artifact_refused(1, "No such file", "app.jar", |path| symlink("/nowhere", path).expect("a folder of ours"));
+    artifact_refused(1, "No such file", "app.jar", |world| drop(world.link("/nowhere", "app.jar")));
 }
 
 #[test]
 fn what_is_no_file_is_refused() {
     let sentence = "not a file that can be deployed";
-    artifact_refused(1, sentence, "app.jar", |path| fs::create_dir(path).expect("a folder of ours"));
+    artifact_refused(1, sentence, "app.jar", |world| drop(world.make_dir("app.jar")));
     // Nobody will ever write into it: who opens it waits for ever.
-    let pipe = |path: &Path| nix::unistd::mkfifo(path, Mode::S_IRWXU).expect("a folder of ours");
+    let pipe = |world: &World| nix::unistd::mkfifo(&world.path("app.jar"), Mode::S_IRWXU).expect("a folder of ours");
     artifact_refused(1, sentence, "app.jar", pipe);
 }
 
 #[test]
 fn what_is_no_jar_needs_a_command() {
-    artifact_refused(2, "say how to start it", "app.bin", |path| fs::write(path, "x").expect("a folder of ours"));
+    artifact_refused(2, "say how to start it", "app.bin", |world| drop(world.write("app.bin", "x")));
     refused(2, "nothing to launch", |world| launch(world, &[]));
     refused(2, "{artifact} stands in the command", |world| launch(world, &["--", "fake-app", "{artifact}"]));
 }
 
 #[test]
 fn an_empty_jar_is_refused() {
-    artifact_refused(1, "not a whole jar", "app.jar", |path| fs::write(path, "").expect("a folder of ours"));
+    artifact_refused(1, "not a whole jar", "app.jar", |world| drop(world.write("app.jar", "")));
 }
 
 #[test]
 fn a_missing_java_is_refused() {
     refused(1, "java is not on this machine's PATH", |world| {
         let mut command = world.cmd("bg-launch");
-        command.args(["--slot", "set2"]).arg(sample_jar("1.1")).env("PATH", programs::folder()).assert()
+        command.args(["--slot", "set2"]).arg(sample_jar("1.1")).env("PATH", programs::folder()).ran()
     });
 }
 
@@ -91,9 +88,8 @@ fn a_missing_program_is_refused() {
 #[test]
 fn a_program_that_may_not_be_executed_is_refused() {
     refused(1, "may not be executed: chmod +x it", |world| {
-        let program = world.folder().join("server");
-        fs::write(&program, "#!/bin/sh\n").expect("a folder of ours");
-        launch(world, &["--", program.to_str().expect("UTF-8")])
+        world.write("server", "#!/bin/sh\n");
+        launch(world, &["--", &world.word("server")])
     });
 }
 
@@ -106,25 +102,23 @@ fn a_missing_folder_to_run_in_is_refused() {
 fn java_opts_with_an_open_quote_are_refused() {
     refused(2, "JAVA_OPTS", |world| {
         let mut command = world.cmd("bg-launch");
-        command.args(["--slot", "set2"]).arg(sample_jar("1.1")).env("JAVA_OPTS", "-Dx='a").assert()
+        command.args(["--slot", "set2"]).arg(sample_jar("1.1")).env("JAVA_OPTS", "-Dx='a").ran()
     });
 }
 
 #[test]
 fn by_products_are_passed_over_and_two_jars_are_one_too_many() {
     let world = World::new();
-    let build = world.folder().join("libs");
-    fs::create_dir(&build).expect("a folder of ours");
+    let build = world.make_dir("libs");
     for name in ["app-1.1.jar", "app-1.1-plain.jar", "app-1.1-sources.jar", "app-1.1-javadoc.jar"] {
-        fs::copy(sample_jar("1.1"), build.join(name)).expect("a folder of ours");
+        world.copy(sample_jar("1.1"), build.join(name));
     }
     let line = format!("bg-launch --slot set2 {}/*.jar", build.display());
-    let launched = world.shell(&line).assert().success();
+    let launched = world.run_line(&line).success();
     assert!(text(&facts(&launched), "artifact").ends_with("/app-1.1.jar"));
 
-    fs::copy(sample_jar("1.0"), build.join("app-1.0.jar")).expect("a folder of ours");
-    let refused = world.shell(&line).assert().code(2).stdout("");
-    assert!(stderr(&refused).contains("5 artifacts given, 2 left"), "{}", stderr(&refused));
+    world.copy(sample_jar("1.0"), build.join("app-1.0.jar"));
+    world.run_line(&line).exit(2).printed_nothing().said("5 artifacts given, 2 left");
 }
 
 #[test]
@@ -145,8 +139,7 @@ fn a_jar_is_started_by_java_with_its_profile_and_java_opts() {
 #[test]
 fn the_blanks_of_a_command_are_filled_in() {
     let world = World::new();
-    let artifact = world.folder().join("site content.txt");
-    fs::write(&artifact, "content").expect("a folder of ours");
+    let artifact = world.write("site content.txt", "content");
     let text_of = "{slot} {port} {release} {artifact} {other}";
     let words = [artifact.to_str().expect("UTF-8"), "--", "fake-app", "--version-text", text_of];
     let facts = facts(&launch(&world, &words).success());
@@ -162,10 +155,8 @@ fn the_blanks_of_a_command_are_filled_in() {
 fn a_program_may_be_the_artifact() {
     let world = World::new();
     let program = programs::ours("fake-app");
-    let launched = world
-        .shell(&format!("umask 077; bg-launch --slot set2 {} -- {{artifact}}", program.display()))
-        .assert()
-        .success();
+    let launched =
+        world.run_line(format!("umask 077; bg-launch --slot set2 {} -- {{artifact}}", program.display())).success();
     until(SOON, "it listens", || world.listens("set2"));
     let facts = facts(&launched);
     let copy = Path::new(text(&facts, "artifact"));
@@ -222,7 +213,7 @@ impl Drop for Build {
 #[test]
 fn a_file_that_changes_while_it_is_copied_is_refused() {
     refused(1, "changes while it is copied; deploy again when the build is done", |world| {
-        let artifact = world.folder().join("server");
+        let artifact = world.path("server");
         let _build = Build::begin(&artifact);
         launch(world, &[artifact.to_str().expect("UTF-8"), "--", "fake-app"])
     });
@@ -231,7 +222,7 @@ fn a_file_that_changes_while_it_is_copied_is_refused() {
 #[test]
 fn a_file_that_changes_while_it_is_copied_is_copied_as_it_is_when_it_is_done() {
     let world = World::new();
-    let artifact = world.folder().join("server");
+    let artifact = world.path("server");
     let mut build = Build::begin(&artifact);
     let launched = thread::scope(|scope| {
         let launched = scope.spawn(|| launch(&world, &[artifact.to_str().expect("UTF-8"), "--", "fake-app"]));

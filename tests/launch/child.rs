@@ -1,10 +1,9 @@
 //! What the application is given, and what is kept from it.
 
-use super::{SOON, facts, launch, launch_fake, names_in, pid, stderr, text};
-use assert_cmd::assert::Assert;
-use bg_tests::{World, process, programs, until};
+use super::{SOON, facts, launch, launch_fake, pid, text};
+use bg_tests::{Ran, World, process, programs, until};
 use std::collections::BTreeMap;
-use std::fs::{self, Permissions};
+use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
@@ -21,7 +20,7 @@ fn it_has_three_descriptors_and_none_is_ours() {
     let world = World::new();
     // Descriptors 7 and 9 are open to all that the shell starts.
     let line = "exec 7</etc/passwd 9>/dev/null; bg-launch --slot set2 -- sleep 600";
-    let facts = facts(&world.shell(line).assert().success());
+    let facts = facts(&world.run_line(line).success());
     let mut open = BTreeMap::new();
     for fd in fs::read_dir(format!("/proc/{}/fd", pid(&facts))).expect("it runs").flatten() {
         let target = fs::read_link(fd.path()).expect("proc(5)").display().to_string();
@@ -37,7 +36,7 @@ fn it_ignores_and_blocks_no_signal_whatever_we_were_told() {
     let world = World::new();
     let line = "trap '' TERM HUP INT QUIT; \
                 exec env --ignore-signal=USR1,RTMIN+3 --block-signal=TERM,USR2 bg-launch --slot set2 -- sleep 600";
-    let facts = facts(&world.shell(line).assert().success());
+    let facts = facts(&world.run_line(line).success());
     let status = fs::read_to_string(format!("/proc/{}/status", pid(&facts))).expect("it runs");
     for field in ["SigBlk:\t", "SigIgn:\t"] {
         let set = status.lines().find_map(|line| line.strip_prefix(field)).expect("proc_pid_status(5)");
@@ -76,8 +75,7 @@ fn its_environment_is_ours_less_what_is_not_for_it() {
 fn the_pipe_closes_although_it_lives() {
     let world = World::new();
     // cat ends only when nobody holds stdout or stderr any more.
-    let record = world.shell("bg-launch --slot set2 -- fake-app 2>&1 | cat").assert().success();
-    let said = String::from_utf8_lossy(&record.get_output().stdout).into_owned();
+    let said = world.run_line("bg-launch --slot set2 -- fake-app 2>&1 | cat").success().stdout();
     assert!(said.contains(r#""launch":{"pid":"#), "{said}");
     until(SOON, "it listens", || world.listens("set2"));
 }
@@ -103,7 +101,7 @@ fn each_launch_has_its_own_log_and_a_crashs_is_kept() {
 
     let newest = world.dir().join("slots/set2/logs/app.log");
     assert_eq!(newest.canonicalize().expect("a log"), Path::new(text(&second, "log")));
-    assert_eq!(names_in(&world, "slots/set2/logs").len(), 3);
+    assert_eq!(world.names(world.dir().join("slots/set2/logs")).len(), 3);
     let mode = fs::metadata(newest).expect("a log").permissions().mode();
     assert_eq!(mode & 0o777, 0o640);
 }
@@ -111,20 +109,16 @@ fn each_launch_has_its_own_log_and_a_crashs_is_kept() {
 #[test]
 fn a_command_that_can_not_be_executed_says_why() {
     let world = World::new();
-    let script = world.folder().join("run");
-    fs::write(&script, "neither a program nor a script\n").expect("a folder of ours");
-    fs::set_permissions(&script, Permissions::from_mode(0o755)).expect("a file of ours");
-    let failed = launch(&world, &["--", script.to_str().expect("UTF-8")]).code(1).stdout("");
-    let said = stderr(&failed);
-    assert!(said.contains(&format!("bg-launch: execute {}: ", script.display())), "{said}");
-    assert!(said.contains("Exec format error"), "{said}");
+    let script = world.executable("run", "neither a program nor a script\n");
+    let refused = launch(&world, &["--", &script]).exit(1).printed_nothing();
+    refused.said(format!("bg-launch: execute {script}: ")).said("Exec format error");
 }
 
 #[test]
 fn what_may_be_a_secret_is_not_said() {
     let world = World::new();
-    let launched = launch(&world, &["-v", "--", "sleep", "600", "--", "-Dpassword=hunter2"]).success();
-    assert!(!stderr(&launched).contains("hunter2"), "{}", stderr(&launched));
+    let launched =
+        launch(&world, &["-v", "--", "sleep", "600", "--", "-Dpassword=hunter2"]).success().never_said("hunter2");
     let release = text(&facts(&launched), "release").to_owned();
     for file in [format!("releases/{release}/.command.json"), "slots/set2/process.json".to_owned()] {
         let mode = fs::metadata(world.dir().join(file)).expect("a file of ours").permissions().mode();
@@ -134,13 +128,12 @@ fn what_may_be_a_secret_is_not_said() {
 
 /// `bg-launch` and these words, in the control group that this text of `/proc/PID/cgroup` names.
 #[track_caller]
-fn in_group(world: &World, groups: &str, words: &str) -> Assert {
-    let file = world.folder().join("cgroup");
-    fs::write(&file, groups).expect("a folder of ours");
+fn in_group(world: &World, groups: &str, words: &str) -> Ran {
+    let file = world.write("cgroup", groups);
     let launch = programs::ours("bg-launch").display().to_string();
     let line = format!("mount --bind {} /proc/$$/cgroup && exec {launch} {words}", file.display());
     let unshare = if nix::unistd::geteuid().is_root() { "unshare -m" } else { "unshare -rm" };
-    world.shell(&format!("PATH={}:$PATH; {unshare} sh -c '{line}'", world.folder().display())).assert()
+    world.run_line(format!("PATH={}:$PATH; {unshare} sh -c '{line}'", world.folder().display()))
 }
 
 #[test]
@@ -149,26 +142,23 @@ fn a_launch_warns_where_it_would_end_with_the_agent_that_started_it() {
     let runner = "0::/system.slice/actions.runner.web.service\n";
     let words = "is ended whenever actions.runner.web.service is stopped or restarted";
     // No systemd says how that service ends what it has started: as by default.
-    let launched = in_group(&world, runner, "--slot set2 -- fake-app").success();
-    assert!(stderr(&launched).contains(words), "{}", stderr(&launched));
-    assert!(stderr(&launched).contains("BG_LAUNCH_VIA=systemd"), "{}", stderr(&launched));
-    let check = in_group(&world, runner, "--check -- fake-app").success();
-    let said = String::from_utf8_lossy(&check.get_output().stdout).into_owned();
+    in_group(&world, runner, "--slot set2 -- fake-app").success().said(words).said("BG_LAUNCH_VIA=systemd");
+    let said = in_group(&world, runner, "--check -- fake-app").success().stdout();
     assert!(said.lines().any(|line| line.starts_with("warn    ") && line.contains(words)), "{said}");
     // It is what the warning asks for.
     let check = in_group(&world, runner, "--check --via systemd -- fake-app").success();
-    assert!(!String::from_utf8_lossy(&check.get_output().stdout).contains(words));
+    assert!(!check.stdout().contains(words));
 }
 
 #[test]
 fn a_launch_by_cron_or_in_a_login_session_warns_of_no_agent() {
     let world = World::new();
     let session = "0::/user.slice/user-1000.slice/session-3.scope\n";
-    let launched = in_group(&world, session, "--slot set2 -- fake-app").success();
-    assert!(!stderr(&launched).contains("is ended whenever"), "{}", stderr(&launched));
+    in_group(&world, session, "--slot set2 -- fake-app").success().never_said("is ended whenever");
     // What systemd says of cron.
     let line = "[ \"$*\" = '--no-ask-password show --property=KillMode -- cron.service' ] && echo KillMode=process";
     let _ = world.script("systemctl", line);
-    let launched = in_group(&world, "0::/system.slice/cron.service\n", "--slot set2 -- fake-app").success();
-    assert!(!stderr(&launched).contains("is ended whenever"), "{}", stderr(&launched));
+    in_group(&world, "0::/system.slice/cron.service\n", "--slot set2 -- fake-app")
+        .success()
+        .never_said("is ended whenever");
 }

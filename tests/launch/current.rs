@@ -1,9 +1,8 @@
 //! `--current`: what the slot holds is started again.
 
-use super::{SOON, facts, launch, launch_fake, names_in, pid, stderr, text};
-use bg_tests::{World, process, sample_jar, until};
+use super::{SOON, facts, launch, launch_fake, pid, text};
+use bg_tests::{Run, World, process, sample_jar, until};
 use nix::sys::signal::Signal;
-use predicates::str::contains;
 use std::fs;
 use std::os::unix::fs::lchown;
 
@@ -14,7 +13,7 @@ fn what_runs_is_left_running() {
     let again = facts(&launch(&world, &["--current"]).success());
     assert_eq!((pid(&again), text(&again, "release")), (pid(&running), text(&running, "release")));
     assert_eq!(again["was_running"], true);
-    assert_eq!(names_in(&world, "slots/set2/logs").len(), 2, "one log and app.log");
+    assert_eq!(world.names(world.dir().join("slots/set2/logs")).len(), 2, "one log and app.log");
 }
 
 #[test]
@@ -33,28 +32,27 @@ fn what_was_killed_is_started_as_it_was() {
     assert_eq!(text(&second, "release"), text(&first, "release"));
     assert_eq!(words(pid(&second)), before);
     until(SOON, "it listens", || world.listens("set2"));
-    assert_eq!(names_in(&world, "releases").len(), 1);
+    assert_eq!(world.releases().len(), 1);
     assert_ne!(text(&second, "log"), text(&first, "log"), "a crash's log is kept");
 }
 
 #[test]
 fn a_command_said_from_one_folder_is_found_from_any_other() {
     let world = World::new();
-    assert_eq!(world.script("run", "exec fake-app"), world.folder().join("run").display().to_string());
+    assert_eq!(world.script("run", "exec fake-app"), world.word("run"));
     for (variable, words) in [(Some("./run"), &[][..]), (None, &["--", "./run"])] {
         let mut first = world.cmd("bg-launch");
         first.envs(variable.map(|command| ("BG_LAUNCH_COMMAND", command)));
-        first.args(["--slot", "set2"]).args(words).current_dir(world.folder()).assert().success();
+        first.args(["--slot", "set2"]).args(words).current_dir(world.folder()).ran().success();
         launch(&world, &["--stop"]).success();
-        world.cmd("bg-launch").args(["--slot", "set2", "--current"]).current_dir("/").assert().success();
+        world.cmd("bg-launch").args(["--slot", "set2", "--current"]).current_dir("/").ran().success();
         until(SOON, "it listens", || world.listens("set2"));
     }
 }
 
 #[test]
 fn a_live_slot_that_is_down_comes_back() {
-    let world = World::new();
-    world.start_fake("set1", &[]);
+    let world = World::new().set1_running();
     let app = pid(&launch_fake(&world, &[]));
     world.point_at("set2");
     process::signal(app, Signal::SIGKILL);
@@ -66,15 +64,14 @@ fn a_live_slot_that_is_down_comes_back() {
 #[test]
 fn an_empty_slot_has_nothing_to_start() {
     let world = World::new();
-    launch(&world, &["--current"]).code(1).stdout("").stderr(contains("set2 holds no release"));
+    launch(&world, &["--current"]).exit(1).printed_nothing().said("set2 holds no release");
 }
 
 #[test]
 fn what_somebody_else_started_is_left_as_it_is() {
     let world = World::new();
     let stranger = world.start_fake("set2", &[]);
-    let launched = launch(&world, &["--current"]).success();
-    assert!(stderr(&launched).contains("set2 runs already"), "{}", stderr(&launched));
+    let launched = launch(&world, &["--current"]).success().said("set2 runs already");
     assert!(facts(&launched).is_null());
     assert!(process::alive(stranger));
 }
@@ -85,8 +82,7 @@ fn what_is_left_of_a_crash_is_cleared_away_first() {
     let words = ["--", "sh", "-c", "sleep 600 & exec fake-app"];
     let app = pid(&facts(&launch(&world, &words).success()));
     until(SOON, "it listens", || world.listens("set2"));
-    let children = fs::read_to_string(format!("/proc/{app}/task/{app}/children")).expect("proc(5)");
-    let left: u32 = children.trim().parse().expect("one child");
+    let [left] = process::children(app)[..] else { panic!("one child") };
     process::signal(app, Signal::SIGKILL);
     until(SOON, "it is gone", || !process::alive(app) && !world.listens("set2"));
     assert!(process::alive(left));
@@ -102,18 +98,18 @@ fn a_release_of_another_user_is_not_executed() {
     launch(&world, &["--stop"]).success();
     let folder = world.dir().join("releases").join(release);
     let (template, artifact) = (folder.join(".command.json"), folder.join("artifact"));
-    std::os::unix::fs::symlink("/bin/true", &artifact).expect("a folder of ours");
+    world.link("/bin/true", &artifact);
     for its in [&template, &artifact, &folder] {
         if let Err(e) = lchown(its, Some(12345), None) {
             // Only root can give a file away; who is not root runs nothing with another's rights.
             assert_eq!(e.kind(), std::io::ErrorKind::PermissionDenied);
             return;
         }
-        launch(&world, &["--current"]).code(1).stdout("").stderr(contains("belongs to another user (uid 12345)"));
+        launch(&world, &["--current"]).exit(1).printed_nothing().said("belongs to another user (uid 12345)");
         assert!(!world.listens("set2"));
         lchown(its, Some(0), None).expect("root may");
     }
-    fs::write(&template, "not ours to read").expect("a file of ours");
+    world.write(&template, "not ours to read");
     lchown(&template, Some(12345), None).expect("root may");
-    launch(&world, &["--current"]).code(1).stderr(contains("belongs to another user (uid 12345)"));
+    launch(&world, &["--current"]).exit(1).said("belongs to another user (uid 12345)");
 }

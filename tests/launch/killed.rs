@@ -1,9 +1,7 @@
 //! `kill -9` at every step leaves no process that nobody knows.
 
-use super::{SOON, names_in};
+use super::SOON;
 use bg_tests::{World, process, programs, until};
-use serde_json::Value;
-use std::fs;
 use std::process::Stdio;
 
 /// The calls by which a launch changes something, as strace(1) takes them (kernels differ in their exact names).
@@ -26,7 +24,7 @@ fn a_launch_killed_anywhere_leaves_nobody_unknown_and_can_be_repeated() {
         }
         until(SOON, "what was launched listens", || world.listens("set2"));
         assert_eq!(applications(&world), [known(&world).expect("it is written down")]);
-        let left = names_in(&world, "releases").into_iter().find(|name| name.starts_with('.'));
+        let left = world.releases().into_iter().find(|name| name.starts_with('.'));
         assert_eq!(left, None);
     }
     assert!(killed > 10, "killed {killed} times only");
@@ -49,21 +47,15 @@ fn survives(world: &World, call: &str, nth: usize) -> bool {
 
 /// What is written down and runs.
 fn known(world: &World) -> Option<u32> {
-    let text = fs::read_to_string(world.dir().join("slots/set2/process.json")).ok()?;
-    let json: Value = serde_json::from_str(&text).expect("whole, whenever it is read");
+    let json = world.is_launched("set2").then(|| world.process("set2"))?;
     let app = u32::try_from(json["pid"].as_u64()?).ok()?;
     (process::start_ticks(app) == json["start_ticks"].as_u64()).then_some(app)
 }
 
 /// Every process of this world that was given a release.
 fn applications(world: &World) -> Vec<u32> {
-    let mark = format!("WORLD_OF_THE_TEST={}", world.folder().display());
-    let pids =
-        fs::read_dir("/proc").expect("proc(5)").flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok());
-    pids.filter(|pid| {
-        let environ = fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
-        let has = |start: &str| environ.split(|byte| *byte == 0).any(|variable| variable.starts_with(start.as_bytes()));
-        has(&mark) && has("BG_RELEASE=") && process::alive(*pid)
-    })
-    .collect()
+    let has_release = |pid: &u32| {
+        process::alive(*pid) && process::environment(*pid).iter().any(|variable| variable.starts_with("BG_RELEASE="))
+    };
+    world.processes().into_iter().filter(has_release).collect()
 }

@@ -1,25 +1,23 @@
 //! Releases and logs: what is kept, and what is cleared away.
 
-use super::{current, facts, launch, launch_fake, names_in, text};
+use super::{facts, launch, launch_fake, text};
 use bg_tests::strace::Strace;
-use bg_tests::{World, programs};
+use bg_tests::{Run, World, programs};
 use nix::errno::Errno;
-use std::fs;
-use std::os::unix::fs::symlink;
 use std::path::Path;
 
 #[test]
 fn pruning_never_takes_a_release_in_use() {
     let world = World::new();
     let keep = ["--keep", "1", "--", "fake-app"];
-    let first = facts(&world.cmd("bg-launch").args(["--slot", "set1"]).args(keep).assert().success());
+    let first = facts(&world.cmd("bg-launch").args(["--slot", "set1"]).args(keep).ran().success());
     let last = || text(&facts(&launch(&world, &keep).success()), "release").to_owned();
     let [_, replaced, newest] = [last(), last(), last()];
     // The last launch may yet have to be undone.
     let mut expected = [text(&first, "release").to_owned(), replaced, newest];
     expected.sort_unstable();
-    assert_eq!(names_in(&world, "releases"), expected);
-    assert_eq!(names_in(&world, "slots/set2/logs").len(), 2, "the newest log and app.log");
+    assert_eq!(world.releases(), expected);
+    assert_eq!(world.names(world.dir().join("slots/set2/logs")).len(), 2, "the newest log and app.log");
 }
 
 #[test]
@@ -30,8 +28,8 @@ fn nor_one_of_a_slot_that_has_another_name_by_now() {
     let slots = format!("blue={blue_port},green={}", world.free_port());
     world.nginx.write_upstream(&format!("set $service_url http://127.0.0.1:{blue_port};\n"));
     let blue = ["--slots", &slots, "--slot", "blue", "--keep", "0", "--", "fake-app"];
-    world.cmd("bg-launch").args(blue).assert().success();
-    assert!(names_in(&world, "releases").contains(&serving));
+    world.run("bg-launch", &blue).success();
+    assert!(world.releases().contains(&serving));
 }
 
 #[test]
@@ -39,30 +37,26 @@ fn what_a_killed_run_left_is_cleared_away_and_nothing_else_is() {
     let world = World::new();
     let releases = world.dir().join("releases");
     for left in [".incoming", ".20200101T000000Z-00000000"] {
-        fs::create_dir_all(releases.join(left).join("inside")).expect("a folder of ours");
+        world.make_dir(releases.join(left).join("inside"));
     }
-    fs::write(releases.join(".gitignore"), "*").expect("a folder of ours");
-    fs::write(releases.join("README.txt"), "ours").expect("a folder of ours");
+    world.write(releases.join(".gitignore"), "*");
+    world.write(releases.join("README.txt"), "ours");
     let release = text(&launch_fake(&world, &[]), "release").to_owned();
-    assert_eq!(names_in(&world, "releases"), [".gitignore", &release, "README.txt"]);
+    assert_eq!(world.releases(), [".gitignore", &release, "README.txt"]);
 }
 
 #[test]
 fn two_commands_within_a_second_are_two_releases() {
     let world = World::new();
-    let artifact = world.folder().join("app.bin");
-    fs::write(&artifact, "the same").expect("a folder of ours");
-    let artifact = artifact.to_str().expect("UTF-8");
+    world.write("app.bin", "the same");
+    let artifact = world.word("app.bin");
     // A slow machine may need several attempts to have two within one second; all must differ anyhow.
     for version in ["1", "2", "3", "4"] {
-        let launched = facts(&launch(&world, &[artifact, "--", "fake-app", "--version-text", version]).success());
+        let launched = facts(&launch(&world, &[&artifact, "--", "fake-app", "--version-text", version]).success());
         let command = world.dir().join("releases").join(text(&launched, "release")).join(".command.json");
-        assert_eq!(
-            fs::read_to_string(command).expect("a file of ours"),
-            format!(r#"["fake-app","--version-text","{version}"]"#)
-        );
+        assert_eq!(world.read(command), format!(r#"["fake-app","--version-text","{version}"]"#));
     }
-    assert_eq!(names_in(&world, "releases").len(), 4);
+    assert_eq!(world.releases().len(), 4);
 }
 
 #[test]
@@ -70,9 +64,9 @@ fn a_slot_holds_its_newest_release() {
     let world = World::new();
     for _ in 0..2 {
         let release = text(&launch_fake(&world, &[]), "release").to_owned();
-        assert!(current(&world, "set2").is_some_and(|link| link.ends_with(&release)));
+        assert!(world.held("set2").as_ref() == Some(&release));
     }
-    assert_eq!(names_in(&world, "releases").len(), 2);
+    assert_eq!(world.releases().len(), 2);
 }
 
 #[test]
@@ -81,30 +75,28 @@ fn nor_one_that_still_runs_in_a_slot_that_holds_another() {
     let running = text(&launch_fake(&world, &[]), "release").to_owned();
     world.point_at("set2");
     let into_set1 = ["--slot", "set1", "--keep", "0", "--", "fake-app"];
-    let other = facts(&world.cmd("bg-launch").args(into_set1).assert().success());
+    let other = facts(&world.run("bg-launch", &into_set1).success());
     let held = world.dir().join("slots/set2/current");
-    fs::remove_file(&held).expect("a link of ours");
-    symlink(format!("../../releases/{}", text(&other, "release")), &held).expect("a folder of ours");
-    world.cmd("bg-launch").args(into_set1).assert().success();
-    assert!(names_in(&world, "releases").contains(&running));
+    world.remove(&held);
+    world.link(format!("../../releases/{}", text(&other, "release")), &held);
+    world.run("bg-launch", &into_set1).success();
+    assert!(world.releases().contains(&running));
 }
 
 #[test]
 fn one_that_may_not_outlive_a_power_loss_is_not_left_behind() {
     let world = World::new();
     launch_fake(&world, &[]);
-    let before = names_in(&world, "releases");
+    let before = world.releases();
     // The folder is synced for the new one, and again when that has got its name.
-    let strace = Strace::of("fsync", &world.folder().join("strace"));
+    let strace = Strace::of("fsync", &world.path("strace"));
     let strace = strace.only_on(&[world.dir().join("releases")]).fail_at("fsync", 2, Errno::EIO);
     let words = strace.words();
     let mut launch = world.command(Path::new(&words[0]));
     launch.args(&words[1..]).arg(programs::ours("bg-launch")).args(["--slot", "set2", "--", "fake-app"]);
-    let failed = launch.output().expect("strace(1)");
-    let said = String::from_utf8_lossy(&failed.stderr).into_owned();
-    assert_eq!(failed.status.code(), Some(1), "{said}");
-    assert!(said.contains("fsync") && strace.struck().is_some(), "{said}");
-    assert_eq!(names_in(&world, "releases"), before);
+    let failed = launch.ran().exit(1).said("fsync");
+    assert!(strace.struck().is_some(), "{failed}");
+    assert_eq!(world.releases(), before);
 }
 
 #[test]
@@ -112,13 +104,10 @@ fn what_can_not_be_cleared_away_does_not_keep_the_others() {
     let world = World::new();
     let stuck = ".20200101T000000Z-00000000";
     // No folder, and so nothing that a release has left.
-    fs::create_dir_all(world.dir().join("releases")).expect("a folder of ours");
-    fs::write(world.dir().join("releases").join(stuck), "").expect("a folder of ours");
+    world.write(world.dir().join("releases").join(stuck), "");
     for _ in 0..2 {
         launch_fake(&world, &[]);
     }
-    let launched = launch(&world, &["--keep", "1", "--", "fake-app"]).success();
-    let said = super::stderr(&launched);
-    assert!(said.contains("old releases stay: ") && said.contains(stuck), "{said}");
-    assert_eq!(names_in(&world, "releases").len(), 3, "the newest, the one before and what can't be removed");
+    launch(&world, &["--keep", "1", "--", "fake-app"]).success().said("old releases stay: ").said(stuck);
+    assert_eq!(world.releases().len(), 3, "the newest, the one before and what can't be removed");
 }

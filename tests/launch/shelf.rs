@@ -1,11 +1,7 @@
 //! `--release`: a release that is on disk is put into the slot again.
 
-use super::{SOON, current, facts, launch, launch_fake, pid, stderr, text};
+use super::{SOON, facts, launch, launch_fake, pid, text};
 use bg_tests::{World, process, until};
-use predicates::prelude::*;
-use predicates::str::contains;
-use std::fs;
-use std::os::unix::fs::symlink;
 
 #[test]
 fn it_runs_again_as_it_was_started_then() {
@@ -15,7 +11,7 @@ fn it_runs_again_as_it_was_started_then() {
     let again = facts(&launch(&world, &["--release", &first]).success());
     assert!(!process::alive(pid(&second)));
     assert_eq!((text(&again, "release"), text(&again, "replaced")), (first.as_str(), text(&second, "release")));
-    assert!(current(&world, "set2").is_some_and(|held| held.ends_with(&first)));
+    assert!(world.held("set2").as_ref() == Some(&first));
     until(SOON, "1.0 answers", || world.get_slot("set2", "/version").is_ok_and(|answer| answer.body == "1.0"));
 }
 
@@ -32,22 +28,19 @@ fn what_runs_already_is_what_the_slot_holds() {
     let world = World::new();
     let running = text(&launch_fake(&world, &[]), "release").to_owned();
     let held = world.dir().join("slots/set2/current");
-    fs::remove_file(&held).expect("a link of ours");
-    symlink("../../releases/another", &held).expect("a folder of ours");
+    world.remove(&held);
+    world.link("../../releases/another", &held);
     launch(&world, &["--release", &running]).success();
-    assert!(current(&world, "set2").is_some_and(|held| held.ends_with(&running)));
+    assert!(world.held("set2").as_ref() == Some(&running));
 }
 
 #[test]
 fn as_much_of_the_name_is_enough_as_tells_it_from_the_others() {
     let world = World::new();
     let names = [0, 1, 2].map(|_| text(&launch_fake(&world, &[]), "release").to_owned());
-    let unclear = launch(&world, &["--release", &names[0][..3]]).code(2).stdout("");
+    let unclear = launch(&world, &["--release", &names[0][..3]]).exit(2).printed_nothing();
     let listed = names.iter().rev().fold(String::new(), |lines, name| format!("{lines}\n  {name}"));
-    assert!(
-        stderr(&unclear)
-            .contains(&format!("3 releases begin with \"{}\"; name one of them:{listed}\n", &names[0][..3]))
-    );
+    unclear.said(format!("3 releases begin with \"{}\"; name one of them:{listed}\n", &names[0][..3]));
     // Its whole name is also how those of the same second begin.
     let again = facts(&launch(&world, &["--release", &names[0]]).success());
     assert_eq!(text(&again, "release"), names[0]);
@@ -61,13 +54,12 @@ fn as_much_of_the_name_is_enough_as_tells_it_from_the_others() {
 #[test]
 fn what_is_not_there_is_said_with_what_is() {
     let world = World::new();
-    launch(&world, &["--release", "2026"]).code(2).stderr(contains("there are none in "));
+    launch(&world, &["--release", "2026"]).exit(2).said("there are none in ");
     let running = launch_fake(&world, &[]);
-    launch(&world, &["--release", ""]).code(2).stdout("").stderr(contains("--release"));
+    launch(&world, &["--release", ""]).exit(2).printed_nothing().said("--release");
     for wanted in ["1999", "../../etc", ".incoming"] {
-        let refused = launch(&world, &["--release", wanted]).code(2).stdout("");
-        refused
-            .stderr(contains(format!("no release begins with \"{wanted}\"")).and(contains(text(&running, "release"))));
+        let refused = launch(&world, &["--release", wanted]).exit(2).printed_nothing();
+        refused.said(format!("no release begins with \"{wanted}\"")).said(text(&running, "release"));
     }
     assert!(process::alive(pid(&running)));
 }
@@ -78,6 +70,6 @@ fn it_is_not_put_into_the_live_slot() {
     let first = text(&launch_fake(&world, &[]), "release").to_owned();
     let live = launch_fake(&world, &[]);
     world.point_at("set2");
-    launch(&world, &["--release", &first]).code(7).stderr(contains("set2 is live"));
+    launch(&world, &["--release", &first]).exit(7).said("set2 is live");
     assert!(process::alive(pid(&live)));
 }

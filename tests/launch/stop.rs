@@ -1,9 +1,8 @@
 //! The old process: drained, stopped, and known by more than its number.
 
-use super::{SOON, facts, launch, launch_fake, pid, stderr};
-use bg_tests::{World, http, process, until};
+use super::{SOON, facts, launch, launch_fake, pid};
+use bg_tests::{World, process, until};
 use nix::sys::signal::Signal;
-use predicates::str::contains;
 use std::fs;
 use std::thread::JoinHandle;
 
@@ -13,16 +12,16 @@ fn the_old_process_is_gone_before_the_new_one_starts() {
     let old = pid(&launch_fake(&world, &["--version-text", "old"]));
     let launched = launch(&world, &["--", "fake-app", "--version-text", "new"]).success();
     assert!(!process::alive(old));
-    assert!(stderr(&launched).contains(&format!("stopped pid {old} in set2 ")), "{}", stderr(&launched));
+    launched.said(format!("stopped pid {old} in set2 "));
     until(SOON, "the new one answers", || world.get_slot("set2", "/version").is_ok_and(|answer| answer.body == "new"));
 }
 
 #[test]
 fn stop_stops_and_starts_nothing() {
     let world = World::new();
-    launch(&world, &["--stop"]).success().stdout("").stderr(contains("nothing runs in set2"));
+    launch(&world, &["--stop"]).success().printed_nothing().said("nothing runs in set2");
     let old = pid(&launch_fake(&world, &[]));
-    launch(&world, &["--stop"]).success().stdout("").stderr(contains(format!("stopped pid {old} in set2")));
+    launch(&world, &["--stop"]).success().printed_nothing().said(format!("stopped pid {old} in set2"));
     assert!(!process::alive(old) && !world.listens("set2"));
 }
 
@@ -32,7 +31,7 @@ fn who_takes_no_notice_of_term_is_killed_and_that_is_said() {
     let old = pid(&launch_fake(&world, &["--ignore-term"]));
     let stopped = launch(&world, &["--stop", "--stop-timeout", "300ms"]).success();
     assert!(!process::alive(old));
-    stopped.stderr(contains(format!("killed pid {old}, which SIGTERM had not ended within 0.3s in set2")));
+    stopped.said(format!("killed pid {old}, which SIGTERM had not ended within 0.3s in set2"));
 }
 
 #[test]
@@ -40,7 +39,7 @@ fn who_needs_no_killing_gets_its_time() {
     let world = World::new();
     let old = pid(&launch_fake(&world, &[]));
     let visitor = visit(&world, "/slow?ms=1500");
-    launch(&world, &["--stop", "--drain", "0s"]).success().stderr(contains(format!("stopped pid {old} ")));
+    launch(&world, &["--stop", "--drain", "0s"]).success().said(format!("stopped pid {old} "));
     assert_eq!(visitor.join().expect("no panic").as_deref(), Some("slow"));
 }
 
@@ -49,9 +48,8 @@ fn connections_that_are_cut_are_counted() {
     let world = World::new();
     launch_fake(&world, &["--hang"]);
     let visitors = [visit(&world, "/"), visit(&world, "/")];
-    until(SOON, "both are connected", || established(world.port("set2")) == 2);
-    let stopped = launch(&world, &["--stop", "--drain", "100ms"]).success();
-    stopped.stderr(contains("; 2 connections were cut"));
+    until(SOON, "both are connected", || process::connections(world.port("set2")) == 2);
+    launch(&world, &["--stop", "--drain", "100ms"]).success().said("; 2 connections were cut");
     assert!(visitors.into_iter().all(|visitor| visitor.join().expect("no panic").is_none()));
 }
 
@@ -64,7 +62,7 @@ fn a_request_in_flight_is_waited_for() {
     let launched = launch(&world, &["--drain", "60s", "--stop-timeout", "0s", "--", "fake-app"]).success();
     assert_eq!(visitor.join().expect("no panic").as_deref(), Some("slow"));
     assert!(!process::alive(old));
-    assert!(!stderr(&launched).contains("cut"), "{}", stderr(&launched));
+    launched.never_said("cut");
 }
 
 #[test]
@@ -85,7 +83,7 @@ fn a_child_in_a_group_of_its_own_is_stopped_too() {
     until(SOON, "it listens", || world.listens("set2"));
     let child = child_of(parent);
     assert_ne!(process::family(child).map(|(_, group, _)| group), Some(parent));
-    launch(&world, &["--stop"]).success().stderr(contains(format!("stopped pid {parent} ")));
+    launch(&world, &["--stop"]).success().said(format!("stopped pid {parent} "));
     assert!(!process::alive(parent) && !process::alive(child) && !world.listens("set2"));
 }
 
@@ -106,26 +104,13 @@ fn a_child_that_outlives_its_parent_is_stopped_by_the_next_launch() {
 /// A request to set2, in flight when this returns; what comes back.
 #[track_caller]
 fn visit(world: &World, path: &str) -> JoinHandle<Option<String>> {
-    let port = world.port("set2");
-    let before = established(port);
-    let url = format!("http://127.0.0.1:{port}{path}");
-    let visitor = std::thread::spawn(move || http::get(&url).ok().map(|answer| answer.body));
-    until(SOON, "the request is in flight", || established(port) > before);
-    visitor
-}
-
-/// How many connections to the port are established, from `/proc/net/tcp`.
-fn established(port: u16) -> usize {
-    let table = fs::read_to_string("/proc/net/tcp").unwrap_or_default();
-    let local = format!(":{port:04X}");
-    let rows = table.lines().skip(1).map(|line| line.split_whitespace().collect::<Vec<_>>());
-    rows.filter(|fields| fields[1].ends_with(&local) && fields[3] == "01").count()
+    world.visit(&format!("http://127.0.0.1:{}{path}", world.port("set2")), "set2")
 }
 
 #[track_caller]
 fn child_of(parent: u32) -> u32 {
-    let children = fs::read_to_string(format!("/proc/{parent}/task/{parent}/children")).expect("proc(5)");
-    children.trim().parse().expect("one child")
+    let [child] = process::children(parent)[..] else { panic!("one child") };
+    child
 }
 
 #[test]
@@ -141,5 +126,5 @@ fn two_that_wait_to_stop_a_slot_do_not_write_over_each_other() {
     until(SOON, "both have said so", || {
         fs::read_to_string(&log).is_ok_and(|text| text.lines().filter(|line| line.ends_with(&said)).count() == 2)
     });
-    assert!(!fs::read_to_string(&log).expect("UTF-8").contains('\0'));
+    assert!(!world.read(&log).contains('\0'));
 }

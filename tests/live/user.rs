@@ -2,11 +2,9 @@
 //!
 //! Only root can start anything as another user. Who runs the tests as somebody else sees what they get.
 
-use super::{SOON, kill, pid};
-use bg_tests::{World, process, programs, until};
+use super::{SOON, kill};
+use bg_tests::{Ran, Run, World, process, programs, until};
 use nix::unistd::{User, chown, geteuid};
-use predicates::prelude::PredicateBooleanExt;
-use predicates::str::contains;
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::os::unix::process::CommandExt;
@@ -17,8 +15,8 @@ const WARNING: &str = "the application runs as root; with --user NAME it runs as
 #[test]
 fn the_application_is_that_user_in_every_respect() {
     let Some(world) = world_of_root() else { return };
-    launch(&world, &["--user", "nobody"]).success().stderr(contains(WARNING).not());
-    let (app, nobody) = (pid(&world, "set2"), nobody());
+    launch(&world, &["--user", "nobody"]).success().never_said(WARNING);
+    let (app, nobody) = (world.pid("set2"), nobody());
     let status = fs::read_to_string(format!("/proc/{app}/status")).expect("it runs");
     let of = |key: &str| status.lines().find_map(|line| line.strip_prefix(key)).expect("proc_pid_status(5)").to_owned();
     let four = |id: u32| [id; 4].map(|id| format!("\t{id}")).concat();
@@ -37,7 +35,7 @@ fn it_owns_what_it_must_write_and_nothing_else() {
     let Some(world) = world_of_root() else { return };
     launch(&world, &["--user", "nobody"]).success();
     let (slot, nobody) = (world.dir().join("slots/set2"), nobody().uid.as_raw());
-    let work = fs::read_link(format!("/proc/{}/cwd", pid(&world, "set2"))).expect("it runs");
+    let work = fs::read_link(format!("/proc/{}/cwd", world.pid("set2"))).expect("it runs");
     assert_eq!(work, slot.join("work"));
     let log = slot.join("logs/app.log").canonicalize().expect("a log");
     let mut owned = owned_by(&world.dir(), nobody);
@@ -52,11 +50,10 @@ fn it_is_stopped_and_started_again_as_that_user() {
     let Some(world) = world_of_root() else { return };
     launch(&world, &["--user", "nobody"]).success();
     kill(&world, "set2");
-    let again = world.cmd("bg-launch").args(["--slot", "set2", "--current"]).assert().success();
-    again.stderr(contains(WARNING).not());
-    let app = pid(&world, "set2");
+    world.run("bg-launch", &["--slot", "set2", "--current"]).success().never_said(WARNING);
+    let app = world.pid("set2");
     assert_eq!(fs::metadata(format!("/proc/{app}")).expect("it runs").uid(), nobody().uid.as_raw());
-    world.cmd("bg-launch").args(["--slot", "set2", "--stop"]).assert().success();
+    world.run("bg-launch", &["--slot", "set2", "--stop"]).success();
     assert!(!process::alive(app));
 }
 
@@ -64,16 +61,13 @@ fn it_is_stopped_and_started_again_as_that_user() {
 fn a_release_from_the_shelf_runs_as_that_user_too() {
     let Some(world) = world_of_root() else { return };
     launch(&world, &["--user", "nobody"]).success();
-    let release = fs::read_link(world.dir().join("slots/set2/current")).expect("a link");
-    let release = release.file_name().expect("a name").to_owned();
+    let release = world.held("set2").expect("a release");
     launch(&world, &["--user", "nobody"]).success();
-    let mut again = world.cmd("bg-launch");
-    again.args(["--slot", "set2", "--release"]).arg(&release).assert().success().stderr(contains(WARNING).not());
-    let owner = |world: &World| fs::metadata(format!("/proc/{}", pid(world, "set2"))).expect("it runs").uid();
+    world.run("bg-launch", &["--slot", "set2", "--release", &release]).success().never_said(WARNING);
+    let owner = |world: &World| fs::metadata(format!("/proc/{}", world.pid("set2"))).expect("it runs").uid();
     assert_eq!(owner(&world), nobody().uid.as_raw());
-    world.cmd("bg-launch").args(["--slot", "set2", "--stop"]).assert().success();
-    let mut said = world.cmd("bg-launch");
-    said.args(["--slot", "set2", "--user", "root", "--release"]).arg(&release).assert().success();
+    world.run("bg-launch", &["--slot", "set2", "--stop"]).success();
+    world.run("bg-launch", &["--slot", "set2", "--user", "root", "--release", &release]).success();
     assert_eq!(owner(&world), 0, "what is said counts more");
 }
 
@@ -81,16 +75,15 @@ fn a_release_from_the_shelf_runs_as_that_user_too() {
 fn root_is_warned_once_unless_it_has_said_so() {
     let Some(world) = world_of_root() else { return };
     let launched = launch(&world, &[]).success();
-    let said = String::from_utf8_lossy(&launched.get_output().stderr).into_owned();
-    assert_eq!(said.matches(WARNING).count(), 1, "{said}");
-    launch(&world, &["--user", "root"]).success().stderr(contains(WARNING).not());
+    assert_eq!(launched.stderr().matches(WARNING).count(), 1, "{launched}");
+    launch(&world, &["--user", "root"]).success().never_said(WARNING);
 }
 
 #[test]
 fn a_user_that_is_not_there_is_refused_before_anything_is_stopped() {
     let world = World::new();
     let app = world.start_fake("set2", &[]);
-    launch(&world, &["--user", "no-such-user"]).code(2).stdout("").stderr(contains("no user called \"no-such-user\""));
+    launch(&world, &["--user", "no-such-user"]).exit(2).printed_nothing().said("no user called \"no-such-user\"");
     assert!(process::alive(app));
     assert!(!world.dir().join("releases").exists());
 }
@@ -98,19 +91,14 @@ fn a_user_that_is_not_there_is_refused_before_anything_is_stopped() {
 #[test]
 fn who_is_not_root_can_start_nothing_as_another_user() {
     let world = World::new();
-    let (program, dir) = (world.folder().join("bg-launch"), world.folder().join("nobodys"));
-    fs::copy(programs::ours("bg-launch"), &program).expect("a folder of ours");
-    fs::create_dir(&dir).expect("a folder of ours");
-    let mut launch = world.command(&program);
+    let dir = world.make_dir("nobodys");
+    let mut launch = world.command(&world.copy_of("bg-launch"));
     launch.args(["--slot", "set2", "--user", "root", "--", "sleep", "600"]).env("BG_DIR", &dir);
     if geteuid().is_root() {
         chown(&dir, Some(nobody().uid), Some(nobody().gid)).expect("root may");
         launch.uid(nobody().uid.as_raw()).gid(nobody().gid.as_raw());
     }
-    let refused = launch.output().expect("a program");
-    assert_eq!(refused.status.code(), Some(2));
-    let said = String::from_utf8_lossy(&refused.stderr).into_owned();
-    assert!(said.contains("only root can start the application as another user"), "{said}");
+    launch.ran().exit(2).said("only root can start the application as another user");
     assert!(!dir.join("releases").exists());
 }
 
@@ -120,17 +108,17 @@ fn world_of_root() -> Option<World> {
     if geteuid().is_root() {
         return Some(world);
     }
-    launch(&world, &["--user", "nobody"]).code(2).stderr(contains("only root"));
+    launch(&world, &["--user", "nobody"]).exit(2).said("only root");
     None
 }
 
 /// `bg-launch --slot set2` and these words. What it starts is a copy in the release, which any user can read.
 #[track_caller]
-fn launch(world: &World, words: &[&str]) -> assert_cmd::assert::Assert {
+fn launch(world: &World, words: &[&str]) -> Ran {
     let fake_app = programs::ours("fake-app").display().to_string();
     let words = [&["--slot", "set2"], words, &[&fake_app, "--", "{artifact}"]].concat();
-    let launched = world.cmd("bg-launch").args(words).assert();
-    if launched.get_output().status.success() {
+    let launched = world.run("bg-launch", &words);
+    if launched.code() == Some(0) {
         until(SOON, "it listens in set2", || world.listens("set2"));
     }
     launched
@@ -166,7 +154,7 @@ fn a_launch_as_another_user_that_is_refused_leaves_a_running_release_its_folder(
     let path = format!("{}:{}", world.folder().display(), std::env::var("PATH").expect("a PATH"));
     let mut refused = world.cmd("bg-launch");
     refused.env("PATH", path).args(["--slot", "set2", "--user", "root", "--via", "systemd", "--", "/bin/true"]);
-    refused.assert().code(1);
+    refused.ran().exit(1);
     assert_eq!(owner(), nobody().uid.as_raw());
     launch(&world, &["--user", "root"]).success();
     assert_eq!(owner(), 0);
