@@ -1,22 +1,17 @@
 //! Hooks of `bg-deploy`: commands of the operator's own, what they are given, and what they can't do.
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
-use std::process::{Child, Stdio};
 use std::time::Duration;
 
-use bg_tests::{World, process, programs, until};
+use bg_tests::{Run, World, process, until};
 use nix::sys::signal::Signal;
-use predicates::prelude::*;
-use predicates::str::contains;
 use serde_json::Value;
 
 const SOON: Duration = Duration::from_secs(20);
 
 /// A world in which 1.0 serves, and in which every hook but the first keeps what it is given.
 fn serving() -> World {
-    let world = World::new();
-    world.deploy_fake(&["--version-text", "1.0"]).success();
+    let world = World::new().serving();
     ["ON_SUCCESS", "ON_FAILURE", "ON_ROLLBACK"].into_iter().fold(world, |world, name| {
         let keep = keep(&world, name);
         world.env(&format!("BG_DEPLOY_{name}"), &keep)
@@ -25,14 +20,14 @@ fn serving() -> World {
 
 /// A hook that keeps what is on its stdin.
 fn keep(world: &World, name: &str) -> String {
-    format!("sh -c 'cat >\"{}\"'", world.folder().join(name).display())
+    format!("sh -c 'cat >\"{}\"'", world.path(name).display())
 }
 
 /// What a hook of that name was given, if it ran; it is forgotten then.
 fn given(world: &World, name: &str) -> Option<Value> {
-    let file = world.folder().join(name);
+    let file = world.path(name);
     let text = fs::read_to_string(&file).ok()?;
-    fs::remove_file(&file).expect("a file of ours");
+    world.remove(&file);
     Some(serde_json::from_str(&text).unwrap_or_else(|why| panic!("{name} was given {text:?}: {why}")))
 }
 
@@ -41,59 +36,39 @@ fn after(world: &World) -> [Option<Value>; 3] {
     ["ON_SUCCESS", "ON_FAILURE", "ON_ROLLBACK"].map(|name| given(world, name))
 }
 
-/// Starts a deploy with these words, for a test that signals it; its messages go to `FOLDER/said`.
-fn spawn(world: &World, words: &[&str]) -> Child {
-    let said = fs::File::create(world.folder().join("said")).expect("a folder of ours");
-    let mut deploy = world.command(&programs::ours("bg-deploy"));
-    deploy.args(words).args(["--", "fake-app"]).stdin(Stdio::null()).stdout(Stdio::null()).stderr(said);
-    deploy.spawn().expect("a program that was found before")
-}
-
-/// An executable file with this text.
-fn script(world: &World, text: &str) -> String {
-    let path = world.folder().join("hook");
-    fs::write(&path, text).expect("a folder of ours");
-    fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).expect("a file of ours");
-    path.display().to_string()
-}
-
 fn pid_in(world: &World, file: &str) -> Option<u32> {
-    fs::read_to_string(world.folder().join(file)).ok()?.trim().parse().ok()
+    fs::read_to_string(world.path(file)).ok()?.trim().parse().ok()
 }
 
 #[test]
 fn a_deploy_that_is_done_is_told_with_its_last_record() {
     let world = serving();
-    let deploy = world.deploy_fake(&[]).success().stderr(contains("hook    on-success"));
-    let record: Value = serde_json::from_slice(&deploy.get_output().stdout).expect("one record, and nothing else");
+    let record = world.deploy(&[]).success().said("hook    on-success").record();
     assert_eq!(after(&world), [Some(record), None, None]);
 }
 
 #[test]
 fn one_that_failed_is_told_too_and_a_rollback_is_a_thing_of_its_own() {
     let world = serving().env("BG_HEALTH_TIMEOUT", "1s");
-    world.deploy_fake(&["--down"]).code(4);
+    world.deploy(&["--down"]).exit(4);
     let [None, Some(failed), None] = after(&world) else { panic!("on-failure alone") };
     assert_eq!((&failed["deploy"]["failed"], &failed["deploy"]["exit"]), (&"health".into(), &4.into()));
-    world.deploy_fake(&[]).success();
+    world.deploy(&[]).success();
     after(&world);
-    world.cmd("bg-deploy").arg("--rollback").assert().success();
+    world.rollback().success();
     let [None, None, Some(back)] = after(&world) else { panic!("on-rollback alone") };
     assert_eq!(back["switch"]["to"], "set1");
-    world.cmd("bg-deploy").args(["--rollback", "--to", "1999"]).assert().code(2);
+    world.run("bg-deploy", &["--rollback", "--to", "1999"]).exit(2);
     assert!(matches!(after(&world), [None, Some(_), None]), "a rollback that failed is a failure");
 }
 
 #[test]
 fn a_watch_that_went_back_is_both_a_failure_and_a_rollback() {
     let world = serving();
-    let mut deploy = spawn(&world, &["--watch", "60s"]);
-    let said = || fs::read_to_string(world.folder().join("said")).unwrap_or_default();
-    until(SOON, "it is watched", || said().contains("watch"));
-    let text = fs::read_to_string(world.dir().join("slots/set2/process.json")).expect("process.json");
-    let launched: Value = serde_json::from_str(&text).expect("JSON");
-    process::signal(u32::try_from(launched["pid"].as_u64().expect("a pid")).expect("a pid"), Signal::SIGKILL);
-    assert_eq!(deploy.wait().expect("a child of ours").code(), Some(9));
+    let deploy = world.start("bg-deploy", &["--watch", "60s", "--", "fake-app"]);
+    until(SOON, "it is watched", || deploy.stderr().contains("watch"));
+    process::signal(world.pid("set2"), Signal::SIGKILL);
+    deploy.end().exit(9);
     let [None, Some(failed), Some(back)] = after(&world) else { panic!("both of them") };
     assert_eq!((&failed["deploy"]["exit"], &failed), (&9.into(), &back));
 }
@@ -105,12 +80,12 @@ fn before_the_switch_the_release_is_there_to_be_tried_and_nginx_is_elsewhere() {
         "sh -c 'cat >\"{0}/record\"; bg-health --slot set2 --once -q >/dev/null; bg-probe --slot live --format name >\"{0}/live\"; echo heard >&2; echo tried'",
         world.folder().display()
     );
-    let deploy = world.cmd("bg-deploy").args(["--before-switch", &line, "--", "fake-app"]).assert().success();
-    let deploy = deploy.stderr(contains("heard\ntried\n").and(contains("hook    before-switch")));
+    let deploy = world.run("bg-deploy", &["--before-switch", &line, "--", "fake-app"]).success();
+    let deploy = deploy.said("heard\ntried\n").said("hook    before-switch");
     let record = given(&world, "record").expect("a record");
     assert!(record["health"]["url"].is_string() && record["switch"].is_null(), "{record}");
-    assert_eq!(fs::read_to_string(world.folder().join("live")).expect("a word"), "set1\n");
-    let last: Value = serde_json::from_slice(&deploy.get_output().stdout).expect("one record, and nothing else");
+    assert_eq!(fs::read_to_string(world.path("live")).expect("a word"), "set1\n");
+    let last: Value = deploy.record();
     assert_eq!(last["switch"]["to"], "set2");
 }
 
@@ -118,11 +93,12 @@ fn before_the_switch_the_release_is_there_to_be_tried_and_nginx_is_elsewhere() {
 fn what_says_no_before_the_switch_ends_the_deploy_there() {
     let world = serving();
     let before = world.nginx.read_upstream();
-    let deploy = world.cmd("bg-deploy").args(["--before-switch", "sh -c 'exit 3'", "--", "fake-app"]).assert();
-    let words = contains("bg-deploy: before-switch: sh: exit 3\n")
-        .and(contains("the deploy failed at before-switch, exit 4"))
-        .and(contains("was stopped; its log is kept"));
-    deploy.code(4).stdout("").stderr(words);
+    let deploy = world.run("bg-deploy", &["--before-switch", "sh -c 'exit 3'", "--", "fake-app"]);
+    let deploy = deploy.exit(4).printed_nothing().said(
+        "bg-deploy: before-switch: sh: exit 3
+",
+    );
+    deploy.said("the deploy failed at before-switch, exit 4").said("was stopped; its log is kept");
     assert_eq!((world.nginx.read_upstream(), world.listens("set2")), (before, false));
     let [None, Some(failed), None] = after(&world) else { panic!("on-failure alone") };
     assert_eq!(failed["deploy"]["failed"], "before-switch");
@@ -132,17 +108,17 @@ fn what_says_no_before_the_switch_ends_the_deploy_there() {
 fn a_release_that_dies_before_the_switch_is_not_called_healthy() {
     let world = serving();
     let line = r#"sh -c 'kill -9 "$(sed "s/.*\"pid\":\([0-9]*\).*/\1/")"'"#;
-    let deploy = world.cmd("bg-deploy").args(["--before-switch", line, "--", "fake-app"]).assert().code(5);
-    let words = contains("nothing listens on port").and(contains("was stopped; its log is kept"));
-    deploy.stderr(words.and(contains("set2 holds no release, as before")));
+    let deploy = world.run("bg-deploy", &["--before-switch", line, "--", "fake-app"]).exit(5);
+    let deploy = deploy.said("nothing listens on port").said("was stopped; its log is kept");
+    deploy.said("set2 holds no release, as before");
     assert_eq!(world.live().as_deref(), Some("set1"));
 }
 
 #[test]
 fn the_way_back_asks_nobody() {
     let world = serving();
-    world.deploy_fake(&["--version-text", "1.1"]).success();
-    world.cmd("bg-deploy").args(["--rollback", "--before-switch", "false"]).assert().success();
+    world.deploy(&["--version-text", "1.1"]).success();
+    world.run("bg-deploy", &["--rollback", "--before-switch", "false"]).success();
     assert_eq!(world.get("/version").body, "1.0");
 }
 
@@ -154,23 +130,23 @@ fn a_hook_that_fails_is_said_also_when_quiet_and_changes_nothing() {
         ("/nowhere/notify", "on-success: start /nowhere/notify: No such file"),
         ("sh -c 'kill -9 $$'", "on-success: sh: killed by signal 9"),
     ] {
-        let deploy = world.cmd("bg-deploy").args(["-q", "--on-success", hook, "--", "fake-app"]).assert().success();
-        let record: Value = serde_json::from_slice(&deploy.get_output().stdout).expect("one record");
+        let deploy = world.run("bg-deploy", &["-q", "--on-success", hook, "--", "fake-app"]).success();
+        let record: Value = deploy.record();
         assert_eq!(record["deploy"]["exit"], 0);
-        deploy.stderr(contains(why));
+        deploy.said(why);
     }
 }
 
 #[test]
 fn no_shell_reads_it() {
     let world = serving();
-    let hook = script(&world, "#!/bin/sh\nprintf '<%s>' \"$@\"\n");
+    let hook = world.script("hook", "printf '<%s>' \"$@\"");
     let words = format!("{hook} 'a  b' $HOME `id` ; * >{}/made", world.folder().display());
-    let deploy = world.cmd("bg-deploy").args(["--on-success", &words, "--", "fake-app"]).assert().success();
-    deploy.stderr(contains(format!("<a  b><$HOME><`id`><;><*><>{}/made>", world.folder().display())));
-    let deploy = |hook: &str| world.cmd("bg-deploy").args(["--on-success", hook, "--", "fake-app"]).assert();
-    deploy("sh 'a").code(2);
-    deploy("").success().stderr(contains("hook").not());
+    let deploy = world.run("bg-deploy", &["--on-success", &words, "--", "fake-app"]).success();
+    deploy.said(format!("<a  b><$HOME><`id`><;><*><>{}/made>", world.folder().display()));
+    let deploy = |hook: &str| world.run("bg-deploy", &["--on-success", hook, "--", "fake-app"]);
+    deploy("sh 'a").exit(2);
+    deploy("").success().never_said("hook");
 }
 
 #[test]
@@ -178,10 +154,10 @@ fn one_that_takes_too_long_is_killed_with_all_that_it_has_started() {
     let world = serving();
     let line = format!("sh -c 'sleep 600 & echo $! >\"{}/child\"; wait'", world.folder().display());
     let words = ["--hook-timeout", "1s", "--on-success", &line, "--", "fake-app"];
-    let deploy = world.cmd("bg-deploy").args(words).assert().success();
-    deploy.stderr(contains("on-success: sh: it had not ended within 1.0s and was killed"));
+    let deploy = world.run("bg-deploy", &words).success();
+    deploy.said("on-success: sh: it had not ended within 1.0s and was killed");
     assert!(!process::alive(pid_in(&world, "child").expect("a pid")));
-    world.cmd("bg-deploy").args(["--before-switch", "sleep 600"]).args(words).assert().code(4);
+    world.cmd("bg-deploy").args(["--before-switch", "sleep 600"]).args(words).ran().exit(4);
     assert_eq!(world.live().as_deref(), Some("set2"));
 }
 
@@ -190,7 +166,7 @@ fn what_it_leaves_behind_does_not_hold_the_job() {
     let world = serving();
     let line = format!("sh -c 'sleep 600 & echo $! >\"{}/child\"'", world.folder().display());
     // It ends when nobody holds stderr any more.
-    let deploy = world.cmd("bg-deploy").args(["--on-success", &line, "--", "fake-app"]).timeout(SOON).assert();
+    let deploy = world.cmd("bg-deploy").args(["--on-success", &line, "--", "fake-app"]).timeout(SOON).ran();
     deploy.success();
     assert!(!process::alive(pid_in(&world, "child").expect("a pid")));
 }
@@ -202,11 +178,11 @@ fn the_lock_is_not_its_to_hold() {
         "sh -c 'echo ${{BG_LOCK_FD-none}} $(ls -l /proc/$$/fd | grep -c /lock) >\"{}/lock\"'",
         world.folder().display()
     );
-    world.cmd("bg-deploy").args(["--before-switch", &line, "--", "fake-app"]).assert().success();
-    assert_eq!(fs::read_to_string(world.folder().join("lock")).expect("its words"), "none 0\n");
+    world.run("bg-deploy", &["--before-switch", &line, "--", "fake-app"]).success();
+    assert_eq!(fs::read_to_string(world.path("lock")).expect("its words"), "none 0\n");
     // And when it is told that all is over, it is.
     let again = "bg-deploy -q --rollback --on-rollback ''";
-    world.cmd("bg-deploy").args(["--on-success", again, "--", "fake-app"]).assert().success();
+    world.run("bg-deploy", &["--on-success", again, "--", "fake-app"]).success();
     assert_eq!(world.live().as_deref(), Some("set2"));
 }
 
@@ -214,10 +190,11 @@ fn the_lock_is_not_its_to_hold() {
 fn a_signal_ends_it_and_the_deploy_before_nginx_has_moved() {
     let world = serving();
     let line = format!("sh -c 'echo $$ >\"{}/pid\"; exec sleep 600'", world.folder().display());
-    let mut deploy = spawn(&world, &["--hook-timeout", "10m", "--before-switch", &line]);
+    let words = ["--hook-timeout", "10m", "--before-switch", &line, "--", "fake-app"];
+    let deploy = world.start("bg-deploy", &words);
     until(SOON, "the hook runs", || pid_in(&world, "pid").is_some());
-    process::signal(deploy.id(), Signal::SIGTERM);
-    assert_eq!(deploy.wait().expect("a child of ours").code(), Some(128 + 15));
+    deploy.signal(Signal::SIGTERM);
+    deploy.end().exit(128 + 15);
     assert!(!process::alive(pid_in(&world, "pid").expect("a pid")));
     assert!(!world.listens("set2"));
     assert_eq!(world.get("/version").body, "1.0");
@@ -228,7 +205,7 @@ fn a_signal_ends_it_and_the_deploy_before_nginx_has_moved() {
 #[test]
 fn a_program_that_nginx_would_have_to_wait_for_is_looked_for_first() {
     let world = serving();
-    let deploy = world.cmd("bg-deploy").args(["--before-switch", "no-such-smoke-test", "--", "fake-app"]).assert();
-    deploy.code(1).stderr(contains("--before-switch: no-such-smoke-test; nothing was touched"));
+    let deploy = world.run("bg-deploy", &["--before-switch", "no-such-smoke-test", "--", "fake-app"]);
+    deploy.exit(1).said("--before-switch: no-such-smoke-test; nothing was touched");
     assert!(!world.dir().join("slots/set2").exists());
 }

@@ -16,7 +16,7 @@ mod launch;
 /// The bare pipeline in a shell: it deploys, and where it breaks nothing behind the break is touched.
 mod chain;
 
-/// The whole by one command: deploys, rollbacks, failures, signals, the watch, the audit.
+/// The whole by one command: deploys, rollbacks, failures, signals, the watch, the history.
 mod deploy;
 
 /// `bg-switch` in the reload form: it moves, it proves, and whatever goes wrong it goes back.

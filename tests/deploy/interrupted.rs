@@ -1,41 +1,38 @@
-use super::{SOON, audit, pid_in, said, serving, spawn};
-use bg_tests::{World, http, process, programs, until};
+use super::SOON;
+use bg_tests::{Run, Running, World, process, programs, until};
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
 use std::fs;
 use std::net::TcpListener;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
-use std::thread;
+use std::process::{Command, Stdio};
 
 const BOTH: [Signal; 2] = [Signal::SIGINT, Signal::SIGTERM];
 
 /// Waits for a deploy that was told to end, and looks at what it has left: nginx and its file on set1, nothing in
 /// set2 that was not proven, and the lock free.
 #[track_caller]
-fn ended_whole(world: &World, mut deploy: Child, signal: Signal) {
-    let code = deploy.wait().expect("a child of ours").code();
-    assert_eq!(code, Some(128 + signal as i32), "{}", said(world));
+fn ended_whole(world: &World, deploy: Running, signal: Signal) {
+    deploy.end().exit(128 + signal as i32).said(format!("bg-deploy: {signal} ended the deploy at "));
     assert_eq!(world.get("/version").body, "1.0");
     assert!(world.nginx.read_upstream().contains(&world.port("set1").to_string()));
-    assert!(said(world).contains(&format!("bg-deploy: {signal} ended the deploy at ")), "{}", said(world));
-    let line = audit(world).pop().expect("a line");
+    let line = world.history().pop().expect("a line");
     assert_eq!(line["deploy"]["exit"], 128 + signal as i32);
-    world.deploy_fake(&["--version-text", "next"]).success();
+    world.deploy(&["--version-text", "next"]).success();
     assert_eq!(world.get("/version").body, "next");
 }
 
 #[test]
 fn in_the_probe() {
     for signal in BOTH {
-        let world = serving();
+        let world = World::new().serving();
         // A front that takes the connection and says nothing.
         let slow = TcpListener::bind("127.0.0.1:0").expect("a free port");
         let front = format!("http://{}/profile", slow.local_addr().expect("its address"));
-        let deploy = spawn(&world, &["bg-deploy", "--front", &front, "--probe-timeout", "30s", "--", "fake-app"]);
+        let deploy = world.start("bg-deploy", &["--front", &front, "--probe-timeout", "30s", "--", "fake-app"]);
         let _asked = slow.accept().expect("a question");
-        process::signal(deploy.id(), signal);
+        deploy.signal(signal);
         ended_whole(&world, deploy, signal);
     }
 }
@@ -43,46 +40,40 @@ fn in_the_probe() {
 #[test]
 fn in_the_launch_while_the_old_release_drains() {
     for signal in BOTH {
-        let world = serving();
-        world.deploy_fake(&[]).success();
-        world.cmd("bg-deploy").arg("--rollback").assert().success();
-        let old = pid_in(&world, "set2");
-        let url = format!("http://127.0.0.1:{}/slow?ms=4000", world.port("set2"));
-        let visitor = thread::spawn(move || http::get(&url).map(|response| response.body));
-        until(SOON, "the request is in flight", || {
-            let table = fs::read_to_string("/proc/net/tcp").unwrap_or_default();
-            super::established(&table, world.port("set2"))
-        });
-        let deploy = spawn(&world, &["bg-deploy", "--", "fake-app"]);
-        until(SOON, "the release is there", || releases(&world) == 3 && said(&world).contains("probe"));
-        process::signal(deploy.id(), signal);
-        assert!(process::alive(old), "{}", said(&world));
+        let world = World::new().serving();
+        world.deploy(&[]).success();
+        world.rollback().success();
+        let old = world.pid("set2");
+        let visitor = world.visit(&format!("http://127.0.0.1:{}/slow?ms=4000", world.port("set2")), "set2");
+        let deploy = world.start("bg-deploy", &["--", "fake-app"]);
+        until(SOON, "the release is there", || releases(&world) == 3 && deploy.stderr().contains("probe"));
+        deploy.signal(signal);
+        assert!(process::alive(old), "{}", deploy.stderr());
         ended_whole(&world, deploy, signal);
-        assert_eq!(visitor.join().expect("no panic").expect("an answer"), "slow");
+        assert_eq!(visitor.join().expect("no panic").as_deref(), Some("slow"));
     }
-}
-
-fn releases(world: &World) -> usize {
-    let entries = fs::read_dir(world.dir().join("releases")).expect("releases");
-    entries.flatten().filter(|entry| !entry.file_name().to_string_lossy().starts_with('.')).count()
 }
 
 #[test]
 fn in_the_launch_while_the_old_release_ignores_term() {
     for signal in BOTH {
         let world = World::new().env("BG_LAUNCH_STOP_TIMEOUT", "2s");
-        world.deploy_fake(&["--ignore-term"]).success();
-        world.deploy_fake(&["--version-text", "1.0"]).success();
-        let old = pid_in(&world, "set1");
-        let mut deploy = spawn(&world, &["bg-deploy", "--", "fake-app"]);
+        world.deploy(&["--ignore-term"]).success();
+        world.deploy(&["--version-text", "1.0"]).success();
+        let old = world.pid("set1");
+        let deploy = world.start("bg-deploy", &["--", "fake-app"]);
         until(SOON, "the old release is told to stop", || told(old) || releases(&world) == 3);
-        process::signal(deploy.id(), signal);
-        assert_eq!(deploy.wait().expect("a child of ours").code(), Some(128 + signal as i32), "{}", said(&world));
+        deploy.signal(signal);
+        deploy.end().exit(128 + signal as i32);
         assert_eq!(world.get("/version").body, "1.0");
-        assert_eq!(pid_in(&world, "set1"), old, "nothing was launched");
-        world.deploy_fake(&["--version-text", "next"]).success();
+        assert_eq!(world.pid("set1"), old, "nothing was launched");
+        world.deploy(&["--version-text", "next"]).success();
         assert_eq!(world.get("/version").body, "next");
     }
+}
+
+fn releases(world: &World) -> usize {
+    world.releases().iter().filter(|name| !name.starts_with('.')).count()
 }
 
 /// Whether TERM is on its way to a process, or it has taken it.
@@ -94,11 +85,11 @@ fn told(pid: u32) -> bool {
 #[test]
 fn in_the_health_check_of_a_slow_boot() {
     for signal in BOTH {
-        let world = serving();
-        let deploy = spawn(&world, &["bg-deploy", "--", "fake-app", "--boot-503-ms", "60000"]);
+        let world = World::new().serving();
+        let deploy = world.start("bg-deploy", &["--", "fake-app", "--boot-503-ms", "60000"]);
         until(SOON, "it is launched", || world.listens("set2"));
-        let unproven = pid_in(&world, "set2");
-        process::signal(deploy.id(), signal);
+        let unproven = world.pid("set2");
+        deploy.signal(signal);
         until(SOON, "the unproven release is stopped", || !process::alive(unproven));
         assert!(!world.listens("set2"));
         ended_whole(&world, deploy, signal);
@@ -107,44 +98,38 @@ fn in_the_health_check_of_a_slow_boot() {
 
 #[test]
 fn again_and_again_while_the_unproven_release_is_stopped() {
-    let world = serving();
-    let mut deploy = spawn(
-        &world,
-        &["bg-deploy", "--launch-stop-timeout", "1s", "--", "fake-app", "--boot-503-ms", "60000", "--ignore-term"],
+    let world = World::new().serving();
+    let mut deploy = world.start(
+        "bg-deploy",
+        &["--launch-stop-timeout", "1s", "--", "fake-app", "--boot-503-ms", "60000", "--ignore-term"],
     );
     until(SOON, "it is launched", || world.listens("set2"));
-    let unproven = pid_in(&world, "set2");
+    let unproven = world.pid("set2");
     until(SOON, "it ends", || {
         // As impatient people and CI runners do, to the whole group that a terminal would reach.
-        for pid in [deploy.id()].into_iter().chain(children(deploy.id())) {
+        for pid in [deploy.id()].into_iter().chain(process::children(deploy.id())) {
             process::signal(pid, Signal::SIGINT);
         }
-        deploy.try_wait().expect("a child of ours").is_some()
+        deploy.has_ended()
     });
-    assert!(!process::alive(unproven), "{}", said(&world));
+    assert!(!process::alive(unproven), "{}", deploy.stderr());
     ended_whole(&world, deploy, Signal::SIGINT);
-}
-
-fn children(pid: u32) -> Vec<u32> {
-    let children = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
-    children.split_whitespace().filter_map(|pid| pid.parse().ok()).collect()
 }
 
 #[test]
 fn in_a_switch_that_nginx_does_not_follow() {
     for signal in BOTH {
-        let world = serving();
+        let world = World::new().serving();
         let taken = TcpListener::bind("127.0.0.1:0").expect("a free port");
         let port = taken.local_addr().expect("its address").port();
         world.nginx.add_to_http("busy", &format!("server {{ listen 127.0.0.1:{port}; }}\n"));
-        let mut deploy = spawn(&world, &["bg-deploy", "--switch-verify-timeout", "60s", "--", "fake-app"]);
+        let deploy = world.start("bg-deploy", &["--switch-verify-timeout", "60s", "--", "fake-app"]);
         until(SOON, "nginx is told to move", || world.nginx.error_log().contains("bind() to"));
-        process::signal(deploy.id(), signal);
-        assert_eq!(deploy.wait().expect("a child of ours").code(), Some(128 + signal as i32), "{}", said(&world));
+        deploy.signal(signal);
+        deploy.end().exit(128 + signal as i32).said("to move to it: bg-deploy ");
         assert_eq!(world.get("/version").body, "1.0");
         assert!(world.nginx.read_upstream().contains(&world.port("set1").to_string()));
-        assert!(process::alive(pid_in(&world, "set2")), "it was proven, and nginx may still try to move to it");
-        assert!(said(&world).contains("to move to it: bg-deploy "), "{}", said(&world));
+        assert!(process::alive(world.pid("set2")), "it was proven, and nginx may still try to move to it");
 
         drop(taken);
         world.nginx.add_to_http("busy", "");
@@ -153,38 +138,33 @@ fn in_a_switch_that_nginx_does_not_follow() {
             world.nginx.reload();
             world.get("/version").body == "1.0"
         });
-        world.deploy_fake(&["--version-text", "next"]).success();
+        world.deploy(&["--version-text", "next"]).success();
         assert_eq!(world.get("/version").body, "next");
     }
 }
 
 #[test]
 fn while_it_waits_for_the_lock() {
-    let world = serving();
-    let mut first = spawn(&world, &["bg-deploy", "--", "fake-app", "--boot-ms", "2000"]);
-    until(SOON, "the first has launched", || said(&world).contains("launch"));
-    let mut second = world.command(&programs::ours("bg-deploy"));
-    let mut second = second.args(["--wait", "60s", "--", "fake-app"]).spawn().expect("a program of ours");
-    let waits = || {
-        fs::read_dir(format!("/proc/{}/fd", second.id())).is_ok_and(|fds| {
-            fds.flatten().any(|fd| fs::read_link(fd.path()).is_ok_and(|file| file == world.dir().join("lock")))
-        })
-    };
-    until(SOON, "the second waits", waits);
-    process::signal(second.id(), Signal::SIGINT);
-    assert!(second.wait().expect("a child of ours").code().is_none(), "SIGINT ended it at once");
-    assert!(first.try_wait().expect("a child of ours").is_none(), "before the first was done");
-    assert!(first.wait().expect("a child of ours").success());
+    let world = World::new().serving();
+    let mut first = world.start("bg-deploy", &["--", "fake-app", "--boot-ms", "2000"]);
+    until(SOON, "the first has launched", || first.stderr().contains("launch"));
+    let second = world.start("bg-deploy", &["--wait", "60s", "--", "fake-app"]);
+    let lock = world.dir().join("lock");
+    until(SOON, "the second waits", || process::open_files(second.id()).contains(&lock));
+    second.signal(Signal::SIGINT);
+    assert_eq!(second.end().code(), None, "SIGINT ended it at once");
+    assert!(!first.has_ended(), "before the first was done");
+    first.end().success();
 }
 
 #[test]
 fn nohup_means_that_a_closing_terminal_ends_nothing() {
-    let world = serving();
+    let world = World::new().serving();
     let mut nohup = world.command(Path::new("/usr/bin/nohup"));
     nohup.args(["bg-deploy", "--", "fake-app", "--boot-ms", "1000"]);
     let mut deploy = nohup.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("nohup(1)");
-    until(SOON, "it has launched", || world.dir().join("slots/set2/process.json").exists());
-    for pid in [deploy.id()].into_iter().chain(children(deploy.id())) {
+    until(SOON, "it has launched", || world.is_launched("set2"));
+    for pid in [deploy.id()].into_iter().chain(process::children(deploy.id())) {
         process::signal(pid, Signal::SIGHUP);
     }
     assert!(deploy.wait().expect("a child of ours").success());
@@ -194,7 +174,7 @@ fn nohup_means_that_a_closing_terminal_ends_nothing() {
 #[test]
 fn a_ci_job_that_ends_takes_nothing_with_it() {
     let world = World::new();
-    let log = world.folder().join("log");
+    let log = world.path("log");
     let line = format!(
         "bg-deploy -- fake-app --boot-ms 300 </dev/null >'{}' 2>&1 & wait $!; echo done; read hold",
         log.display()
@@ -204,7 +184,7 @@ fn a_ci_job_that_ends_takes_nothing_with_it() {
     shell.args(["-c", &line]).env("RUNNER_TRACKING_ID", &mark).process_group(0);
     let mut job = shell.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("sh(1)");
     until(SOON, "it is deployed", || fs::read_to_string(&log).is_ok_and(|text| text.contains("live    ")));
-    let app = pid_in(&world, "set1");
+    let app = world.pid("set1");
 
     let group = Pid::from_raw(i32::try_from(job.id()).expect("a pid fits"));
     killpg(group, Signal::SIGTERM).expect("a group of ours");
@@ -212,24 +192,15 @@ fn a_ci_job_that_ends_takes_nothing_with_it() {
     drop((job.stdin.take(), job.stdout.take()));
     job.wait().expect("a child of ours");
     let mark = format!("RUNNER_TRACKING_ID={mark}");
-    for pid in carriers(&mark) {
+    let carriers = || process::all(|pid| process::environment(pid).contains(&mark));
+    for pid in carriers() {
         process::signal(pid, Signal::SIGKILL);
     }
-    assert!(carriers(&mark).is_empty(), "nothing carries the mark any more");
+    assert!(carriers().is_empty(), "nothing carries the mark any more");
     assert!(process::alive(app));
     assert_eq!(world.live().as_deref(), Some("set1"));
     // As soon as the last of the job has ended, the lock is free.
-    world.cmd("bg-deploy").args(["--wait", "20s", "--"]).args(world.fake_app(&[])).assert().success();
-}
-
-/// The processes that carry a variable, as a CI runner looks for them.
-fn carriers(mark: &str) -> Vec<u32> {
-    let carries = |pid: &u32| {
-        let environment = fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
-        environment.split(|byte| *byte == 0).any(|entry| entry == mark.as_bytes()) && process::alive(*pid)
-    };
-    let all = fs::read_dir("/proc").expect("proc(5)").flatten();
-    all.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).filter(carries).collect()
+    world.cmd("bg-deploy").args(["--wait", "20s", "--"]).args(world.fake_app(&[])).ran().success();
 }
 
 #[test]

@@ -1,19 +1,17 @@
-use super::{SOON, pid_in, serving};
-use bg_tests::{World, http, process, until};
+use super::SOON;
+use bg_tests::{Run, World, process, until};
 use nix::sys::signal::{Signal, kill, killpg};
 use nix::unistd::Pid;
-use predicates::str::contains;
 use std::fs;
 use std::path::Path;
 use std::process::Stdio;
-use std::thread;
 use std::time::Duration;
 
 /// Deploys once more, and has the old release stopped then.
 #[track_caller]
 fn deploy_and_stop_old(world: &World, when: &str) {
-    let deploy = world.cmd("bg-deploy").args(["--stop-old", when, "--", "fake-app", "--version-text", "1.1"]).assert();
-    deploy.success().stderr(contains(format!("launch  pid {} in set1 will be stopped ", pid_in(world, "set1"))));
+    let deploy = world.run("bg-deploy", &["--stop-old", when, "--", "fake-app", "--version-text", "1.1"]);
+    deploy.success().said(format!("launch  pid {} in set1 will be stopped ", world.pid("set1")));
 }
 
 /// What the process that waits has said.
@@ -23,54 +21,43 @@ fn said_later(world: &World) -> String {
 
 /// The processes of this world that wait to stop something.
 fn waiting(world: &World) -> Vec<u32> {
-    let mark = format!("WORLD_OF_THE_TEST={}", world.folder().display());
-    let has = |pid: &u32, file: &str, word: &str| {
-        let text = fs::read(format!("/proc/{pid}/{file}")).unwrap_or_default();
-        text.split(|byte| *byte == 0).any(|one| one == word.as_bytes()) && process::alive(*pid)
-    };
-    let all = fs::read_dir("/proc").expect("proc(5)").flatten();
-    let pids = all.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
-    pids.filter(|pid| has(pid, "environ", &mark) && has(pid, "cmdline", "--detached")).collect()
+    let waits = |pid: &u32| process::alive(*pid) && process::command_line(*pid).iter().any(|word| word == "--detached");
+    world.processes().into_iter().filter(waits).collect()
 }
 
 #[test]
 fn the_deploy_ends_at_once_and_the_old_release_when_its_last_visitor_has_gone() {
-    let world = serving();
-    let old = pid_in(&world, "set1");
-    let url = world.nginx.front_url("/slow?ms=3000");
-    let visitor = thread::spawn(move || http::get(&url).map(|answer| answer.body));
-    until(SOON, "the request is in flight", || {
-        let table = fs::read_to_string("/proc/net/tcp").unwrap_or_default();
-        super::established(&table, world.port("set1"))
-    });
+    let world = World::new().serving();
+    let old = world.pid("set1");
+    let visitor = world.visit(&world.nginx.front_url("/slow?ms=3000"), "set1");
     deploy_and_stop_old(&world, "now");
     assert!(process::alive(old), "its visitor waits");
     assert!(!visitor.is_finished(), "the deploy has waited for the visitor");
-    assert_eq!(visitor.join().expect("no panic").expect("an answer"), "slow");
+    assert_eq!(visitor.join().expect("no panic").as_deref(), Some("slow"));
     until(SOON, "the old release is stopped", || !process::alive(old));
     until(SOON, "nobody waits any more", || waiting(&world).is_empty());
     assert!(said_later(&world).contains(&format!("stopped pid {old} in set1")), "{}", said_later(&world));
 
-    world.cmd("bg-deploy").arg("--rollback").assert().success();
+    world.rollback().success();
     assert_eq!(world.get("/version").body, "1.0");
 }
 
 #[test]
 fn it_is_the_environments_to_say_too_and_never_by_itself() {
-    let world = serving();
-    world.deploy_fake(&[]).success();
-    assert!(process::alive(pid_in(&world, "set1")) && waiting(&world).is_empty());
+    let world = World::new().serving();
+    world.deploy(&[]).success();
+    assert!(process::alive(world.pid("set1")) && waiting(&world).is_empty());
     let world = world.env("BG_DEPLOY_STOP_OLD", "now");
-    let old = pid_in(&world, "set2");
-    world.cmd("bg-deploy").arg("--rollback").assert().success();
+    let old = world.pid("set2");
+    world.rollback().success();
     until(SOON, "what was gone back from is stopped", || !process::alive(old));
-    world.cmd("bg-deploy").args(["--stop-old", "5m", "--", "fake-app"]).assert().code(2).stderr(contains("after=5m"));
+    world.run("bg-deploy", &["--stop-old", "5m", "--", "fake-app"]).exit(2).said("after=5m");
 }
 
 #[test]
 fn who_waits_has_nothing_of_the_job_that_deployed() {
-    let world = serving();
-    let old = pid_in(&world, "set1");
+    let world = World::new().serving();
+    let old = world.pid("set1");
     let line = "exec 7</etc/passwd; bg-deploy --stop-old after=10m -- fake-app 2>&1 | cat; read hold";
     let mut shell = world.command(Path::new("/bin/sh"));
     shell.args(["-c", line]).envs([
@@ -88,16 +75,16 @@ fn who_waits_has_nothing_of_the_job_that_deployed() {
     until(SOON, "it is a session of its own", || {
         process::family(waits).is_some_and(|(_, _, session)| session == waits)
     });
-    let environ = fs::read_to_string(format!("/proc/{waits}/environ")).expect("it runs");
+    let environ = process::environment(waits);
+    assert!(!environ.is_empty(), "it runs");
     for mark in ["RUNNER_TRACKING_ID=", "JENKINS_NODE_COOKIE=", "BUILD_ID=", "BG_LOCK_FD="] {
-        assert!(!environ.split('\0').any(|variable| variable.starts_with(mark)), "{mark}");
+        assert!(!environ.iter().any(|variable| variable.starts_with(mark)), "{mark}");
     }
     let fd = |number: &str| fs::read_link(format!("/proc/{waits}/fd/{number}")).ok();
     let log = world.dir().join("slots/set1/stop.log");
     let null = Path::new("/dev/null");
     until(SOON, "it has let go of what it was given", || {
-        let open = fs::read_dir(format!("/proc/{waits}/fd")).map_or(0, Iterator::count);
-        open == 3
+        process::open_files(waits).len() == 3
             && fd("0").as_deref() == Some(null)
             && fd("1").as_deref() == Some(null)
             && fd("2") == Some(log.clone())
@@ -107,7 +94,7 @@ fn who_waits_has_nothing_of_the_job_that_deployed() {
     job.wait().expect("a child of ours");
     assert!(process::alive(waits) && process::alive(old));
     // The lock is free, as soon as the last of the job has ended.
-    world.cmd("bg-deploy").args(["--wait", "20s", "--rollback"]).assert().success();
+    world.run("bg-deploy", &["--wait", "20s", "--rollback"]).success();
     let waits = Pid::from_raw(i32::try_from(waits).expect("a pid fits"));
     kill(waits, Signal::SIGTERM).expect("it can be told to end");
     until(SOON, "it has ended", || waiting(&world).is_empty());
@@ -115,20 +102,20 @@ fn who_waits_has_nothing_of_the_job_that_deployed() {
 
 #[test]
 fn what_is_live_again_by_then_is_left_alone() {
-    let world = serving();
+    let world = World::new().serving();
     deploy_and_stop_old(&world, "after=3s");
-    world.cmd("bg-deploy").arg("--rollback").assert().success();
+    world.rollback().success();
     until(SOON, "it was refused", || said_later(&world).contains("set1 is live on"));
-    assert!(process::alive(pid_in(&world, "set1")));
+    assert!(process::alive(world.pid("set1")));
     assert_eq!(world.get("/version").body, "1.0");
 }
 
 #[test]
 fn what_was_launched_there_since_is_left_alone() {
-    let world = serving();
+    let world = World::new().serving();
     deploy_and_stop_old(&world, "after=10m");
-    let old = pid_in(&world, "set1");
-    world.deploy_fake(&["--version-text", "1.2"]).success();
+    let old = world.pid("set1");
+    world.deploy(&["--version-text", "1.2"]).success();
     until(SOON, "it has nothing to wait for any more", || waiting(&world).is_empty());
     let words = format!("pid {old} is not there any more; nothing was stopped");
     assert!(said_later(&world).contains(&words), "{}", said_later(&world));
@@ -137,9 +124,9 @@ fn what_was_launched_there_since_is_left_alone() {
 
 #[test]
 fn a_deploy_under_way_is_waited_for() {
-    let world = serving();
+    let world = World::new().serving();
     deploy_and_stop_old(&world, "after=2s");
-    let old = pid_in(&world, "set1");
+    let old = world.pid("set1");
     let mut flock = world.command(Path::new("/usr/bin/flock"));
     flock.arg(world.dir().join("lock")).args(["sh", "-c", "echo held; read free"]);
     let mut holder = flock.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("flock(1)");
@@ -147,10 +134,7 @@ fn a_deploy_under_way_is_waited_for() {
     std::io::Read::read_exact(holder.stdout.as_mut().expect("a pipe"), &mut said).expect("it holds the lock");
     let waits = waiting(&world)[0];
     let lock = world.dir().join("lock");
-    until(SOON, "it wants the lock", || {
-        let fds = fs::read_dir(format!("/proc/{waits}/fd")).into_iter().flatten().flatten();
-        fds.filter_map(|fd| fs::read_link(fd.path()).ok()).any(|file| file == lock)
-    });
+    until(SOON, "it wants the lock", || process::open_files(waits).contains(&lock));
     assert!(process::alive(old));
     drop(holder.stdin.take());
     assert!(!holder.wait().expect("a child of ours").success(), "read(1) met the end of its input");
@@ -159,17 +143,17 @@ fn a_deploy_under_way_is_waited_for() {
 
 #[test]
 fn by_hand_it_takes_a_slot_too_and_needs_something_to_stop() {
-    let world = serving();
+    let world = World::new().serving();
     let stop = |slot: &str| {
         let mut stop = world.cmd("bg-launch");
-        stop.args(["--slot", slot, "--stop", "--after", "100ms"]).timeout(Duration::from_secs(60)).assert()
+        stop.args(["--slot", slot, "--stop", "--after", "100ms"]).timeout(Duration::from_secs(60)).ran()
     };
-    stop("set2").success().stdout("").stderr(contains("nothing that bg-launch has started runs in set2"));
-    world.deploy_fake(&[]).success();
-    let old = pid_in(&world, "set1");
-    stop("idle").success().stderr(contains(format!("pid {old} in set1 will be stopped in 100ms")));
+    stop("set2").success().printed_nothing().said("nothing that bg-launch has started runs in set2");
+    world.deploy(&[]).success();
+    let old = world.pid("set1");
+    stop("idle").success().said(format!("pid {old} in set1 will be stopped in 100ms"));
     until(SOON, "it is stopped", || !process::alive(old));
     for words in [&["--", "fake-app"][..], &["--current"], &["--slot", "idle"]] {
-        world.cmd("bg-launch").args(["--after", "1s"]).args(words).assert().code(2);
+        world.cmd("bg-launch").args(["--after", "1s"]).args(words).ran().exit(2);
     }
 }

@@ -1,90 +1,83 @@
 //! Where the settings of a deploy come from, and what a dry run prints of them.
 
+use bg_tests::{Run, World, process};
 use std::fs;
 use std::path::Path;
-
-use bg_tests::{World, process};
-use predicates::prelude::*;
-use predicates::str::contains;
-
-use super::serving;
 
 #[test]
 fn a_dry_run_prints_what_a_shell_can_run() {
     let world = World::new();
-    let dir = world.folder().join("else where");
+    let dir = world.word("else where");
     let dry = world
-        .cmd("bg-deploy")
-        .arg("--dir")
-        .arg(&dir)
-        .args(["--health-timeout", "20s", "--dry-run", "--", "fake-app", "--version-text", "it's 1.1"])
-        .assert()
+        .run(
+            "bg-deploy",
+            &["--dir", &dir, "--health-timeout", "20s", "--dry-run", "--", "fake-app", "--version-text", "it's 1.1"],
+        )
         .success();
-    assert!(!dir.exists() && !world.dir().exists(), "nothing was touched");
-    let pipeline = String::from_utf8_lossy(&dry.get_output().stdout).into_owned();
+    assert!(!Path::new(&dir).exists() && !world.dir().exists(), "nothing was touched");
+    let pipeline = dry.stdout();
     assert!(pipeline.contains("--timeout=20s") && pipeline.starts_with("bg-probe "), "{pipeline}");
-    world.shell(&pipeline).assert().success();
+    world.run_line(&pipeline).success();
     assert_eq!(world.get("/version").body, "it's 1.1");
-    assert!(dir.join("slots/set1/process.json").exists(), "{pipeline}");
+    assert!(Path::new(&dir).join("slots/set1/process.json").exists(), "{pipeline}");
 }
 
 #[test]
 fn a_dry_run_of_an_env_file_is_whole_without_it() {
     let world = World::new();
-    let dir = world.folder().join("other");
-    let file = world.folder().join("web.env");
-    fs::write(&file, format!("BG_DIR='{}'\n", dir.display())).expect("a folder of ours");
-    let dry =
-        world.cmd("bg-deploy").arg("--env-file").arg(&file).args(["--dry-run", "--", "fake-app"]).assert().success();
-    world.shell(&String::from_utf8_lossy(&dry.get_output().stdout)).assert().success();
+    let dir = world.path("other");
+    let file = world.word("web.env");
+    world.write(&file, format!("BG_DIR='{}'\n", dir.display()));
+    let dry = world.run("bg-deploy", &["--env-file", &file, "--dry-run", "--", "fake-app"]).success();
+    world.run_line(dry.stdout()).success();
     assert!(dir.join("slots/set1/process.json").exists());
 }
 
 #[test]
 fn an_env_file_is_the_environment() {
     let world = World::new();
-    let dir = world.folder().join("other");
-    let file = world.folder().join("web.env");
+    let dir = world.path("other");
+    let file = world.word("web.env");
     let text = format!("# web\nexport BG_DIR={} BG_HEALTH_TIMEOUT=5s\nVISIBLE='to the application'\n", dir.display());
-    fs::write(&file, text).expect("a folder of ours");
+    world.write(&file, text);
     let deploy = || {
         let mut deploy = world.cmd("bg-deploy");
-        deploy.arg("--env-file").arg(&file);
+        deploy.args(["--env-file", &file]);
         deploy
     };
-    let live = contains(format!("with: bg-deploy --env-file {} --rollback", file.display()));
-    deploy().args(["--", "fake-app"]).assert().success();
-    deploy().args(["--", "fake-app"]).assert().success().stderr(live);
+    deploy().args(["--", "fake-app"]).ran().success();
+    deploy().args(["--", "fake-app"]).ran().success().said(format!("with: bg-deploy --env-file {file} --rollback"));
     assert!(world.get("/env").body.contains("VISIBLE=to the application\n"));
     assert!(!world.get("/env").body.contains("BG_ENV_FILE"));
-    deploy().args(["--", "fake-app", "--down"]).assert().code(4).stderr(contains("within 5.0s"));
-    deploy().args(["--env-file", "/nowhere/web.env"]).assert().code(2);
+    deploy().args(["--", "fake-app", "--down"]).ran().exit(4).said("within 5.0s");
+    deploy().args(["--env-file", "/nowhere/web.env"]).ran().exit(2);
     assert!(dir.join("deploys.jsonl").exists() && !world.dir().exists());
 }
 
 #[test]
 fn a_bad_line_in_an_env_file_is_named_and_nothing_begins() {
     let world = World::new();
-    let file = world.folder().join("web.env");
+    let file = world.word("web.env");
     for (text, named) in [("BG_APP=web\nrm -rf /\n", "line 2"), ("A='b\n", "line 1"), ("1A=b", "line 1")] {
-        fs::write(&file, text).expect("a folder of ours");
-        let deploy = world.cmd("bg-deploy").arg("--env-file").arg(&file).args(["--", "fake-app"]).assert();
-        deploy.code(2).stderr(contains(named).and(contains("web.env")));
+        world.write(&file, text);
+        let deploy = world.run("bg-deploy", &["--env-file", &file, "--", "fake-app"]);
+        deploy.exit(2).said(named).said("web.env");
     }
-    world.cmd("bg-deploy").args(["--env-file", "/nowhere/web.env", "--", "fake-app"]).assert().code(1);
+    world.run("bg-deploy", &["--env-file", "/nowhere/web.env", "--", "fake-app"]).exit(1);
     assert!(!world.dir().exists());
 }
 
 #[test]
 fn what_one_stage_is_told_by_its_environment_does_not_reach_a_deploy() {
-    let world = serving()
+    let world = World::new()
+        .serving()
         .env("BG_PROBE_SLOT", "live")
         .env("BG_PROBE_FORMAT", "table")
         .env("BG_LAUNCH_SLOT", "set1")
         .env("BG_HEALTH_SLOT", "set1")
         .env("BG_HEALTH_ONCE", "1")
         .env("BG_SWITCH_TO", "set1");
-    world.deploy_fake(&["--boot-ms", "300"]).success();
+    world.deploy(&["--boot-ms", "300"]).success();
     assert_eq!(world.live().as_deref(), Some("set2"));
 }
 
@@ -95,7 +88,7 @@ fn env_file(world: &World, lines: &str) {
     let ours = command.get_envs().filter_map(|(name, value)| Some((name.to_str()?, value?.to_str()?)));
     let ours = ours.filter(|(name, _)| name.starts_with("BG_"));
     let text: String = ours.map(|(name, value)| format!("{name}='{value}'\n")).collect::<Vec<_>>().concat();
-    fs::write(world.folder().join("web.env"), text + lines).expect("a folder of ours");
+    world.write("web.env", text + lines);
 }
 
 #[test]
@@ -110,7 +103,7 @@ fn a_deploy_that_a_hook_of_another_starts_reads_its_own_file_of_the_same_name() 
     env_file(&second, "OWN=second\n");
     let mut outer = first.cmd("bg-deploy");
     outer.current_dir(first.folder()).args(["--env-file", "web.env", "--", "fake-app", "--version-text", "first"]);
-    outer.assert().success().stderr(contains("hook    on-success"));
+    outer.ran().success().said("hook    on-success");
     assert_eq!((first.get("/version").body, second.get("/version").body), ("first".into(), "second".into()));
     let environment = second.get("/env").body;
     assert!(environment.contains("OWN=second\n"), "{environment}");
@@ -121,11 +114,11 @@ fn a_deploy_that_a_hook_of_another_starts_reads_its_own_file_of_the_same_name() 
 #[test]
 fn a_hook_is_given_the_files_variables_and_no_mark_of_ours() {
     let world = World::new();
-    let said = world.folder().join("environment");
+    let said = world.path("environment");
     let hook = world.script("hook", &format!("env >'{}'", said.display()));
     env_file(&world, &format!("BG_DEPLOY_ON_SUCCESS={hook}\nVISIBLE=yes\n"));
     let mut deploy = world.cmd("bg-deploy");
-    deploy.current_dir(world.folder()).args(["--env-file", "web.env", "--", "fake-app"]).assert().success();
+    deploy.current_dir(world.folder()).args(["--env-file", "web.env", "--", "fake-app"]).ran().success();
     let environment = fs::read_to_string(said).expect("the hook has run");
     assert!(environment.contains("VISIBLE=yes\n") && environment.contains("BG_APP=web\n"), "{environment}");
     for mark in ["BG_ENV_FILE_READ", "BG_LOCK_FD"] {
@@ -135,16 +128,14 @@ fn a_hook_is_given_the_files_variables_and_no_mark_of_ours() {
 
 #[test]
 fn a_folder_remembers_its_application_and_refuses_another() {
-    let world = World::new();
-    world.deploy_fake(&["--version-text", "1.0"]).success();
-    world.deploy_fake(&["--version-text", "1.1"]).success();
+    let world = World::new().serving();
+    world.deploy(&["--version-text", "1.1"]).success();
     let running = world.processes();
     let remembered = world.dir().join("app");
-    assert_eq!(fs::read_to_string(&remembered).expect("a file of ours"), "web\n");
+    assert_eq!(world.read(&remembered), "web\n");
     let refuses = |program: &str, words: &[&str], code: i32| {
-        let refused = world.cmd(program).env("BG_APP", "shop").args(words).assert().code(code);
-        let output = refused.get_output();
-        let said = String::from_utf8_lossy(&[output.stderr.clone(), output.stdout.clone()].concat()).into_owned();
+        let refused = world.cmd(program).env("BG_APP", "shop").args(words).ran().exit(code);
+        let said = refused.stderr() + &refused.stdout();
         let named = format!("{} is the folder of web, and these settings are for shop", world.dir().display());
         assert!(said.contains(&named), "{program} {words:?}: {said}");
     };
@@ -162,22 +153,22 @@ fn a_folder_remembers_its_application_and_refuses_another() {
     };
     refuse_all();
     // One that was made before folders did: its last deploy says so, and where that is gone, what runs.
-    fs::remove_file(&remembered).expect("a file of ours");
+    world.remove(&remembered);
     refuse_all();
-    fs::remove_file(world.dir().join("deploys.jsonl")).expect("a file of ours");
+    world.remove(world.history_file());
     refuse_all();
     assert!(!remembered.exists() && running.iter().all(|pid| process::alive(*pid)));
     assert_eq!(world.get("/version").body, "1.1");
 
-    world.cmd("bg-deploy").arg("--rollback").assert().success();
-    assert_eq!(fs::read_to_string(&remembered).expect("a file of ours"), "web\n");
+    world.rollback().success();
+    assert_eq!(world.read(&remembered), "web\n");
 }
 
 #[test]
 fn an_application_that_got_another_name_keeps_its_folder_when_that_is_said() {
     let world = World::new();
-    world.deploy_fake(&[]).success();
-    fs::write(world.dir().join("app"), "shop\n").expect("a file of ours");
-    world.deploy_fake(&[]).code(7).stderr(contains("is the folder of shop"));
-    world.cmd("bg-deploy").env("BG_APP", "shop").args(["--", "fake-app"]).assert().success();
+    world.deploy(&[]).success();
+    world.write(world.dir().join("app"), "shop\n");
+    world.deploy(&[]).exit(7).said("is the folder of shop");
+    world.cmd("bg-deploy").env("BG_APP", "shop").args(["--", "fake-app"]).ran().success();
 }
