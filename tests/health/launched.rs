@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::thread;
 
-use bg_tests::{World, process, programs};
+use bg_tests::{Ran, World, process, programs};
 
 /// The slot that is deployed to; set1 is the live one.
 pub(crate) const SLOT: &str = "set2";
@@ -33,7 +33,7 @@ impl App {
 
     #[track_caller]
     fn run(world: &World, words: &Command) -> Self {
-        let log = world.folder().join("app.log");
+        let log = world.path("app.log");
         let output = File::create(&log).expect("a folder of ours");
         let mut child = world
             .command(Path::new(words.get_program()))
@@ -68,8 +68,8 @@ impl App {
 
     /// Runs bg-health on it.
     #[track_caller]
-    pub(crate) fn health(&self, world: &World, flags: &[&str]) -> assert_cmd::assert::Assert {
-        world.cmd("bg-health").args(flags).write_stdin(self.record(world)).assert()
+    pub(crate) fn health(&self, world: &World, flags: &[&str]) -> Ran {
+        world.pipe(self.record(world), "bg-health", flags)
     }
 }
 
@@ -88,8 +88,8 @@ pub(crate) fn record(world: &World) -> String {
 
 /// Runs bg-health on a record without a launch, for applications that this test itself plays.
 #[track_caller]
-pub(crate) fn health(world: &World, flags: &[&str]) -> assert_cmd::assert::Assert {
-    world.cmd("bg-health").args(flags).write_stdin(record(world)).assert()
+pub(crate) fn health(world: &World, flags: &[&str]) -> Ran {
+    world.pipe(record(world), "bg-health", flags)
 }
 
 /// Tries until what happened was in time, a few times at most: a busy machine delays everything, but what is
@@ -106,14 +106,8 @@ pub(crate) fn in_time<T>(mut attempt: impl FnMut() -> Result<T, String>) -> T {
     panic!("never in time: {late:#?}");
 }
 
-/// What was said on stderr.
-pub(crate) fn said(assert: &assert_cmd::assert::Assert) -> String {
-    String::from_utf8_lossy(&assert.get_output().stderr).into_owned()
-}
-
 /// The facts that bg-health put on the record.
 #[track_caller]
-pub(crate) fn facts(assert: &assert_cmd::assert::Assert) -> serde_json::Value {
-    let record: serde_json::Value = serde_json::from_slice(&assert.get_output().stdout).expect("a record on stdout");
-    record["health"].clone()
+pub(crate) fn facts(run: &Ran) -> serde_json::Value {
+    run.record()["health"].clone()
 }

@@ -1,12 +1,11 @@
 //! The report of a failure: answers, log, likely cause, what serves.
 
 use std::fs;
-use std::os::unix::fs::symlink;
 use std::time::Duration;
 
 use bg_tests::{World, until};
 
-use super::launched::{App, SLOT, health, record, said};
+use super::launched::{App, SLOT, health, record};
 
 /// Every number of the text as `N`.
 fn without_numbers(text: &str) -> String {
@@ -24,20 +23,16 @@ fn without_numbers(text: &str) -> String {
 
 /// Puts a release into the live slot, as far as a report looks at it.
 fn release_in_set1(world: &World) {
-    let (slot, release) = (world.dir().join("slots/set1"), world.dir().join("releases/20261121T193000Z-1a2b3c4d"));
-    fs::create_dir_all(&slot).expect("a folder of ours");
-    fs::create_dir_all(&release).expect("a folder of ours");
-    fs::write(release.join("app-1.1.jar"), "").expect("a folder of ours");
-    symlink("../../releases/20261121T193000Z-1a2b3c4d", slot.join("current")).expect("a folder of ours");
+    world.write(world.dir().join("releases/20261121T193000Z-1a2b3c4d/app-1.1.jar"), "");
+    world.link("../../releases/20261121T193000Z-1a2b3c4d", world.dir().join("slots/set1/current"));
 }
 
 #[test]
 fn a_failure_reads_like_this() {
-    let world = World::new();
-    world.start_fake("set1", &[]);
+    let world = World::new().set1_running();
     release_in_set1(&world);
     let app = App::launch(&world, &["--boot-ms", "500", "--boot-503-ms", "60000"]);
-    let said = said(&app.health(&world, &["--timeout", "1500ms"]).code(4).stdout(""));
+    let said = app.health(&world, &["--timeout", "1500ms"]).exit(4).printed_nothing().stderr();
     let expected = format!(
         r#"bg-health: set2 was not healthy within 1.5s
   answers   24 x connection refused (0.0 to 0.5 s), 10 x 503 {{"status":"DOWN"}} (0.5 to 1.4 s)
@@ -60,7 +55,7 @@ fn the_last_twenty_lines_of_the_log_are_shown_and_harmless() {
     let app = App::launch_line(&world, line);
     let whole = || fs::read_to_string(&app.log).is_ok_and(|log| log.ends_with("\u{7}\n"));
     until(Duration::from_secs(10), "the log is written", whole);
-    let said = said(&app.health(&world, &["--timeout", "1s"]).code(4));
+    let said = app.health(&world, &["--timeout", "1s"]).exit(4).stderr();
     let shown: Vec<&str> = said.lines().filter_map(|line| line.strip_prefix("            | ")).collect();
     assert_eq!(shown.len(), 20, "{said}");
     assert_eq!((shown[0], shown[18]), ("line 19982 of the log", "line 20000 of the log"));
@@ -72,7 +67,7 @@ fn the_last_twenty_lines_of_the_log_are_shown_and_harmless() {
 fn control_characters_in_an_answer_are_harmless() {
     let world = World::new();
     let app = App::launch(&world, &["--status-json", "\u{1b}[2Jhello"]);
-    let said = said(&app.health(&world, &["--timeout", "1s"]).code(4));
+    let said = app.health(&world, &["--timeout", "1s"]).exit(4).stderr();
     assert!(said.contains(r"200 \u{1b}[2Jhello") && !said.contains('\u{1b}'), "{said:?}");
 }
 
@@ -81,7 +76,7 @@ fn the_wrong_port_is_told() {
     let world = World::new();
     let other = world.free_port();
     let app = App::launch(&world, &["--listen-port", &other.to_string()]);
-    let said = said(&app.health(&world, &["--timeout", "1s"]).code(4));
+    let said = app.health(&world, &["--timeout", "1s"]).exit(4).stderr();
     let cause = format!(
         "likely    the application listens on {other}, not {}: the profile's properties did not load?",
         world.port(SLOT)
@@ -94,18 +89,16 @@ fn an_application_out_of_memory_is_told_so() {
     let world = World::new();
     let line = "echo 'java.lang.OutOfMemoryError: Java heap space' >&2; exec fake-app --hang";
     let app = App::launch_line(&world, line);
-    let said = said(&app.health(&world, &["--timeout", "1s", "--check-timeout", "300ms"]).code(4));
-    assert!(said.contains("likely    it ran out of memory"), "{said}");
+    app.health(&world, &["--timeout", "1s", "--check-timeout", "300ms"]).exit(4).said("likely    it ran out of memory");
 }
 
 #[test]
 fn a_log_that_is_not_there_is_no_reason_to_say_nothing() {
     let world = World::new();
     let app = App::launch(&world, &["--down"]);
-    fs::remove_file(&app.log).expect("a file of ours");
-    let said = said(&app.health(&world, &["--timeout", "1s"]).code(4));
-    assert!(said.contains("app.log (can't be read: No such file"), "{said}");
-    assert!(said.contains("likely    the application runs and says DOWN"), "{said}");
+    world.remove(&app.log);
+    let refused = app.health(&world, &["--timeout", "1s"]).exit(4);
+    refused.said("app.log (can't be read: No such file").said("likely    the application runs and says DOWN");
 }
 
 #[test]
@@ -113,18 +106,15 @@ fn a_pipe_in_the_place_of_the_log_is_not_waited_for() {
     let world = World::new();
     let app = App::launch(&world, &["--down"]);
     let line = app.record(&world).replace(&app.log.display().to_string(), "/dev/zero");
-    let assert = world.cmd("bg-health").args(["--timeout", "1s"]).write_stdin(line).assert().code(4);
-    assert!(said(&assert).contains("/dev/zero (can't be read: not a file)"), "{}", said(&assert));
+    let refused = world.pipe(line, "bg-health", &["--timeout", "1s"]).exit(4);
+    refused.said("/dev/zero (can't be read: not a file)");
 }
 
 #[test]
 fn without_a_launch_the_newest_log_of_the_slot_is_shown() {
     let world = World::new();
-    let logs = world.dir().join("slots/set2/logs");
-    fs::create_dir_all(&logs).expect("a folder of ours");
-    fs::write(logs.join("app.log"), "its last words\n").expect("a folder of ours");
-    let said = said(&health(&world, &["--timeout", "100ms"]).code(4));
-    assert!(said.contains("| its last words"), "{said}");
+    world.write(world.dir().join("slots/set2/logs/app.log"), "its last words\n");
+    health(&world, &["--timeout", "100ms"]).exit(4).said("| its last words");
 }
 
 #[test]
@@ -132,8 +122,7 @@ fn what_serves_is_told_as_it_is() {
     let world = World::new();
     release_in_set1(&world);
     let serving = |line: String| {
-        let assert = world.cmd("bg-health").args(["--timeout", "50ms"]).write_stdin(line).assert().code(4);
-        let said = said(&assert);
+        let said = world.pipe(line, "bg-health", &["--timeout", "50ms"]).exit(4).stderr();
         said.lines().find_map(|line| line.strip_prefix("  serving   ")).map(str::to_owned)
     };
     let down = "nothing: app-1.1.jar in set1 is live, but does not listen";

@@ -4,20 +4,19 @@ use std::io::Write;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use bg_tests::World;
+use bg_tests::{Ran, Run, World};
 
-use super::launched::{App, SLOT, facts, health, said};
+use super::launched::{App, SLOT, facts, health};
 use super::server::Server;
 
 const UP: &str = r#"{"status":"UP"}"#;
 
-/// Runs bg-health, which must give up, on an application with these flags; what it said.
+/// Runs bg-health, which must give up, on an application with these flags.
 #[track_caller]
-fn refused(flags: &[&str], health: &[&str]) -> String {
+fn refused(flags: &[&str], health: &[&str]) -> Ran {
     let world = World::new().env("BG_HEALTH_TIMEOUT", "1500ms");
     let app = App::launch(&world, flags);
-    let assert = app.health(&world, health).code(4).stdout("");
-    said(&assert)
+    app.health(&world, health).exit(4).printed_nothing()
 }
 
 /// Runs bg-health, which must say yes, on an application with these flags.
@@ -32,7 +31,7 @@ fn up_is_healthy_and_the_record_goes_on() {
     let world = World::new();
     let app = App::launch(&world, &["--boot-ms", "1000"]);
     let line = app.record(&world).replace("\"launch\"", r#""later":{"n":1234567890123456789012,"f":1.10},"launch""#);
-    let assert = world.cmd("bg-health").write_stdin(line.clone()).assert().success();
+    let assert = world.pipe(line.clone(), "bg-health", &[]).success();
 
     let facts = facts(&assert);
     let ready = facts["ready_ms"].as_u64().expect("a number");
@@ -41,17 +40,16 @@ fn up_is_healthy_and_the_record_goes_on() {
     let url = format!("http://127.0.0.1:{}/actuator/health", world.port(SLOT));
     let added = format!(r#","health":{{"url":"{url}","checks":{},"ready_ms":{ready}}}}}"#, facts["checks"]);
     let expected = line.strip_suffix('}').expect("an object").to_owned() + &added + "\n";
-    assert_eq!(String::from_utf8_lossy(&assert.get_output().stdout), expected);
-    let said = said(&assert);
+    assert_eq!(assert.stdout(), expected);
+    let said = assert.stderr();
     assert!(said.starts_with(&format!("health  UP after {} checks   ", facts["checks"])), "{said}");
     assert!(said.ends_with("s\n") && said.lines().count() == 1, "{said}");
 }
 
 #[test]
 fn down_over_a_nested_up_is_not() {
-    let said = refused(&["--down"], &[]);
-    assert!(said.contains(r#"200 {"status":"DOWN","components":{"db":{"status":"UP"}}}"#), "{said}");
-    assert!(said.contains("the application runs and says DOWN; its own reasons: http://127.0.0.1:"), "{said}");
+    let refused = refused(&["--down"], &[]).said(r#"200 {"status":"DOWN","components":{"db":{"status":"UP"}}}"#);
+    refused.said("the application runs and says DOWN; its own reasons: http://127.0.0.1:");
 }
 
 #[test]
@@ -59,24 +57,21 @@ fn words_that_contain_up_are_not() {
     for body in
         [r#"{"status":"UPWARD"}"#, r#"{"status":"up"}"#, r#"[{"status":"UP"}]"#, "UP", r#"{"db":{"status":"UP"}}"#]
     {
-        let said = refused(&["--status-json", body], &["--timeout", "1s"]);
-        assert!(said.contains(body), "{said}");
+        refused(&["--status-json", body], &["--timeout", "1s"]).said(body);
     }
 }
 
 #[test]
 fn a_login_page_is_not_although_it_says_200_and_up() {
-    let said = refused(&["--login-page"], &[]);
-    assert!(said.contains("200 <!DOCTYPE html><title>Sign in</title><p>UP to now"), "{said}");
-    assert!(said.contains("likely    a web page answers at http://127.0.0.1:"), "{said}");
+    let refused = refused(&["--login-page"], &[]).said("200 <!DOCTYPE html><title>Sign in</title><p>UP to now");
+    refused.said("likely    a web page answers at http://127.0.0.1:");
 }
 
 #[test]
 fn a_redirect_is_not_and_is_not_followed() {
     // Whoever follows it finds a page that says 200.
-    let said = refused(&["--login-redirect"], &["--path", "/anything"]);
-    assert!(said.contains("302 to /login"), "{said}");
-    assert!(said.contains("likely    a login in front of http://127.0.0.1:"), "{said}");
+    let refused = refused(&["--login-redirect"], &["--path", "/anything"]).said("302 to /login");
+    refused.said("likely    a login in front of http://127.0.0.1:");
 }
 
 #[test]
@@ -106,33 +101,29 @@ fn a_newer_health_page_that_is_down_is_not_passed_over() {
         "/health" => (200, UP.into()),
         _ => (503, r#"{"status":"DOWN"}"#.into()),
     });
-    health(&world, &["--timeout", "1s"]).code(4);
+    health(&world, &["--timeout", "1s"]).exit(4);
     assert_eq!(server.asked("/health").len(), 0);
 }
 
 #[test]
 fn no_health_page_at_all_is_not() {
-    let said = refused(&["--no-health"], &[]);
-    assert!(said.contains("no health page at /actuator/health or /health: name one with --path"), "{said}");
+    refused(&["--no-health"], &[]).said("no health page at /actuator/health or /health: name one with --path");
 }
 
 #[test]
 fn with_a_path_2xx_is_enough_unless_its_status_says_otherwise() {
     accepted(&["--no-health"], &["--path", "/version"]);
     accepted(&["--login-page"], &["--path", "/"]);
-    let said = refused(&["--down"], &["--path", "/health"]);
-    assert!(said.contains("says DOWN"), "{said}");
-    let said = refused(&["--no-health"], &["--path", "/health"]);
-    assert!(said.contains("404 <h1>Not Found</h1>"), "{said}");
+    refused(&["--down"], &["--path", "/health"]).said("says DOWN");
+    refused(&["--no-health"], &["--path", "/health"]).said("404 <h1>Not Found</h1>");
 }
 
 #[test]
 fn what_is_expected_must_be_there() {
     accepted(&["--version-text", "1.2 is ready"], &["--path", "/version", "--expect", "is ready"]);
     accepted(&["--no-health"], &["--path", "/health", "--expect-status", "204,404"]);
-    let said = refused(&["--version-text", "1.2"], &["--path", "/version", "--expect", "is ready"]);
-    assert!(said.contains("x 200 1.2 ("), "{said}");
-    assert!(said.contains("not what --expect and --expect-status ask for"), "{said}");
+    let other = refused(&["--version-text", "1.2"], &["--path", "/version", "--expect", "is ready"]);
+    other.said("x 200 1.2 (").said("not what --expect and --expect-status ask for");
     refused(&[], &["--expect-status", "204"]);
     refused(&[], &["--expect", "DOWN"]);
 }
@@ -147,15 +138,14 @@ fn a_proxy_in_the_environment_is_not_asked() {
         health.env(name, &nobody);
     }
     health.env_remove("no_proxy").env_remove("NO_PROXY");
-    health.args(["--timeout", "5s"]).write_stdin(app.record(&world)).assert().success();
+    health.args(["--timeout", "5s"]).write_stdin(app.record(&world)).ran().success();
 }
 
 #[test]
 fn a_body_without_end_is_not_read_to_its_end() {
     let began = Instant::now();
-    let said = refused(&["--endless"], &["--check-timeout", "500ms"]);
+    refused(&["--endless"], &["--check-timeout", "500ms"]).said("200 and more than 64 KiB");
     assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
-    assert!(said.contains("200 and more than 64 KiB"), "{said}");
 }
 
 #[test]
@@ -163,8 +153,7 @@ fn a_megabyte_is_no_health_page_whatever_it_begins_with() {
     let world = World::new();
     let body = format!("{UP}{}", " ".repeat(1 << 20));
     let _server = Server::answering(world.port(SLOT), move |_, _| (200, body.clone()));
-    let said = said(&health(&world, &["--timeout", "1s"]).code(4));
-    assert!(said.contains("200 and more than 64 KiB"), "{said}");
+    health(&world, &["--timeout", "1s"]).exit(4).said("200 and more than 64 KiB");
 }
 
 #[test]
@@ -181,16 +170,13 @@ fn an_answer_byte_by_byte_is_too_slow() {
             thread::sleep(Duration::from_millis(20));
         }
     });
-    let assert = health(&world, &["--timeout", "1s", "--check-timeout", "200ms"]).code(4);
-    let said = said(&assert);
-    assert!(said.contains("x no answer in time"), "{said}");
-    assert!(said.contains("hangs, or takes longer than 0.2s"), "{said}");
+    let refused = health(&world, &["--timeout", "1s", "--check-timeout", "200ms"]).exit(4);
+    refused.said("x no answer in time").said("hangs, or takes longer than 0.2s");
 }
 
 #[test]
 fn what_speaks_no_http_is_not() {
     let world = World::new();
     let _server = Server::start(world.port(SLOT), |_, _, stream| drop(stream.write_all(b"SSH-2.0-OpenSSH_9.2\r\n")));
-    let said = said(&health(&world, &["--timeout", "1s"]).code(4));
-    assert!(said.contains("breaks off, or does not speak HTTP"), "{said}");
+    health(&world, &["--timeout", "1s"]).exit(4).said("breaks off, or does not speak HTTP");
 }

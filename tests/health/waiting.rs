@@ -6,9 +6,9 @@ use std::path::Path;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
-use bg_tests::{World, programs};
+use bg_tests::{Run, World, programs};
 
-use super::launched::{App, SLOT, facts, health, in_time, record, said};
+use super::launched::{App, SLOT, facts, health, in_time, record};
 use super::server::Server;
 
 const UP: &str = r#"{"status":"UP"}"#;
@@ -38,8 +38,8 @@ fn it_gives_up_in_time_and_asks_every_20_ms_while_nothing_listens() {
     let world = World::new();
     in_time(|| {
         let began = Instant::now();
-        let assert = health(&world, &["--timeout", "1s"]).code(4).stdout("");
-        let said = said(&assert);
+        let assert = health(&world, &["--timeout", "1s"]).exit(4).printed_nothing();
+        let said = assert.stderr();
         between(1000, 1500, began.elapsed(), &said)?;
         assert!(said.contains("nothing runs in the slot, or not on port"), "{said}");
         let (count, _) = said.split_once(" x connection refused (0.0 to 1.0 s)").ok_or(said.as_str())?;
@@ -76,7 +76,7 @@ fn an_interval_takes_the_place_of_both_paces() {
     });
     let world = World::new();
     in_time(|| {
-        let said = said(&health(&world, &["--timeout", "500ms", "--interval", "200ms"]).code(4));
+        let said = health(&world, &["--timeout", "500ms", "--interval", "200ms"]).exit(4).stderr();
         said.contains("answers   3 x connection refused").then_some(()).ok_or(said)
     });
 }
@@ -96,8 +96,8 @@ fn the_successes_must_come_in_a_row() {
 fn up_now_and_then_is_not_healthy() {
     let world = World::new();
     let _server = Server::answering(world.port(SLOT), |_, nth| planned("+-")(UP, nth % 2));
-    let said = said(&health(&world, &["--timeout", "2s"]).code(4));
-    assert!(said.contains(r#"x 200 {"status":"UP"} ("#) && said.contains(r#"x 503 {"status":"DOWN"} ("#), "{said}");
+    let refused = health(&world, &["--timeout", "2s"]).exit(4);
+    refused.said(r#"x 200 {"status":"UP"} ("#).said(r#"x 503 {"status":"DOWN"} ("#);
 }
 
 #[test]
@@ -112,7 +112,7 @@ fn the_end_of_the_wait_is_not_held_against_the_application() {
         }
     });
     let began = Instant::now();
-    let said = said(&health(&world, &["--timeout", "1s", "--check-timeout", "20s"]).code(4));
+    let said = health(&world, &["--timeout", "1s", "--check-timeout", "20s"]).exit(4).stderr();
     assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
     assert!(said.contains("answers   1 x 503 (at ") && !said.contains("no answer"), "{said}");
 }
@@ -125,7 +125,7 @@ fn a_warm_up_is_done_before_it_says_yes() {
         _ => (404, String::new()),
     });
     let mut command = world.cmd("bg-health");
-    command.env("BG_HEALTH_WARMUP", "/items,/login").write_stdin(record(&world)).assert().success();
+    command.env("BG_HEALTH_WARMUP", "/items,/login").write_stdin(record(&world)).ran().success();
     assert_eq!((server.asked("/items").len(), server.asked("/login").len()), (20, 20));
     let last = server.asked("/actuator/health").pop();
     assert!(last < server.asked("/items").into_iter().next(), "healthy first, then warm");
@@ -158,9 +158,8 @@ fn a_warm_up_that_always_fails_is_not_healthy() {
         "/items" => (500, String::new()),
         _ => (200, UP.into()),
     });
-    let said = said(&health(&world, &["--warmup", "/items", "--timeout", "1s"]).code(4));
-    assert!(said.contains("x warm-up: 500 ("), "{said}");
-    assert!(said.contains("says UP, but fails at http://127.0.0.1:") && said.contains("/items: see its log"), "{said}");
+    let refused = health(&world, &["--warmup", "/items", "--timeout", "1s"]).exit(4);
+    refused.said("x warm-up: 500 (").said("says UP, but fails at http://127.0.0.1:").said("/items: see its log");
 }
 
 #[test]
@@ -169,8 +168,8 @@ fn once_is_one_check() {
     let server = Server::answering(world.port(SLOT), planned("+-"));
     let assert = health(&world, &["--once"]).success();
     assert_eq!(facts(&assert)["checks"], 1);
-    let assert = health(&world, &["--once"]).code(4).stdout("");
-    let said = said(&assert);
+    let assert = health(&world, &["--once"]).exit(4).printed_nothing();
+    let said = assert.stderr();
     assert!(
         said.starts_with(r#"bg-health: set2 is not healthy: 503 {"status":"DOWN"}; the application runs"#),
         "{said}"
@@ -181,33 +180,28 @@ fn once_is_one_check() {
 
 #[test]
 fn once_for_a_monitor_needs_no_record_and_no_nginx() {
-    let world = World::new();
-    world.start_fake("set1", &[]);
-    world.cmd("bg-health").args(["--once", "--slot", "live"]).assert().success();
-    let down = world.cmd("bg-health").args(["--once", "--slot", "idle"]).assert().code(4);
-    assert!(
-        said(&down).starts_with("bg-health: set2 is not healthy: connection refused; nothing runs"),
-        "{}",
-        said(&down)
-    );
+    let world = World::new().set1_running();
+    world.run("bg-health", &["--once", "--slot", "live"]).success();
+    let down = world.run("bg-health", &["--once", "--slot", "idle"]).exit(4);
+    assert!(down.stderr().starts_with("bg-health: set2 is not healthy: connection refused; nothing runs"), "{down}");
 
     world.nginx.stop();
-    std::fs::remove_file(world.nginx.upstream_file()).expect("a file of ours");
-    let assert = world.cmd("bg-health").args(["--once", "--slot", "set1"]).assert().success();
+    world.remove(world.nginx.upstream_file());
+    let assert = world.run("bg-health", &["--once", "--slot", "set1"]).success();
     assert_eq!(facts(&assert)["checks"], 1);
-    world.cmd("bg-health").args(["--once", "--slot", "live"]).assert().code(7);
+    world.run("bg-health", &["--once", "--slot", "live"]).exit(7);
 }
 
 #[test]
 fn without_a_record_it_ends_with_3() {
     let world = World::new();
-    world.shell("true | bg-health").assert().code(3).stdout("").stderr("");
-    let cron = world.shell("bg-health --once < /dev/null").assert().code(3);
-    assert_eq!(said(&cron).lines().count(), 1);
+    world.run_line("true | bg-health").exit(3).printed_nothing().said_nothing();
+    let cron = world.run_line("bg-health --once < /dev/null").exit(3);
+    assert_eq!(cron.stderr().lines().count(), 1);
     let broken = record(&world).replace("\"bg\":1", "\"bg\":2");
-    world.cmd("bg-health").write_stdin(broken).assert().code(3).stdout("");
+    world.pipe(broken, "bg-health", &[]).exit(3).printed_nothing();
     let launch = record(&world).replace("\"bg\":1", "\"bg\":1,\"launch\":{\"pid\":\"x\"}");
-    world.cmd("bg-health").write_stdin(launch).assert().code(3).stdout("");
+    world.pipe(launch, "bg-health", &[]).exit(3).printed_nothing();
 }
 
 #[test]
@@ -223,9 +217,8 @@ fn the_longest_durations_that_can_be_typed_are_no_reason_to_crash() {
 fn quiet_is_quiet_and_a_pipe_gets_plain_lines() {
     let world = World::new();
     let app = App::launch(&world, &["--boot-ms", "200"]);
-    let assert = app.health(&world, &[]).success();
-    assert!(!said(&assert).contains(['\r', '\u{1b}']), "{:?}", said(&assert));
-    app.health(&world, &["-q"]).success().stderr("");
+    app.health(&world, &[]).success().never_said("\r").never_said("\u{1b}");
+    app.health(&world, &["-q"]).success().said_nothing();
 }
 
 #[test]
@@ -233,8 +226,8 @@ fn a_terminal_sees_what_is_waited_for() {
     let world = World::new();
     let app = App::launch(&world, &["--boot-ms", "500"]);
     let terminal = |flags: &str| {
-        let line = format!("bg-health {flags} < {} | cat > /dev/null", world.folder().join("record").display());
-        std::fs::write(world.folder().join("record"), app.record(&world)).expect("a folder of ours");
+        let line = format!("bg-health {flags} < {} | cat > /dev/null", world.path("record").display());
+        world.write("record", app.record(&world));
         // script(1) gives the line a terminal of its own.
         let mut script = world.command(Path::new("script"));
         script.args(["-qec", &line, "/dev/null"]).env("TERM", "xterm").env("NO_COLOR", "1").stdin(Stdio::null());

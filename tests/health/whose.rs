@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use bg_tests::{World, process, programs, until};
 use nix::sys::signal::Signal;
 
-use super::launched::{App, SLOT, facts, in_time, said};
+use super::launched::{App, SLOT, facts, in_time};
 
 const SOON: Duration = Duration::from_secs(10);
 const SEEN_WITHIN: Duration = Duration::from_millis(200);
@@ -41,7 +41,7 @@ fn killed_once(flags: &[&str], health: &[&str], answers: bool) -> (Duration, Str
         let before = naps(child.id());
         until(SOON, "it naps again", || naps(child.id()) > before + 1);
     } else {
-        until(SOON, "it asks", || established(world.port(SLOT)));
+        until(SOON, "it asks", || process::connections(world.port(SLOT)) > 0);
     }
 
     let end = Instant::now();
@@ -61,16 +61,6 @@ fn naps(pid: u32) -> u64 {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
     let line = status.lines().find_map(|line| line.strip_prefix("voluntary_ctxt_switches:"));
     line.and_then(|count| count.trim().parse().ok()).unwrap_or_default()
-}
-
-/// True if some connection to the port is established, from `/proc/net/tcp`.
-fn established(port: u16) -> bool {
-    let table = std::fs::read_to_string("/proc/net/tcp").unwrap_or_default();
-    let local = format!(":{port:04X}");
-    table.lines().skip(1).any(|line| {
-        let fields: Vec<&str> = line.split_whitespace().collect();
-        fields[1].ends_with(&local) && fields[3] == "01"
-    })
 }
 
 /// Starts fake-app in the slot as somebody who was there before, and waits until the clock that tells their
@@ -113,7 +103,7 @@ fn a_crash_at_boot_is_told_with_its_log() {
     let world = World::new();
     let app = App::launch(&world, &["--boot-ms", "200", "--crash-at-boot"]);
     let began = Instant::now();
-    let said = said(&app.health(&world, &[]).code(8).stdout(""));
+    let said = app.health(&world, &[]).exit(8).printed_nothing().stderr();
     assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
     assert!(
         said.contains("\n            | Exception in thread \"main\" java.lang.IllegalStateException: Failed"),
@@ -127,7 +117,7 @@ fn the_word_of_another_process_is_no_health_of_a_dead_one() {
     let app = App::launch(&world, &["--crash-at-boot"]);
     until(SOON, "it ends", || !process::alive(app.pid));
     world.start_fake(SLOT, &[]);
-    app.health(&world, &["--successes", "1"]).code(8).stdout("");
+    app.health(&world, &["--successes", "1"]).exit(8).printed_nothing();
 
     // The same pid in another boot is another process.
     let app = App::launch(&world, &["--listen-port", &world.free_port().to_string()]);
@@ -135,15 +125,14 @@ fn the_word_of_another_process_is_no_health_of_a_dead_one() {
     let (before, _) = line.split_once("\"boot_id\":\"").expect("a launch");
     let (_, after) = line.split_once("\",\"release\"").expect("a launch");
     let line = format!("{before}\"boot_id\":\"another\",\"release\"{after}");
-    world.cmd("bg-health").write_stdin(line).assert().code(8).stdout("");
+    world.pipe(line, "bg-health", &[]).exit(8).printed_nothing();
 }
 
 #[test]
 fn a_command_that_goes_into_the_background_is_told_so() {
     let world = World::new();
     let app = App::launch_line(&world, "fake-app --boot-ms 60000 & sleep 0.3");
-    let said = said(&app.health(&world, &[]).code(8));
-    assert!(said.contains("likely    the command went into the background (pid "), "{said}");
+    app.health(&world, &[]).exit(8).said("likely    the command went into the background (pid ");
 }
 
 #[test]
@@ -157,14 +146,14 @@ fn a_listener_older_than_the_launch_is_not_believed() {
     let world = World::new();
     let old = there_before(&world, &["--version-text", "old"]);
     let app = App::launch(&world, &["--boot-ms", "60000"]);
-    let said = said(&app.health(&world, &["--timeout", "1s"]).code(4).stdout(""));
+    let said = app.health(&world, &["--timeout", "1s"]).exit(4).printed_nothing().stderr();
     let who = format!("pid {old} ({} --version-text old)", programs::ours("fake-app").display());
     assert!(said.contains(r#"x 200 {"status":"UP"} from pid "#), "{said}");
     assert!(said.contains(&format!("from pid {old} (")) && said.contains("which is older than the launch"), "{said}");
     assert!(said.contains(&format!("is held by {}", &who[..who.len().min(60)])), "{said}");
     assert!(said.contains("let bg-launch take it over with --adopt"), "{said}");
-    app.health(&world, &["--once"]).code(4).stdout("");
-    app.health(&world, &["--timeout", "1s", "--successes", "1"]).code(4).stdout("");
+    app.health(&world, &["--once"]).exit(4).printed_nothing();
+    app.health(&world, &["--timeout", "1s", "--successes", "1"]).exit(4).printed_nothing();
 }
 
 #[test]
@@ -172,14 +161,14 @@ fn an_older_listener_that_goes_makes_room() {
     let world = World::new();
     // It takes its time, so that the test can see that it was asked.
     let old = there_before(&world, &["--hold-ms", "50"]);
-    let go = world.folder().join("go");
+    let go = world.path("go");
     let app = App::launch_line(&world, &format!("until [ -e {} ]; do sleep 0.05; done; exec fake-app", go.display()));
     std::thread::scope(|scope| {
         let health = scope.spawn(|| app.health(&world, &["--successes", "1"]).success());
-        until(SOON, "it asks", || established(world.port(SLOT)));
+        until(SOON, "it asks", || process::connections(world.port(SLOT)) > 0);
         process::signal(old, Signal::SIGKILL);
         until(SOON, "the old one ends", || !process::alive(old));
-        std::fs::write(&go, "").expect("a folder of ours");
+        world.write(&go, "");
         let url = facts(&health.join().expect("no panic"))["url"].clone();
         assert_eq!(url, format!("http://127.0.0.1:{}/actuator/health", world.port(SLOT)));
     });
@@ -192,12 +181,10 @@ fn a_port_that_was_taken_is_told_with_its_holder() {
     let world = World::new();
     let old = there_before(&world, &[]);
     let app = App::launch(&world, &[]);
-    let said = said(&app.health(&world, &[]).code(8));
-    assert!(
-        said.contains("| Exception in thread \"main\" java.lang.IllegalStateException: Web server failed"),
-        "{said}"
-    );
-    assert!(said.contains(&format!("likely    port {} is held by pid {old} (", world.port(SLOT))), "{said}");
+    let refused = app.health(&world, &[]).exit(8);
+    refused
+        .said("| Exception in thread \"main\" java.lang.IllegalStateException: Web server failed")
+        .said(format!("likely    port {} is held by pid {old} (", world.port(SLOT)));
 }
 
 #[test]
