@@ -58,7 +58,7 @@ fn a_jenkins_pipeline() {
 fn a_makefile() {
     let world = World::new();
     let runner = Runner::new(&world);
-    fs::write(runner.workspace().join("Makefile"), runner.example("Makefile")).unwrap();
+    world.write(runner.workspace().join("Makefile"), runner.example("Makefile"));
     for version in ["1.0", "1.1"] {
         runner.check_out(version);
         runner.step("make deploy").end().succeeded();
@@ -86,10 +86,7 @@ fn the_lines_of_a_crontab() {
     silent(&watchdog);
     silent(&monitor);
     silent(&nightly);
-    let pid = fs::read_to_string(world.dir().join("slots/set1/process.json")).unwrap();
-    let pid: u32 =
-        serde_json::from_str::<serde_json::Value>(&pid).unwrap()["pid"].as_u64().unwrap().try_into().unwrap();
-    bg_tests::process::signal(pid, nix::sys::signal::Signal::SIGKILL);
+    bg_tests::process::signal(world.pid("set1"), nix::sys::signal::Signal::SIGKILL);
     until(SOON, "the application is gone", || !world.listens("set1"));
 
     let mail = runner.cron(&monitor).end();
@@ -123,14 +120,14 @@ fn a_shell_step_that_comes_by_ssh() {
     let sshd = Sshd::start(&runner);
     let runner = sshd.seen_from(runner);
     runner.check_out("1.1");
-    fs::write(runner.workspace().join("deploy-by-ssh.sh"), runner.example("deploy-by-ssh.sh")).unwrap();
+    world.write(runner.workspace().join("deploy-by-ssh.sh"), runner.example("deploy-by-ssh.sh"));
     let script = example::after(&runner.example("travis.yml"), "  script: ");
     runner.step(&script).end().succeeded();
     runner.clean_up();
     serves(&world, "1.1");
 
     // A deploy that fails fails the step, with its own code.
-    fs::write(runner.workspace().join("build/libs/app.jar"), "no jar").unwrap();
+    world.write(runner.workspace().join("build/libs/app.jar"), "no jar");
     let failed = runner.step(&script).end();
     assert_eq!(failed.code, 1, "{}", failed.output);
     assert!(failed.output.contains("not a whole jar"), "{}", failed.output);
@@ -144,7 +141,7 @@ fn the_hooks_of_a_codedeploy_agent_that_is_root() {
     let world = World::new().link_form();
     let agent = Runner::new(&world);
     agent.check_out("1.1");
-    fs::create_dir(world.dir()).unwrap();
+    world.make_dir(world.dir());
     chown(world.dir(), Some(ORDINARY), Some(ORDINARY)).unwrap();
     let appspec = agent.example("codedeploy/appspec.yml");
     let hooks = example::hooks(&appspec);
@@ -152,7 +149,7 @@ fn the_hooks_of_a_codedeploy_agent_that_is_root() {
     assert_eq!(names, ["BeforeInstall", "ApplicationStart", "ValidateService"]);
     for hook in hooks {
         let script = agent.workspace().join("hook.sh");
-        fs::write(&script, agent.example(&hook.location)).unwrap();
+        world.write(&script, agent.example(&hook.location));
         let step = format!("sh {}", script.display());
         match hook.runas.as_deref() {
             None => agent.step(&step).end().succeeded(),
@@ -183,7 +180,7 @@ fn a_step_that_is_cancelled_leaves_what_serves() {
     runner.check_out("1.1");
 
     let step = runner.step(&deploy.replace("bg-deploy", "SAMPLE_BOOT=60000 bg-deploy"));
-    until(SOON, "the next release is launched", || world.dir().join("slots/set2/process.json").exists());
+    until(SOON, "the next release is launched", || world.is_launched("set2"));
     step.cancel();
     serves(&world, "1.0");
 

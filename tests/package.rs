@@ -44,7 +44,7 @@ fn the_package_installs_and_deploys_in_a_clean_debian() {
         return tell("package: not run; tests/run --full runs it");
     }
     let world = World::new();
-    let root = world.folder().join("root");
+    let root = world.path("root");
     debian::install(&root);
     let package = make(world.folder());
     fs::copy(package, root.join("root/bg.deb")).expect("a root of ours");

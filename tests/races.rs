@@ -5,14 +5,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
 use std::path::PathBuf;
-use std::process::{Child, Command, Output, Stdio};
 use std::time::Duration;
 
-use bg_tests::{World, is_full, process, programs, tell, until};
+use bg_tests::{Run, Running, World, is_full, process, tell, until};
 use nix::fcntl::{Flock, FlockArg};
 use nix::sys::signal::Signal;
-use predicates::str::contains;
-use serde_json::Value;
 
 const SOON: Duration = Duration::from_secs(20);
 
@@ -22,42 +19,31 @@ fn rounds() -> usize {
 
 /// A world in which both slots run and set1 serves.
 fn both_run(world: World) -> World {
-    world.deploy_fake(&["--version-text", "1.0"]).success();
-    world.deploy_fake(&["--version-text", "1.1"]).success();
-    world.cmd("bg-switch").args(["--to", "set1"]).assert().success();
+    let world = world.serving();
+    world.deploy(&["--version-text", "1.1"]).success();
+    world.switch("set1").success();
     world
 }
 
-/// Starts a program of ours with these words.
-fn start(world: &World, words: &[&str]) -> Child {
-    let (program, words) = words.split_first().expect("a program");
-    spawn(world.command(&programs::ours(program)).args(words))
-}
-
-fn spawn(command: &mut Command) -> Child {
-    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    command.spawn().expect("a program that was found before")
-}
-
 /// The exit code, and what was said.
-fn end(child: Child) -> (i32, String) {
-    let Output { status, stderr, .. } = child.wait_with_output().expect("a child of ours");
-    (status.code().expect("no signal"), String::from_utf8_lossy(&stderr).into_owned())
+fn end(running: Running) -> (i32, String) {
+    let ended = running.end();
+    (ended.code().expect("no signal"), ended.stderr())
 }
 
 /// nginx and its file agree on a slot that answers; that slot. Nothing half-done is left.
 #[track_caller]
 fn assert_whole(world: &World) -> String {
     let live = world.live().expect("nginx serves a slot");
-    world.cmd("bg-probe").args(["--slot", "live", "--format", "name"]).assert().success().stdout(format!("{live}\n"));
-    assert!(!world.dir().join("switching.json").exists(), "a switch was not finished");
+    world.run("bg-probe", &["--slot", "live", "--format", "name"]).success().printed_only(format!("{live}\n"));
+    assert!(!world.is_half_switched(), "a switch was not finished");
     assert_eq!(half_done(world), BTreeSet::new());
     live
 }
 
 /// The files that have their temporary names still.
 fn half_done(world: &World) -> BTreeSet<PathBuf> {
-    let mut folders = vec![world.dir(), world.folder().join("nginx")];
+    let mut folders = vec![world.dir(), world.path("nginx")];
     let mut found = BTreeSet::new();
     while let Some(folder) = folders.pop() {
         for entry in fs::read_dir(folder).expect("a folder of ours").flatten() {
@@ -75,7 +61,7 @@ fn half_done(world: &World) -> BTreeSet<PathBuf> {
 
 /// An nginx that says so when it is called while it is at work for another.
 fn jealous_nginx(world: &World) -> (String, PathBuf) {
-    let (inside, overlaps) = (world.folder().join("inside"), world.folder().join("overlaps"));
+    let (inside, overlaps) = (world.path("inside"), world.path("overlaps"));
     let lines = format!(
         "mkdir {0} || echo \"$*\" >>{1}\n{2} \"$@\"\nstatus=$?\nrmdir {0}\nexit $status",
         inside.display(),
@@ -85,19 +71,16 @@ fn jealous_nginx(world: &World) -> (String, PathBuf) {
     (world.script("nginx-one-by-one", &lines), overlaps)
 }
 
-/// The exit codes in the audit.
-fn audit(world: &World) -> Vec<i64> {
-    let text = fs::read_to_string(world.dir().join("deploys.jsonl")).expect("the audit");
-    let code = |line: &str| serde_json::from_str::<Value>(line).expect("JSON")["deploy"]["exit"].as_i64();
-    text.lines().map(|line| code(line).expect("an exit code")).collect()
+/// The exit codes in the history.
+fn codes(world: &World) -> Vec<i64> {
+    world.history().iter().map(|line| line["deploy"]["exit"].as_i64().expect("an exit code")).collect()
 }
 
 /// The applications that run, by what process.json says of each slot.
 fn recorded(world: &World) -> BTreeMap<&'static str, u32> {
     let pid = |slot: &'static str| {
-        let text = fs::read_to_string(world.dir().join("slots").join(slot).join("process.json")).ok()?;
-        let pid = serde_json::from_str::<Value>(&text).expect("JSON")["pid"].as_u64()?;
-        u32::try_from(pid).ok().filter(|pid| process::alive(*pid)).map(|pid| (slot, pid))
+        let pid = world.is_launched(slot).then(|| world.pid(slot));
+        pid.filter(|pid| process::alive(*pid)).map(|pid| (slot, pid))
     };
     ["set1", "set2"].into_iter().filter_map(pid).collect()
 }
@@ -110,12 +93,10 @@ fn running(world: &World) -> BTreeSet<u32> {
 #[test]
 fn of_twenty_deploys_at_once_each_is_done_alone_or_refused() {
     let world = both_run(World::new());
-    let before = audit(&world).len();
+    let before = codes(&world).len();
     let (nginx, overlaps) = jealous_nginx(&world);
-    let deploys: Vec<Child> = (0..20)
-        .map(|n| {
-            start(&world, &["bg-deploy", "--nginx", &nginx, "--", "fake-app", "--version-text", &format!("2.{n}")])
-        })
+    let deploys: Vec<Running> = (0..20)
+        .map(|n| world.start("bg-deploy", &["--nginx", &nginx, "--", "fake-app", "--version-text", &format!("2.{n}")]))
         .collect();
     let ended: Vec<(i32, String)> = deploys.into_iter().map(end).collect();
     let done = ended.iter().filter(|(code, _)| *code == 0).count();
@@ -123,7 +104,7 @@ fn of_twenty_deploys_at_once_each_is_done_alone_or_refused() {
     for (code, said) in ended.iter().filter(|(code, _)| *code != 0) {
         assert!(*code == 6 && said.contains("another deploy holds"), "{code}: {said}");
     }
-    assert_eq!(audit(&world)[before..], vec![0; done], "a line for each that was done");
+    assert_eq!(codes(&world)[before..], vec![0; done], "a line for each that was done");
     assert_whole(&world);
     assert!(!overlaps.exists(), "{:?}", fs::read_to_string(overlaps));
     assert_eq!(running(&world), recorded(&world).into_values().collect(), "an application that nobody knows");
@@ -133,14 +114,14 @@ fn of_twenty_deploys_at_once_each_is_done_alone_or_refused() {
 fn deploys_that_wait_are_done_one_after_another() {
     let world = both_run(World::new());
     let count = if is_full() { 20 } else { 6 };
-    let before = audit(&world).len();
+    let before = codes(&world).len();
     let (nginx, overlaps) = jealous_nginx(&world);
-    let words = ["bg-deploy", "--wait", "10m", "--nginx", &nginx, "--", "fake-app"];
-    let deploys: Vec<Child> = (0..count).map(|_| start(&world, &words)).collect();
+    let words = ["--wait", "10m", "--nginx", &nginx, "--", "fake-app"];
+    let deploys: Vec<Running> = (0..count).map(|_| world.start("bg-deploy", &words)).collect();
     for (code, said) in deploys.into_iter().map(end) {
         assert_eq!(code, 0, "{said}");
     }
-    assert_eq!(audit(&world)[before..], vec![0; count]);
+    assert_eq!(codes(&world)[before..], vec![0; count]);
     // Each went to the slot that the one before had left.
     assert_eq!(assert_whole(&world), if count % 2 == 0 { "set1" } else { "set2" });
     assert!(!overlaps.exists(), "{:?}", fs::read_to_string(overlaps));
@@ -156,7 +137,7 @@ fn two_switches_race_and_nginx_is_where_the_last_one_went() {
     for round in 0..rounds() {
         let world = if round % 2 == 0 { &link } else { &reload };
         let wait = if round % 4 < 2 { "0s" } else { "60s" };
-        let racer = |to| start(world, &["bg-switch", "--to", to, "--wait", wait, "--nginx", &nginx]);
+        let racer = |to| world.start("bg-switch", &["--to", to, "--wait", wait, "--nginx", &nginx]);
         let ended = [racer("set1"), racer("set2")].map(end);
         let live = assert_whole(world);
         match (ended[0].0, ended[1].0) {
@@ -178,16 +159,16 @@ fn a_launch_never_stops_the_slot_that_a_switch_moves_to() {
     let mut ways = BTreeMap::<(i32, i32), usize>::new();
     for round in 0..rounds() {
         let wait = if round % 2 == 0 { "0s" } else { "60s" };
-        let launch = ["bg-launch", "--slot", "set2", "--drain", "0s", "--wait", wait, "--", "fake-app"];
-        let switch = ["bg-switch", "--to", "set2", "--wait", wait];
+        let launch = ["--slot", "set2", "--drain", "0s", "--wait", wait, "--", "fake-app"];
+        let switch = ["--to", "set2", "--wait", wait];
         // Now one, now the other, now both at once; a launch looks around before it takes the lock.
-        let mut launch = start(&world, &launch);
+        let mut launch = world.start("bg-launch", &launch);
         if round % 3 > 0 {
             let signed = format!("bg-launch (pid {}) ", launch.id());
             let has_it = || fs::read_to_string(world.dir().join("lock")).is_ok_and(|text| text.starts_with(&signed));
-            until(SOON, "the launch has the lock", || has_it() || launch.try_wait().is_ok_and(|ended| ended.is_some()));
+            until(SOON, "the launch has the lock", || has_it() || launch.has_ended());
         }
-        let switch = start(&world, &switch);
+        let switch = world.start("bg-switch", &switch);
         let (launched, switched) = (end(launch), end(switch));
         *ways.entry((launched.0, switched.0)).or_default() += 1;
         match (launched.0, switched.0) {
@@ -202,7 +183,7 @@ fn a_launch_never_stops_the_slot_that_a_switch_moves_to() {
         // set1 is untouched in any case.
         assert_eq!(world.get_slot("set1", "/version").expect("set1 runs").body, "1.0");
         until(SOON, "set2 listens again", || world.listens("set2"));
-        world.cmd("bg-switch").args(["--to", "set1"]).assert().success();
+        world.switch("set1").success();
     }
     assert_eq!(running(&world), recorded(&world).into_values().collect());
     assert!(ways.keys().any(|(launched, switched)| *launched == 6 || *switched == 6), "nobody was in anybody's way");
@@ -216,54 +197,49 @@ fn a_stage_alone_takes_the_lock_and_under_its_driver_it_has_it() {
     let held = Flock::lock(file, FlockArg::LockExclusive).expect("nobody else has it");
     let launch = ["--slot", "set2", "--", "fake-app"];
     let before = recorded(&world);
-    world.cmd("bg-switch").args(["--to", "set2"]).assert().code(6).stderr(contains("another deploy holds"));
-    world.cmd("bg-switch").args(["--convert", "link"]).assert().code(6).stderr(contains("another deploy holds"));
-    world.cmd("bg-launch").args(launch).assert().code(6).stderr(contains("another deploy holds"));
-    world.cmd("bg-launch").args(["--slot", "set2", "--stop"]).assert().code(6);
-    world.deploy_fake(&[]).code(6);
+    world.switch("set2").exit(6).said("another deploy holds");
+    world.run("bg-switch", &["--convert", "link"]).exit(6).said("another deploy holds");
+    world.run("bg-launch", &launch).exit(6).said("another deploy holds");
+    world.run("bg-launch", &["--slot", "set2", "--stop"]).exit(6);
+    world.deploy(&[]).exit(6);
     assert_eq!(recorded(&world), before);
     // What only looks does not need it.
-    world.cmd("bg-probe").assert().success();
-    world.cmd("bg-health").args(["--slot", "set2"]).assert().success();
+    world.run("bg-probe", &[]).success();
+    world.run("bg-health", &["--slot", "set2"]).success();
 
     // An open lock is not a held one, another file is not the lock, and a number alone is nothing.
     let lock = world.dir().join("lock").display().to_string();
     for given in [&format!("exec 9<>{lock};"), "exec 9</dev/null;", ""] {
-        world.shell(&format!("{given} BG_LOCK_FD=9 bg-switch --to set2")).assert().code(6);
+        world.run_line(format!("{given} BG_LOCK_FD=9 bg-switch --to set2")).exit(6);
     }
     drop(held);
 
     // As bg-deploy hands it down: open and held, and named by its number.
     let under = |words: &str| world.shell(&format!("exec 9<>{lock}; flock 9; export BG_LOCK_FD=9; {words}"));
-    under("bg-switch --to set2 && bg-launch --slot set1 -- fake-app | bg-health && bg-switch --wait 9s --to set1")
-        .assert()
-        .success();
-    world.cmd("bg-switch").args(["--to", "set2"]).assert().success();
+    let line = "bg-switch --to set2 && bg-launch --slot set1 -- fake-app | bg-health && bg-switch --wait 9s --to set1";
+    under(line).ran().success();
+    world.switch("set2").success();
 }
 
 #[test]
 fn a_driver_that_is_killed_leaves_the_lock_to_its_stage() {
     let world = both_run(World::new());
-    let words = ["bg-deploy", "--health-timeout", "60s", "--", "fake-app", "--boot-503-ms", "2000"];
-    let mut driver = start(&world, &words);
-    let health = || children(driver.id()).into_iter().find(|pid| command(*pid).contains("bg-health"));
+    let words = ["--health-timeout", "60s", "--", "fake-app", "--boot-503-ms", "2000"];
+    let driver = world.start("bg-deploy", &words);
+    let health = || process::children(driver.id()).into_iter().find(|pid| command(*pid).contains("bg-health"));
     until(SOON, "bg-health waits", || health().is_some());
     let health = health().expect("it was just there");
-    process::signal(driver.id(), Signal::SIGKILL);
-    driver.wait().expect("a child of ours");
+    let pid = driver.id();
+    driver.signal(Signal::SIGKILL);
+    assert_eq!(driver.end().code(), None);
     // Its record goes nowhere now, so it ends when it is done, and not before.
     assert!(process::alive(health));
-    world.deploy_fake(&[]).code(6).stderr(contains(format!("bg-deploy (pid {})", driver.id())));
+    world.deploy(&[]).exit(6).said(format!("bg-deploy (pid {pid})"));
     assert!(process::alive(health), "too late to have seen anything");
-    world.cmd("bg-deploy").args(["--wait", "60s", "--", "fake-app", "--version-text", "1.3"]).assert().success();
+    world.run("bg-deploy", &["--wait", "60s", "--", "fake-app", "--version-text", "1.3"]).success();
     assert!(!process::alive(health));
     assert_eq!(assert_whole(&world), "set2");
     assert_eq!(world.get("/version").body, "1.3");
-}
-
-fn children(pid: u32) -> Vec<u32> {
-    let text = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
-    text.split_whitespace().filter_map(|pid| pid.parse().ok()).collect()
 }
 
 fn command(pid: u32) -> String {

@@ -37,18 +37,17 @@ fn give_to_nobody(path: &Path) {
 
 /// `BG_DIR`, made for nobody.
 fn nobodys_dir(world: &World) -> PathBuf {
-    fs::create_dir(world.dir()).expect("a folder of ours");
+    world.make_dir(world.dir());
     give_to_nobody(&world.dir());
     world.dir()
 }
 
 /// One of our programs as nobody runs it, from a folder where nobody can.
 fn as_nobody(world: &World, program: &str) -> assert_cmd::Command {
-    let folder = world.folder().join("programs");
+    let folder = world.path("programs");
     if !folder.exists() {
-        fs::create_dir(&folder).expect("a folder of ours");
         for program in ["bg-probe", "bg-launch", "bg-health", "bg-switch", "bg-deploy", "fake-app"] {
-            fs::copy(programs::ours(program), folder.join(program)).expect("a folder of ours");
+            world.copy(programs::ours(program), folder.join(program));
         }
     }
     let mut command: Command = world.command(&folder.join(program));
@@ -59,8 +58,8 @@ fn as_nobody(world: &World, program: &str) -> assert_cmd::Command {
 }
 
 /// A symbolic link that nobody has made.
-fn nobodys_link(path: &Path, target: &Path) {
-    std::os::unix::fs::symlink(target, path).expect("a folder of ours");
+fn nobodys_link(world: &World, path: &Path, target: &Path) {
+    world.link(target, path);
     lchown(path, Some(NOBODY), Some(NOBODY)).expect("root may");
 }
 

@@ -76,9 +76,8 @@ fn files_under(folder: &Path) -> Vec<String> {
 #[track_caller]
 fn step(world: &World, (what, words, code): Step) -> Duration {
     let began = Instant::now();
-    let output = world.cmd("bg-deploy").args(words).output().expect("a program that was found before");
-    let said = String::from_utf8_lossy(&output.stderr);
-    assert_eq!(output.status.code(), Some(code), "{what}: {said}");
+    let run = world.run("bg-deploy", words);
+    assert_eq!(run.code(), Some(code), "{what}: {run}");
     began.elapsed()
 }
 
@@ -130,7 +129,6 @@ fn nothing_is_lost_and_nothing_piles_up() {
         let now = Heap::of(&world);
         small(&now) && !grown(&now)
     });
-    let audit = fs::read_to_string(world.dir().join("deploys.jsonl")).expect("the audit");
-    assert_eq!(audit.lines().count(), count + 2);
+    assert_eq!(world.history().len(), count + 2);
     println!("  at the end {:?}", Heap::of(&world));
 }

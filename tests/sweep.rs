@@ -15,7 +15,7 @@ mod written;
 
 use std::fs;
 
-use bg_tests::World;
+use bg_tests::{Run, World};
 use course::Course;
 use scene::{Act, Form};
 
@@ -70,7 +70,7 @@ fn power_may_fail_during_a_launch() {
     let world = World::new();
     let launch = |words: &[&str]| release(&world, words);
     power::fails_during(&world, "bg-launch", &launch(&["--slot", "set1"]), &power::all(&world));
-    world.cmd("bg-launch").args(launch(&["--slot", "set2"])).assert().success();
+    world.cmd("bg-launch").args(launch(&["--slot", "set2"])).ran().success();
     power::fails_during(&world, "bg-launch", &launch(&["--slot", "set2", "--keep", "2"]), &power::all(&world));
 }
 
@@ -94,7 +94,7 @@ fn power_may_fail_during_a_conversion() {
 fn power_may_fail_as_a_deploy_ends() {
     let world = World::new();
     for _ in 0..2 {
-        power::fails_during(&world, "bg-deploy", &release(&world, &[]), &[world.dir().join("deploys.jsonl")]);
+        power::fails_during(&world, "bg-deploy", &release(&world, &[]), &[world.history_file()]);
     }
 }
 
@@ -108,9 +108,9 @@ fn power_may_fail_during_switches(world: &World, switches: [[&str; 2]; 2]) {
 
 /// The words that launch a release which is not the one before.
 fn release(world: &World, flags: &[&str]) -> Vec<String> {
-    let artifact = world.folder().join("app.bin");
+    let artifact = world.path("app.bin");
     let so_far = fs::read_to_string(&artifact).unwrap_or_default();
-    fs::write(&artifact, so_far + "one more\n").expect("a folder of ours");
+    world.write(&artifact, so_far + "one more\n");
     let flags = flags.iter().map(|&flag| flag.to_owned());
     let command = [artifact.display().to_string(), "--".to_owned()];
     flags.chain(command).chain(world.fake_app(&[])).collect()

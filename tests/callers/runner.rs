@@ -2,9 +2,8 @@
 //! holds it, and then kills the step's process group and every process that has the runner's marks.
 
 use std::ffi::OsString;
-use std::fs::{self, Permissions};
+use std::fs;
 use std::io::Read;
-use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -52,16 +51,13 @@ impl<'a> Runner<'a> {
         let (settings, others): (Vec<_>, Vec<_>) =
             all.into_iter().partition(|(name, _)| name.as_encoded_bytes().starts_with(b"BG_"));
         let lines = settings.iter().map(|(name, value)| format!("{}='{}'\n", name.display(), value.display()));
-        fs::write(world.folder().join("web.env"), lines.collect::<String>()).expect("a folder of ours");
+        world.write("web.env", lines.collect::<String>());
         let (paths, variables) = others.into_iter().partition(|(name, _)| name == "PATH");
         let runner =
             Runner { world, variables, path: Vec::into_iter(paths).map(|(_, path): (_, OsString)| path).collect() };
-        fs::create_dir_all(runner.workspace().join("temp")).expect("a folder of ours");
-        let gradlew = runner.workspace().join("gradlew");
-        fs::write(&gradlew, "#!/bin/sh\ntest -e build/libs/app.jar\n").expect("a folder of ours");
-        fs::set_permissions(gradlew, Permissions::from_mode(0o755)).expect("a file of ours");
-        let temp = runner.workspace().join("temp").into_os_string();
-        runner.set("CI", "true").set("RUNNER_TEMP", temp.to_str().expect("UTF-8"))
+        let temp = world.word(world.make_dir(runner.workspace().join("temp")));
+        world.script(runner.workspace().join("gradlew"), "test -e build/libs/app.jar");
+        runner.set("CI", "true").set("RUNNER_TEMP", &temp)
     }
 
     /// Sets a variable for every step.
@@ -82,20 +78,19 @@ impl<'a> Runner<'a> {
     }
 
     pub(crate) fn workspace(&self) -> PathBuf {
-        self.world.folder().join("workspace")
+        self.world.path("workspace")
     }
 
     /// Where CodeDeploy's agent copies the jar to.
     pub(crate) fn incoming(&self) -> PathBuf {
-        self.world.folder().join("incoming")
+        self.world.path("incoming")
     }
 
     /// Puts what a build of this version leaves into the workspace.
     pub(crate) fn check_out(&self, version: &str) {
         let libs = self.workspace().join("build/libs");
-        fs::create_dir_all(&libs).expect("a folder of ours");
-        fs::copy(sample_jar(version), libs.join("app.jar")).expect("a folder of ours");
-        fs::write(libs.join("app-plain.jar"), "by-product").expect("a folder of ours");
+        self.world.copy(sample_jar(version), libs.join("app.jar"));
+        self.world.write(libs.join("app-plain.jar"), "by-product");
     }
 
     /// The text of an example, with this server's places in those of a real one.
@@ -106,7 +101,7 @@ impl<'a> Runner<'a> {
     }
 
     fn here(&self, text: &str) -> String {
-        let settings = self.world.folder().join("web.env");
+        let settings = self.world.path("web.env");
         let text = text.replace("/etc/bg/web.env", settings.to_str().expect("UTF-8"));
         text.replace("/opt/web/incoming", self.incoming().to_str().expect("UTF-8"))
     }
@@ -123,10 +118,9 @@ impl<'a> Runner<'a> {
 
     /// Starts a step as another user, who finds the programs where everybody may run them.
     pub(crate) fn step_as(&'a self, user: u32, script: &str) -> Step<'a> {
-        let bin = self.world.folder().join("bin");
-        fs::create_dir_all(&bin).expect("a folder of ours");
+        let bin = self.world.path("bin");
         for program in ["bg-probe", "bg-launch", "bg-health", "bg-switch", "bg-deploy"] {
-            fs::copy(programs::ours(program), bin.join(program)).expect("a folder of ours");
+            self.world.copy(programs::ours(program), bin.join(program));
         }
         let folders = format!("{}:/usr/local/bin:/usr/bin:/bin", bin.display());
         self.spawn(Command::new("bash").env("PATH", folders).uid(user).gid(user), script)

@@ -20,8 +20,8 @@ impl Sshd {
     /// Starts it on the runner's server, with the server's programs on the PATH of whoever logs in.
     pub(crate) fn start(runner: &Runner) -> Sshd {
         let sshd = programs::of_the_system("sshd");
-        let folder = runner.world.folder().join("sshd");
-        fs::create_dir_all(folder.join("home")).expect("a folder of ours");
+        let folder = runner.world.path("sshd");
+        runner.world.make_dir("sshd/home");
         for key in ["host", "user"] {
             let made =
                 Command::new("ssh-keygen").args(["-q", "-t", "ed25519", "-N", "", "-f"]).arg(folder.join(key)).status();
@@ -32,8 +32,7 @@ impl Sshd {
             fs::create_dir_all("/run/sshd").expect("root may");
         }
         let port = runner.world.free_port();
-        let conf = folder.join("sshd_config");
-        fs::write(&conf, config(&folder, port, runner)).expect("a folder of ours");
+        let conf = runner.world.write("sshd/sshd_config", config(&folder, port, runner));
         let mut server = runner.world.command(&sshd);
         server.arg("-D").arg("-E").arg(folder.join("log")).arg("-f").arg(&conf);
         let child = server.stdin(Stdio::null()).spawn().expect("sshd, which was found");
@@ -44,14 +43,11 @@ impl Sshd {
     /// The runner, somewhere else: it has no programs of ours and no settings, but the way to the server.
     pub(crate) fn seen_from<'a>(&self, runner: Runner<'a>) -> Runner<'a> {
         let bin = self.folder.join("bin");
-        fs::create_dir_all(&bin).expect("a folder of ours");
         for (program, flag) in [("ssh", "-p"), ("scp", "-P")] {
             let real = programs::of_the_system(program);
             let (real, port, key) = (real.display(), self.port, self.folder.join("user"));
-            let text = format!("#!/bin/sh\nexec {real} {flag} {port} -i {} \"$@\"\n", key.display());
-            fs::write(bin.join(program), text).expect("a folder of ours");
-            let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
-            fs::set_permissions(bin.join(program), mode).expect("a file of ours");
+            let line = format!("exec {real} {flag} {port} -i {} \"$@\"", key.display());
+            runner.world.script(bin.join(program), &line);
         }
         let text = |name: &str| fs::read_to_string(self.folder.join(name)).expect("a key");
         let known = format!("[127.0.0.1]:{} {}", self.port, text("host.pub"));

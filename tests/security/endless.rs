@@ -1,6 +1,4 @@
 use bg_tests::{World, http};
-use predicates::prelude::*;
-use predicates::str::contains;
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::thread;
@@ -48,28 +46,22 @@ fn pour(mut stream: TcpStream, (begin, then, pause): Endless) -> std::io::Result
 /// With no more memory than this, in KiB.
 const LIMIT: &str = "ulimit -d 50000";
 
-/// It was not for want of memory that it ended.
-fn enough() -> impl Predicate<str> {
-    contains("out of memory").not()
-}
+/// It must not be for want of memory that it ends.
+const NO_MEMORY: &str = "out of memory";
 
 #[test]
 fn an_answer_without_an_end_is_cut_in_time_and_in_size() {
-    let world = World::new();
-    world.start_fake("set1", &[]);
+    let world = World::new().set1_running();
     for answer in ANSWERS {
         let port = server(answer);
         let began = Instant::now();
         let front =
             format!("{LIMIT}; bg-probe --timeout 1s --front http://127.0.0.1:{port}/profile --slot live --format name");
-        world.shell(&front).assert().success().stdout("set1\n").stderr(contains("no slot is named at").and(enough()));
+        world.run_line(&front).success().printed_only("set1\n").said("no slot is named at").never_said(NO_MEMORY);
         let slots = format!("set1={port},set2={}", world.port("set2"));
         let health = format!("{LIMIT}; bg-health --once --check-timeout 1s --slots {slots} --slot set1");
-        world
-            .shell(&health)
-            .assert()
-            .code(4)
-            .stderr(contains("set1 is not healthy").and(contains("UP after").not()).and(enough()));
+        let refused = world.run_line(&health).exit(4);
+        refused.said("set1 is not healthy").never_said("UP after").never_said(NO_MEMORY);
         let took = began.elapsed();
         assert!(took < Duration::from_secs(20), "{answer:?}: {took:?}");
     }
@@ -77,10 +69,9 @@ fn an_answer_without_an_end_is_cut_in_time_and_in_size() {
 
 #[test]
 fn an_endless_health_page_ends_the_wait_and_not_the_machine() {
-    let world = World::new();
-    world.deploy_fake(&["--version-text", "1.0"]).success();
+    let world = World::new().serving();
     let deploy = format!("{LIMIT}; exec bg-deploy --health-timeout 1s -- fake-app --endless");
-    world.shell(&deploy).assert().code(4).stderr(contains("200 and more than 64 KiB"));
+    world.run_line(&deploy).exit(4).said("200 and more than 64 KiB");
     assert_eq!(http::get(&world.nginx.front_url("/version")).expect("an answer").body, "1.0");
 }
 
@@ -90,8 +81,8 @@ fn of_a_huge_log_a_screen_is_shown() {
     for (print, most) in [("head -c 30000000 /dev/zero", 100_000), ("yes 'what went wrong' | head -n 2000000", 10_000)]
     {
         let deploy = format!("{LIMIT}; exec bg-deploy -- sh -c \"{print} >&2; exit 1\"");
-        let failed = world.shell(&deploy).assert().code(8);
-        let said = failed.get_output().stderr.len();
+        let failed = world.run_line(&deploy).exit(8);
+        let said = failed.stderr().len();
         assert!(said < most, "{said} bytes");
     }
 }
@@ -101,7 +92,7 @@ fn a_record_without_an_end_is_refused() {
     let world = World::new();
     for stage in ["bg-launch -- fake-app", "bg-health", "bg-switch"] {
         let line = format!("{LIMIT}; yes | {stage}; exec 2>&-; head -c 99999999 /dev/zero | {stage}");
-        world.shell(&line).assert().code(3).stderr(contains("longer than 65536 bytes"));
+        world.run_line(&line).exit(3).said("longer than 65536 bytes");
     }
     assert!(!world.dir().exists());
 }

@@ -1,15 +1,11 @@
 use super::{NOBODY, as_nobody, give_to_nobody, needs_root, nobodys_dir, nobodys_link, owners};
-use bg_tests::World;
-use predicates::str::contains;
+use bg_tests::{Run, World};
 use std::fs;
-use std::os::unix::fs::symlink;
 use std::path::PathBuf;
 
 /// A file that no deploy may touch.
 fn victim(world: &World) -> PathBuf {
-    let victim = world.folder().join("victim");
-    fs::write(&victim, "mine\n").expect("a folder of ours");
-    victim
+    world.write("victim", "mine\n")
 }
 
 #[track_caller]
@@ -21,10 +17,9 @@ fn assert_untouched(victim: &PathBuf, what: &str) {
 fn a_link_at_a_temporary_name_is_removed_and_not_followed() {
     for world in [World::new(), World::new().link_form()] {
         let victim = victim(&world);
-        world.deploy_fake(&[]).success();
-        let inside = world.folder().join("folder");
-        fs::create_dir(&inside).expect("a folder of ours");
-        fs::write(inside.join("kept"), "mine\n").expect("a folder of ours");
+        world.deploy(&[]).success();
+        let inside = world.make_dir("folder");
+        world.write(inside.join("kept"), "mine\n");
         let names = [
             "slots/set2/.process.json.bg-new",
             "slots/set2/.current.bg-new",
@@ -34,13 +29,11 @@ fn a_link_at_a_temporary_name_is_removed_and_not_followed() {
             ".switching.json.bg-new",
         ];
         for name in names {
-            let link = world.dir().join(name);
-            fs::create_dir_all(link.parent().expect("a folder")).expect("a folder of ours");
-            symlink(&victim, link).expect("a folder of ours");
+            world.link(&victim, world.dir().join(name));
         }
-        symlink(&victim, world.folder().join("nginx/.service-url.inc.bg-new")).expect("a folder of ours");
-        symlink(&inside, world.dir().join("releases/.incoming")).expect("a folder of ours");
-        world.deploy_fake(&["--version-text", "1.1"]).success();
+        world.link(&victim, "nginx/.service-url.inc.bg-new");
+        world.link(&inside, world.dir().join("releases/.incoming"));
+        world.deploy(&["--version-text", "1.1"]).success();
         assert_eq!(world.get("/version").body, "1.1");
         assert_untouched(&victim, "a temporary name");
         assert_untouched(&inside.join("kept"), ".incoming");
@@ -52,10 +45,10 @@ fn a_link_in_place_of_a_file_of_ours_is_not_written_through() {
     for (name, code) in [("lock", 1), ("deploys.jsonl", 0)] {
         let world = World::new();
         let victim = victim(&world);
-        world.deploy_fake(&[]).success();
-        fs::remove_file(world.dir().join(name)).expect("a file of ours");
-        symlink(&victim, world.dir().join(name)).expect("a folder of ours");
-        world.deploy_fake(&[]).code(code).stderr(contains(format!("{name}: ")));
+        world.deploy(&[]).success();
+        world.remove(world.dir().join(name));
+        world.link(&victim, world.dir().join(name));
+        world.deploy(&[]).exit(code).said(format!("{name}: "));
         assert_untouched(&victim, name);
     }
 }
@@ -66,18 +59,14 @@ fn root_follows_no_link_of_the_user_in_whose_folder_it_works() {
     for name in ["routes", "routes/set2", "routes/set2/set2"] {
         let world = World::new().link_form();
         let dir = nobodys_dir(&world);
-        for slot in ["set1", "set2"] {
-            world.start_fake(slot, &[]);
-        }
-        let elsewhere = world.folder().join("elsewhere");
-        fs::create_dir(&elsewhere).expect("a folder of ours");
+        let world = world.both_running();
+        let elsewhere = world.make_dir("elsewhere");
         let link = dir.join(name);
-        fs::create_dir_all(link.parent().expect("a folder")).expect("a folder of ours");
         // The last one leads to a file that is not there yet.
         let target = if name.ends_with("set2/set2") { elsewhere.join("new") } else { elsewhere.clone() };
-        nobodys_link(&link, &target);
-        let refused = world.cmd("bg-switch").args(["--to", "set2"]).assert().code(1);
-        refused.stderr(contains(format!("{} is a link that another user (uid {NOBODY}) has made", link.display())));
+        nobodys_link(&world, &link, &target);
+        let refused = world.switch("set2").exit(1);
+        refused.said(format!("{} is a link that another user (uid {NOBODY}) has made", link.display()));
         assert_eq!(owners(&elsewhere), [], "{name}");
         assert_eq!(world.live().as_deref(), Some("set1"));
     }
@@ -89,17 +78,15 @@ fn a_deploy_of_roots_follows_no_link_of_another_user_either() {
     for name in ["releases", "slots", "slots/set2", "slots/set2/logs", "slots/set2/process.json"] {
         let world = World::new().env("BG_SHARED_DIR", "1");
         let dir = nobodys_dir(&world);
-        world.deploy_fake(&["--version-text", "1.0"]).success();
+        world.deploy(&["--version-text", "1.0"]).success();
         let victim = victim(&world);
-        let elsewhere = world.folder().join("elsewhere");
-        fs::create_dir(&elsewhere).expect("a folder of ours");
+        let elsewhere = world.make_dir("elsewhere");
         let link = dir.join(name);
-        fs::create_dir_all(link.parent().expect("a folder")).expect("a folder of ours");
         if link.exists() {
-            fs::rename(&link, world.folder().join("aside")).expect("a folder of ours");
+            fs::rename(&link, world.path("aside")).expect("a folder of ours");
         }
-        nobodys_link(&link, if name.contains("process") { &victim } else { &elsewhere });
-        world.deploy_fake(&[]).code(1);
+        nobodys_link(&world, &link, if name.contains("process") { &victim } else { &elsewhere });
+        world.deploy(&[]).exit(1);
         assert_eq!(owners(&elsewhere), [], "{name}");
         assert_untouched(&victim, name);
         assert_eq!(world.get("/version").body, "1.0");
@@ -111,22 +98,19 @@ fn root_makes_no_configuration_of_a_users_note() {
     needs_root();
     let world = World::new();
     let dir = nobodys_dir(&world);
-    for slot in ["set1", "set2"] {
-        world.start_fake(slot, &[]);
-    }
+    let world = world.both_running();
     let before = world.nginx.read_upstream();
     for (from, to) in [("set1", "set1"), ("set1", "set2"), ("set2", "set1")] {
         let note = dir.join("switching.json");
         let evil = r#""before":"set $service_url http://127.0.0.1:1;\nlocation /etc { root /; }\n""#;
-        fs::write(&note, format!(r#"{{"from":"{from}","to":"{to}",{evil}}}"#)).expect("a folder of ours");
+        world.write(&note, format!(r#"{{"from":"{from}","to":"{to}",{evil}}}"#));
         give_to_nobody(&note);
         for words in [["--to", "set2"], ["--to", "set1"], ["--convert", "link"]] {
-            let refused = world.cmd("bg-switch").args(words).assert().code(1);
-            refused.stderr(contains(format!("switching.json is another user's (uid {NOBODY})")));
+            world.run("bg-switch", &words).exit(1).said(format!("switching.json is another user's (uid {NOBODY})"));
             assert_eq!(world.nginx.read_upstream(), before);
         }
     }
     // And what that user's own command makes of it is for that user's rights to say.
-    as_nobody(&world, "bg-switch").args(["--to", "set2"]).assert().code(1);
+    as_nobody(&world, "bg-switch").args(["--to", "set2"]).ran().exit(1);
     assert_eq!(world.nginx.read_upstream(), before);
 }

@@ -1,14 +1,10 @@
-use bg_tests::{World, programs};
-use predicates::prelude::*;
-use predicates::str::contains;
+use bg_tests::{Run, World, programs};
 use serde_json::{Value, json};
-use std::fs;
-use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 
 /// A file that is there only if a word was executed.
 fn mark(world: &World) -> PathBuf {
-    world.folder().join("executed")
+    world.path("executed")
 }
 
 /// What a shell would make the mark of, in ways that break out of quotes, directives and strings.
@@ -27,17 +23,15 @@ fn evil(world: &World) -> [String; 6] {
 /// nginx reads one directive of ours and no other, and nothing was executed.
 #[track_caller]
 fn assert_plain(world: &World, slot: &str) {
-    let expected = format!("set $service_url http://127.0.0.1:{};\n", world.port(slot));
-    assert_eq!(world.nginx.read_upstream(), expected);
+    assert_eq!(world.nginx.read_upstream(), world.upstream_line(slot));
     assert!(!mark(world).exists(), "a word was executed");
 }
 
 #[test]
 fn a_record_is_facts_and_names_no_command() {
     let world = World::new();
-    world.deploy_fake(&[]).success();
-    let probed = world.cmd("bg-probe").assert().success();
-    let probed: Value = serde_json::from_slice(&probed.get_output().stdout).expect("a record");
+    world.deploy(&[]).success();
+    let probed = world.run("bg-probe", &[]).success().record();
     let touch = mark(&world).display().to_string();
     let mut record = probed.clone();
     // What the flags are called, and what the stages have on disk.
@@ -46,11 +40,8 @@ fn a_record_is_facts_and_names_no_command() {
     }
     record["command"] = json!(["touch", touch]);
     record["probe"]["command"] = json!(["touch", touch]);
-    let stage = |words: &[&str], record: &Value| {
-        let mut command = world.cmd(words[0]);
-        command.args(&words[1..]).write_stdin(format!("{record}\n"));
-        serde_json::from_slice::<Value>(&command.assert().success().get_output().stdout).expect("a record")
-    };
+    let stage =
+        |words: &[&str], record: &Value| world.pipe(format!("{record}\n"), words[0], &words[1..]).success().record();
     let mut launched = stage(&["bg-launch", "--", "fake-app", "--version-text", "1.1"], &record);
     launched["launch"]["command"] = json!(["touch", touch]);
     let mut healthy = stage(&["bg-health"], &launched);
@@ -64,29 +55,28 @@ fn a_record_is_facts_and_names_no_command() {
 #[test]
 fn a_fact_of_a_record_that_is_no_name_no_port_and_no_path_gets_nowhere() {
     let world = World::new();
-    world.deploy_fake(&[]).success();
-    let probed = world.cmd("bg-probe").assert().success();
-    let probed: Value = serde_json::from_slice(&probed.get_output().stdout).expect("a record");
+    world.deploy(&[]).success();
+    let probed = world.run("bg-probe", &[]).success();
+    let probed: Value = probed.record();
     // What a person has started is no other folder's.
     let by_hand = World::new();
     by_hand.start_fake("set1", &[]);
-    let probed_by_hand = by_hand.cmd("bg-probe").assert().success();
-    let probed_by_hand: Value = serde_json::from_slice(&probed_by_hand.get_output().stdout).expect("a record");
+    let probed_by_hand = by_hand.cmd("bg-probe").ran().success();
+    let probed_by_hand: Value = probed_by_hand.record();
     for word in evil(&world) {
         for key in ["app", "slot", "port", "live", "front", "front_host"] {
             let mut record = probed.clone();
             record[key] = json!(word);
             record["health"] = json!({});
             for stage in [&["bg-launch", "--", "fake-app"][..], &["bg-health"], &["bg-switch"]] {
-                let mut command = world.cmd(stage[0]);
-                command.args(&stage[1..]).write_stdin(format!("{record}\n")).assert().code(3).stdout("");
+                world.pipe(format!("{record}\n"), stage[0], &stage[1..]).exit(3).printed_nothing();
             }
         }
         // A path may be called anything, and is only ever a path.
         let mut record = probed_by_hand.clone();
-        record["dir"] = json!(world.folder().join("d").join(word.replace('\n', " ").replace('/', "_")));
+        record["dir"] = json!(world.path("d").join(word.replace('\n', " ").replace('/', "_")));
         let mut launch = by_hand.cmd("bg-launch");
-        launch.args(["--", "true"]).write_stdin(format!("{record}\n")).assert().success();
+        launch.args(["--", "true"]).write_stdin(format!("{record}\n")).ran().success();
     }
     assert_plain(&world, "set1");
     assert!(!world.dir().join("slots/set2").exists());
@@ -95,15 +85,15 @@ fn a_fact_of_a_record_that_is_no_name_no_port_and_no_path_gets_nowhere() {
 #[test]
 fn an_answer_of_the_application_is_never_more_than_an_answer() {
     let world = World::new().env("BG_SWITCH_VERIFY_TIMEOUT", "500ms").env("BG_HEALTH_TIMEOUT", "700ms");
-    world.deploy_fake(&[]).success();
+    world.deploy(&[]).success();
     for word in evil(&world) {
-        world.deploy_fake(&["--profile", &word]).code(5).stderr(contains("the front answered 200"));
+        world.deploy(&["--profile", &word]).exit(5).said("the front answered 200");
         assert_plain(&world, "set1");
-        world.cmd("bg-launch").args(["--slot", "set2", "--stop"]).assert().success();
+        world.run("bg-launch", &["--slot", "set2", "--stop"]).success();
     }
     for word in evil(&world) {
         for body in [word.clone(), json!({ "status": word }).to_string()] {
-            world.deploy_fake(&["--status-json", &body]).code(4);
+            world.deploy(&["--status-json", &body]).exit(4);
             assert_plain(&world, "set1");
         }
     }
@@ -114,13 +104,11 @@ fn a_file_is_called_what_it_is_called() {
     let world = World::new();
     for (name, slot) in evil(&world).iter().zip(["set1", "set2"].into_iter().cycle()) {
         let name = format!("{{port}} {}", name.replace('/', "_"));
-        let artifact = world.folder().join(&name);
-        fs::copy(programs::ours("fake-app"), &artifact).expect("a folder of ours");
-        fs::set_permissions(&artifact, fs::Permissions::from_mode(0o755)).expect("a file of ours");
-        world.cmd("bg-deploy").arg(&artifact).args(["--", "{artifact}"]).assert().success();
+        world.copy(programs::ours("fake-app"), &name);
+        world.run("bg-deploy", &[&world.word(&name), "--", "{artifact}"]).success();
         assert_plain(&world, slot);
-        let held = fs::read_dir(world.dir().join("slots").join(slot).join("current")).expect("a release").flatten();
-        assert!(held.into_iter().any(|file| file.file_name().to_string_lossy() == name), "{name:?}");
+        let held = world.names(world.dir().join("slots").join(slot).join("current"));
+        assert!(held.contains(&name), "{name:?}");
     }
 }
 
@@ -128,10 +116,8 @@ fn a_file_is_called_what_it_is_called() {
 fn a_dry_run_is_quoted_for_a_shell() {
     let world = World::new();
     for word in evil(&world).iter().filter(|word| !word.contains('\n')) {
-        let mut dry = world.cmd("bg-deploy");
-        let dry = dry.arg("--dry-run").args(["--", "fake-app", "--version-text", word]).assert().success();
-        let line = String::from_utf8_lossy(&dry.get_output().stdout).into_owned();
-        world.shell(&line).assert().success();
+        let line = world.run("bg-deploy", &["--dry-run", "--", "fake-app", "--version-text", word]).success().stdout();
+        world.run_line(&line).success();
         assert!(!mark(&world).exists(), "a word was executed: {line}");
         assert_eq!(world.get("/version").body, *word);
     }
@@ -139,23 +125,19 @@ fn a_dry_run_is_quoted_for_a_shell() {
 
 #[test]
 fn a_folder_whose_name_would_be_configuration_is_not_written_into_it() {
-    let world = World::new();
-    world.start_fake("set1", &[]);
-    let dir = world.folder().join("x) { return 200; } if (-f y");
-    let refused = world.cmd("bg-switch").args(["--convert", "link"]).arg("--dir").arg(&dir).assert().code(1);
-    refused.stderr(contains("can't stand in nginx's configuration").and(contains("choose a --dir")));
+    let world = World::new().set1_running();
+    let dir = world.word("x) { return 200; } if (-f y");
+    let refused = world.run("bg-switch", &["--convert", "link", "--dir", &dir]).exit(1);
+    refused.said("can't stand in nginx's configuration").said("choose a --dir");
     assert_plain(&world, "set1");
 }
 
 #[test]
 fn nginx_is_called_with_the_words_of_its_line_and_no_shell_reads_them() {
-    let world = World::new();
-    for slot in ["set1", "set2"] {
-        world.start_fake(slot, &[]);
-    }
+    let world = World::new().both_running();
     for word in evil(&world).iter().filter(|word| !word.contains(['\'', '"', '`'])) {
         let nginx = format!("{} '{word}'", world.nginx.command_line());
-        world.cmd("bg-switch").args(["--to", "set2", "--nginx", &nginx]).assert().code(5);
+        world.run("bg-switch", &["--to", "set2", "--nginx", &nginx]).exit(5);
         assert_plain(&world, "set1");
     }
 }

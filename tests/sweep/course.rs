@@ -142,7 +142,7 @@ impl Course {
     }
 
     fn log(&self, target: &str) -> PathBuf {
-        self.scene.world.folder().join(format!("{target}.strace"))
+        self.scene.world.path(format!("{target}.strace"))
     }
 }
 

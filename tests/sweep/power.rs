@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use bg_tests::disk::{CALLS, Disk, Thing, Tree};
-use bg_tests::{Strace, World, programs, tell};
+use bg_tests::{Run, Strace, World, programs, tell};
 use serde_json::Value;
 
 use super::whole::is_temporary;
@@ -25,11 +25,11 @@ pub(crate) fn all(world: &World) -> Vec<PathBuf> {
 pub(crate) fn fails_during(world: &World, program: &str, args: &[String], parts: &[PathBuf]) {
     let mut disk = Disk::now(world.folder(), parts);
     let old = disk.seen();
-    let strace = Strace::of(CALLS, &world.folder().join("power.strace"));
+    let strace = Strace::of(CALLS, &world.path("power.strace"));
     let words = strace.words();
     let mut command = world.command(Path::new(&words[0]));
     command.args(&words[1..]).arg(programs::ours(program)).args(args);
-    assert_cmd::Command::from_std(command).assert().success();
+    command.ran().success();
 
     let mut states = BTreeSet::new();
     let mut faults = BTreeMap::new();
@@ -92,7 +92,7 @@ fn broken(tree: &Tree, old: &Tree, new: &Tree) -> Vec<String> {
     faults
 }
 
-/// Whether a file of ours can't be understood; the last line of the audit may have been cut.
+/// Whether a file of ours can't be understood; the last line of the history may have been cut.
 fn unreadable(path: &Path, bytes: &[u8]) -> bool {
     let is_json = |text: &[u8]| serde_json::from_slice::<Value>(text).is_ok();
     match path.extension().and_then(|end| end.to_str()) {

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::time::{Duration, Instant};
 
-use bg_tests::{Nginx, Strace, World, http, process, programs, until};
+use bg_tests::{Nginx, Run, Strace, World, http, process, programs, until};
 use serde_json::Value;
 
 use super::scripts::Scripts;
@@ -74,12 +74,12 @@ impl Scene {
             .env("BG_SWITCH_VERIFY_TIMEOUT", "5s")
             .env("BG_WAIT", "20s");
         let world = if form == Form::Link { world.link_form() } else { world };
-        let twin = world.nginx.twin(&world.folder().join("twin"));
+        let twin = world.nginx.twin(&world.path("twin"));
         let before = Before { live: String::new(), version: String::new(), idle: String::new() };
         let mut scene = Self { world, act, before, twin, form, round: 0, scripts: Scripts::new() };
         for _ in 0..2 {
             scene.renew_artifact();
-            scene.world.cmd("bg-deploy").args(scene.release()).assert().success();
+            scene.world.cmd("bg-deploy").args(scene.release()).ran().success();
         }
         scene
     }
@@ -98,7 +98,7 @@ impl Scene {
     pub(crate) fn begin(&mut self) {
         if self.act == Act::Convert && self.now() != self.form {
             let form = name(self.form);
-            self.world.cmd("bg-switch").args(["--convert", form]).assert().success();
+            self.world.run("bg-switch", &["--convert", form]).success();
         }
         self.renew_artifact();
         // As a folder from before it remembered whose it is: the run writes that too.
@@ -200,7 +200,7 @@ impl Scene {
 
     /// The file that is deployed.
     pub(crate) fn artifact(&self) -> PathBuf {
-        self.world.folder().join("app.bin")
+        self.world.path("app.bin")
     }
 
     /// The slot that an nginx sends to, and the release that runs there: of one answer, for while nginx reloads, the
@@ -263,7 +263,7 @@ impl Scene {
     /// Another content is another release, so that each run makes one and removes an old one.
     fn renew_artifact(&mut self) {
         self.round += 1;
-        fs::write(self.artifact(), format!("round {}\n", self.round)).expect("a folder of ours");
+        self.world.write(self.artifact(), format!("round {}\n", self.round));
     }
 }
 

@@ -158,7 +158,7 @@ fn serves_the_goal(scene: &Scene) -> Vec<String> {
 
 /// What the slot runs is the release that was just deployed.
 fn runs(scene: &Scene, slot: &str) -> Vec<String> {
-    let deployed = fs::read_to_string(scene.artifact()).expect("a file of ours");
+    let deployed = scene.world.read(scene.artifact());
     let Some(launched) = scene.launched(slot) else { return vec![format!("nothing was launched in {slot}")] };
     let release = launched["release"].as_str().unwrap_or_default();
     let mut faults = Vec::new();
