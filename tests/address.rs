@@ -161,7 +161,7 @@ fn slots_that_speak_https_are_deployed_to_in_both_forms() {
 }
 
 #[test]
-fn what_the_file_says_of_the_address_needs_no_setting() {
+fn deploy_takes_the_scheme_from_the_file_without_a_setting() {
     let world = World::new().env("BG_FRONT", "-");
     let files = world.word("files");
     let app = https_app(&world);

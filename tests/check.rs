@@ -71,7 +71,7 @@ fn everything(folder: &Path) -> BTreeMap<String, String> {
 }
 
 #[test]
-fn all_is_well_where_a_deploy_works_and_nothing_is_changed() {
+fn check_is_ok_throughout_and_changes_nothing_where_a_deploy_works() {
     let world = World::new().link_form();
     world.deploy(&[]).success();
     // nginx itself writes to its log when it tests its configuration.
@@ -109,7 +109,7 @@ fn all_is_well_where_a_deploy_works_and_nothing_is_changed() {
 }
 
 #[test]
-fn before_the_first_deploy_all_is_well_too_and_no_folder_is_made() {
+fn check_is_ok_before_the_first_deploy_and_makes_no_folder() {
     let world = World::new();
     says(&world, "bg-deploy", 0, "is not there yet and can be made");
     says(&world, "bg-deploy", 0, "answers 502, as it should while nothing runs");
@@ -117,7 +117,7 @@ fn before_the_first_deploy_all_is_well_too_and_no_folder_is_made() {
 }
 
 #[test]
-fn a_machine_gets_one_array_and_a_monitor_only_what_asks_for_something() {
+fn check_prints_one_array_with_json_and_only_faults_with_quiet() {
     let world = World::new();
     world.nginx.write_upstream("");
     let (text, code) = check(&world, "bg-deploy", &["--json"]);
@@ -134,7 +134,7 @@ fn a_machine_gets_one_array_and_a_monitor_only_what_asks_for_something() {
 }
 
 #[test]
-fn each_stage_checks_its_own_ground() {
+fn each_program_checks_what_it_needs_itself() {
     let world = World::new();
     for (program, line) in [
         ("bg-probe", "no slot is live"),

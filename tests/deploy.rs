@@ -50,7 +50,7 @@ fn deploys_take_turns_and_the_new_release_answers() {
 }
 
 #[test]
-fn a_deploy_of_a_jar_tells_its_story_in_five_lines() {
+fn deploy_of_a_jar_reports_in_five_lines() {
     let world = World::new();
     world.cmd("bg-deploy").arg(sample_jar("1.0")).ran().success();
     let deploy = world.cmd("bg-deploy").arg(sample_jar("1.1")).ran().success();
@@ -78,7 +78,7 @@ fn stdout_is_the_record_that_the_history_keeps() {
 }
 
 #[test]
-fn quiet_is_silent_on_success() {
+fn deploy_says_nothing_with_quiet_when_it_succeeds() {
     let world = World::new().serving();
     let run = world.cmd("bg-deploy").args(["-q", "--watch", "300ms", "--"]).args(world.fake_app(&[])).ran().success();
     run.said_nothing();
@@ -124,7 +124,7 @@ fn a_request_that_outlives_the_switch_and_the_next_deploy_is_answered() {
 }
 
 #[test]
-fn of_two_at_once_one_names_the_other() {
+fn deploy_exits_6_and_names_the_deploy_that_runs() {
     let world = World::new().serving();
     let first = world.start("bg-deploy", &["--", "fake-app", "--boot-ms", "1500"]);
     until(SOON, "the first has launched", || first.stderr().contains("launch"));
@@ -138,7 +138,7 @@ fn of_two_at_once_one_names_the_other() {
 }
 
 #[test]
-fn with_nothing_to_deploy_it_says_so() {
+fn deploy_exits_2_when_there_is_nothing_to_deploy() {
     let world = World::new();
     world.run("bg-deploy", &[]).exit(2).said("nothing to deploy");
     world.run("bg-deploy", &["--rollback", "app.jar"]).exit(2);
@@ -146,7 +146,7 @@ fn with_nothing_to_deploy_it_says_so() {
 }
 
 #[test]
-fn a_missing_stage_is_found_out_before_anything_begins() {
+fn deploy_exits_1_before_anything_begins_when_a_stage_is_missing() {
     let world = World::new();
     let alone = world.make_dir("alone");
     for program in ["bg-deploy", "bg-probe", "bg-launch", "bg-health"] {
@@ -159,7 +159,7 @@ fn a_missing_stage_is_found_out_before_anything_begins() {
 }
 
 #[test]
-fn a_line_of_the_history_that_was_torn_does_not_stay() {
+fn deploy_removes_a_torn_last_line_from_the_history() {
     let world = World::new().serving();
     let file = world.history_file();
     let whole = world.read(&file);
@@ -170,7 +170,7 @@ fn a_line_of_the_history_that_was_torn_does_not_stay() {
 }
 
 #[test]
-fn a_record_that_can_not_be_printed_does_not_fail_a_deploy_that_is_done() {
+fn deploy_exits_0_when_only_its_record_can_not_be_printed() {
     let world = World::new().serving();
     let full = fs::OpenOptions::new().write(true).open(Path::new("/dev/full")).expect("/dev/full");
     let mut deploy = world.command(&programs::ours("bg-deploy"));

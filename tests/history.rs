@@ -99,7 +99,7 @@ fn the_table_shows_the_newest_first_also_what_failed_and_what_was_gone_back_to()
 }
 
 #[test]
-fn where_there_was_no_deploy_there_are_the_headings() {
+fn the_table_is_its_headings_before_the_first_deploy() {
     assert_eq!(table(&World::new(), "5").len(), 1);
 }
 
@@ -134,7 +134,7 @@ fn what_is_too_long_for_a_table_is_cut() {
 }
 
 #[test]
-fn a_file_that_is_full_makes_room_for_one_more_and_one_alone() {
+fn a_full_history_is_moved_to_the_one_older_file() {
     let world = World::new().serving();
     let (path, older) = (world.history_file(), world.dir().join("deploys.jsonl.1"));
     let line = world.read(&path);

@@ -41,14 +41,14 @@ fn pid_in(world: &World, file: &str) -> Option<u32> {
 }
 
 #[test]
-fn a_deploy_that_is_done_is_told_with_its_last_record() {
+fn on_success_is_given_the_last_record() {
     let world = serving();
     let record = world.deploy(&[]).success().said("hook    on-success").record();
     assert_eq!(after(&world), [Some(record), None, None]);
 }
 
 #[test]
-fn one_that_failed_is_told_too_and_a_rollback_is_a_thing_of_its_own() {
+fn on_failure_and_on_rollback_are_each_called_for_their_own_end() {
     let world = serving().env("BG_HEALTH_TIMEOUT", "1s");
     world.deploy(&["--down"]).exit(4);
     let [None, Some(failed), None] = after(&world) else { panic!("on-failure alone") };
@@ -63,7 +63,7 @@ fn one_that_failed_is_told_too_and_a_rollback_is_a_thing_of_its_own() {
 }
 
 #[test]
-fn a_watch_that_went_back_is_both_a_failure_and_a_rollback() {
+fn on_failure_and_on_rollback_are_both_called_when_the_watch_goes_back() {
     let world = serving();
     let deploy = world.start("bg-deploy", &["--watch", "60s", "--", "fake-app"]);
     until(SOON, "it is watched", || deploy.stderr().contains("watch"));
@@ -74,7 +74,7 @@ fn a_watch_that_went_back_is_both_a_failure_and_a_rollback() {
 }
 
 #[test]
-fn before_the_switch_the_release_is_there_to_be_tried_and_nginx_is_elsewhere() {
+fn before_switch_runs_while_the_release_is_healthy_and_nginx_serves_the_old_one() {
     let world = serving();
     let line = format!(
         "sh -c 'cat >\"{0}/record\"; bg-health --slot set2 --once -q >/dev/null; bg-probe --slot live --format name >\"{0}/live\"; echo heard >&2; echo tried'",
@@ -90,7 +90,7 @@ fn before_the_switch_the_release_is_there_to_be_tried_and_nginx_is_elsewhere() {
 }
 
 #[test]
-fn what_says_no_before_the_switch_ends_the_deploy_there() {
+fn deploy_exits_4_when_before_switch_fails() {
     let world = serving();
     let before = world.nginx.read_upstream();
     let deploy = world.run("bg-deploy", &["--before-switch", "sh -c 'exit 3'", "--", "fake-app"]);
@@ -105,7 +105,7 @@ fn what_says_no_before_the_switch_ends_the_deploy_there() {
 }
 
 #[test]
-fn a_release_that_dies_before_the_switch_is_not_called_healthy() {
+fn deploy_exits_5_when_the_release_dies_in_before_switch() {
     let world = serving();
     let line = r#"sh -c 'kill -9 "$(sed "s/.*\"pid\":\([0-9]*\).*/\1/")"'"#;
     let deploy = world.run("bg-deploy", &["--before-switch", line, "--", "fake-app"]).exit(5);
@@ -115,7 +115,7 @@ fn a_release_that_dies_before_the_switch_is_not_called_healthy() {
 }
 
 #[test]
-fn the_way_back_asks_nobody() {
+fn rollback_does_not_run_before_switch() {
     let world = serving();
     world.deploy(&["--version-text", "1.1"]).success();
     world.run("bg-deploy", &["--rollback", "--before-switch", "false"]).success();
@@ -123,7 +123,7 @@ fn the_way_back_asks_nobody() {
 }
 
 #[test]
-fn a_hook_that_fails_is_said_also_when_quiet_and_changes_nothing() {
+fn deploy_exits_0_and_names_a_hook_that_failed_even_when_quiet() {
     let world = serving();
     for (hook, why) in [
         ("sh -c 'exit 7'", "on-success: sh: exit 7; that changes nothing of the deploy"),
@@ -138,7 +138,7 @@ fn a_hook_that_fails_is_said_also_when_quiet_and_changes_nothing() {
 }
 
 #[test]
-fn no_shell_reads_it() {
+fn a_hook_is_not_read_by_a_shell() {
     let world = serving();
     let hook = world.script("hook", "printf '<%s>' \"$@\"");
     let words = format!("{hook} 'a  b' $HOME `id` ; * >{}/made", world.folder().display());
@@ -150,7 +150,7 @@ fn no_shell_reads_it() {
 }
 
 #[test]
-fn one_that_takes_too_long_is_killed_with_all_that_it_has_started() {
+fn a_hook_that_takes_too_long_is_killed_with_its_children() {
     let world = serving();
     let line = format!("sh -c 'sleep 600 & echo $! >\"{}/child\"; wait'", world.folder().display());
     let words = ["--hook-timeout", "1s", "--on-success", &line, "--", "fake-app"];
@@ -162,7 +162,7 @@ fn one_that_takes_too_long_is_killed_with_all_that_it_has_started() {
 }
 
 #[test]
-fn what_it_leaves_behind_does_not_hold_the_job() {
+fn what_a_hook_leaves_running_does_not_hold_the_job() {
     let world = serving();
     let line = format!("sh -c 'sleep 600 & echo $! >\"{}/child\"'", world.folder().display());
     // It ends when nobody holds stderr any more.
@@ -172,7 +172,7 @@ fn what_it_leaves_behind_does_not_hold_the_job() {
 }
 
 #[test]
-fn the_lock_is_not_its_to_hold() {
+fn a_hook_is_not_given_the_lock() {
     let world = serving();
     let line = format!(
         "sh -c 'echo ${{BG_LOCK_FD-none}} $(ls -l /proc/$$/fd | grep -c /lock) >\"{}/lock\"'",
@@ -187,7 +187,7 @@ fn the_lock_is_not_its_to_hold() {
 }
 
 #[test]
-fn a_signal_ends_it_and_the_deploy_before_nginx_has_moved() {
+fn a_signal_ends_the_hook_and_the_deploy_before_nginx_has_moved() {
     let world = serving();
     let line = format!("sh -c 'echo $$ >\"{}/pid\"; exec sleep 600'", world.folder().display());
     let words = ["--hook-timeout", "10m", "--before-switch", &line, "--", "fake-app"];
@@ -203,7 +203,7 @@ fn a_signal_ends_it_and_the_deploy_before_nginx_has_moved() {
 }
 
 #[test]
-fn a_program_that_nginx_would_have_to_wait_for_is_looked_for_first() {
+fn deploy_exits_1_before_anything_begins_when_the_before_switch_program_is_missing() {
     let world = serving();
     let deploy = world.run("bg-deploy", &["--before-switch", "no-such-smoke-test", "--", "fake-app"]);
     deploy.exit(1).said("--before-switch: no-such-smoke-test; nothing was touched");

@@ -55,7 +55,7 @@ fn a_switch_is_seen_at_the_next_request() {
 }
 
 #[test]
-fn no_fresh_connection_gets_the_old_slot_once_it_has_exited() {
+fn no_new_connection_gets_the_old_slot_after_switch_has_exited() {
     let world = World::new().link_form().both_running();
     for to in ["set2", "set1"].into_iter().cycle().take(20) {
         switch(&world, to).success();
@@ -69,7 +69,7 @@ fn no_fresh_connection_gets_the_old_slot_once_it_has_exited() {
 }
 
 #[test]
-fn nothing_is_lost_over_a_hundred_switches_under_load() {
+fn no_request_is_lost_over_a_hundred_switches_under_load() {
     let (world, url) = printed_site(World::new().both_running());
     convert(&world, "link").success();
     let visitors = [("GET", "/profile"), ("POST", "/echo")]
@@ -85,7 +85,7 @@ fn nothing_is_lost_over_a_hundred_switches_under_load() {
 }
 
 #[test]
-fn it_needs_no_root_and_no_nginx_program() {
+fn switch_by_link_needs_neither_root_nor_the_nginx_program() {
     let world = World::new().link_form().both_running();
     world.make_dir(world.dir());
     let mut command = world.command(&world.copy_of("bg-switch"));
@@ -99,7 +99,7 @@ fn it_needs_no_root_and_no_nginx_program() {
 }
 
 #[test]
-fn where_it_is_already_nothing_is_written() {
+fn switch_writes_nothing_when_the_slot_serves_already() {
     let world = World::new().link_form().both_running();
     switch(&world, "set1").success();
     assert_eq!(linked(&world), None, "nginx serves set1 without a link as well");
@@ -111,7 +111,7 @@ fn where_it_is_already_nothing_is_written() {
 }
 
 #[test]
-fn the_printed_file_is_the_one_that_nginx_follows() {
+fn print_upstream_prints_the_file_that_nginx_follows() {
     let world = World::new().link_form().both_running();
     let printed = world.run("bg-switch", &["--print-upstream"]).success();
     assert_eq!(printed.stdout(), world.nginx.read_upstream());

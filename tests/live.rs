@@ -27,7 +27,7 @@ fn a_live_release_that_crashed_comes_back() {
 }
 
 #[test]
-fn where_it_runs_nothing_is_done_and_nothing_said() {
+fn launch_live_does_and_says_nothing_when_the_release_runs() {
     let world = deployed_twice(World::new());
     let before = [world.pid("set1"), world.pid("set2")];
     silent(&world);
@@ -71,7 +71,7 @@ fn a_front_that_nginx_answers_by_itself_is_believed_where_there_is_no_file() {
 }
 
 #[test]
-fn where_nobody_can_say_which_slot_it_is_none_is_started() {
+fn launch_live_exits_7_when_no_witness_names_the_slot() {
     let world = deployed_twice(World::new());
     reboot(&world);
     let world = world.env("BG_UPSTREAM_FILE", "/nowhere/service-url.inc");
@@ -80,7 +80,7 @@ fn where_nobody_can_say_which_slot_it_is_none_is_started() {
 }
 
 #[test]
-fn one_that_is_still_booting_is_not_started_twice() {
+fn launch_live_does_not_start_a_booting_release_twice() {
     let world = World::new();
     world.deploy(&["--boot-ms", "2000"]).success();
     let slot = world.live().expect("it serves");
@@ -94,12 +94,12 @@ fn one_that_is_still_booting_is_not_started_twice() {
 }
 
 #[test]
-fn before_the_first_deploy_there_is_nothing_to_complain_of() {
+fn launch_live_says_nothing_before_the_first_deploy() {
     silent(&World::new());
 }
 
 #[test]
-fn what_somebody_else_started_is_left_as_it_is() {
+fn launch_live_leaves_a_strangers_process() {
     let world = deployed_twice(World::new());
     kill(&world, "set2");
     let stranger = world.start_fake("set2", &[]);
@@ -108,7 +108,7 @@ fn what_somebody_else_started_is_left_as_it_is() {
 }
 
 #[test]
-fn a_deploy_that_is_under_way_is_left_alone() {
+fn launch_live_does_nothing_while_a_deploy_runs() {
     let world = deployed_twice(World::new());
     let open = std::net::TcpStream::connect(("127.0.0.1", world.port("set1"))).expect("it listens");
     let stop = ["--slot", "set1", "--stop", "--drain", "100s"];
@@ -127,7 +127,7 @@ fn a_deploy_that_is_under_way_is_left_alone() {
 }
 
 #[test]
-fn to_check_is_not_to_start() {
+fn launch_live_check_starts_nothing() {
     let world = deployed_twice(World::new());
     kill(&world, "set2");
     let checked = world.run("bg-launch", &["--live", "--check"]);
@@ -136,7 +136,7 @@ fn to_check_is_not_to_start() {
 }
 
 #[test]
-fn a_release_to_start_is_not_passed_over() {
+fn launch_exits_2_when_release_is_given_with_live_or_print_unit() {
     let world = World::new();
     for way in ["--live", "--print-unit"] {
         let refused = world.run("bg-launch", &[way, "--release", "2026"]).exit(2).printed_nothing();

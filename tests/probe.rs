@@ -173,7 +173,7 @@ fn a_front_that_nginx_answers_by_itself_makes_no_dead_slot_live() {
 }
 
 #[test]
-fn an_edit_that_was_never_reloaded_is_nobodys_to_guess() {
+fn probe_exits_7_when_front_and_file_disagree() {
     let world = World::new().both_running();
     world.edit_upstream("set2");
     let began = Instant::now();
@@ -200,7 +200,7 @@ fn a_reload_that_is_under_way_is_waited_for() {
 }
 
 #[test]
-fn where_something_serves_and_nobody_can_say_what_bg_probe_refuses() {
+fn probe_exits_7_when_something_serves_and_no_witness_names_it() {
     let world = World::new().set1_running();
     front_answers(&world, "return 404;");
     let set = |port| format!("set $service_url http://127.0.0.1:{port};\n");
@@ -228,7 +228,7 @@ fn where_something_serves_and_nobody_can_say_what_bg_probe_refuses() {
 }
 
 #[test]
-fn settings_that_were_not_loaded_are_what_is_spoken_of() {
+fn probe_names_settings_that_were_not_loaded() {
     let world = World::new().link_form().set1_running();
     let others = world.word("others");
     let stderr = refusal(&world, &["--front", "-", "--app", "app", "--dir", &others], 7);
@@ -238,7 +238,7 @@ fn settings_that_were_not_loaded_are_what_is_spoken_of() {
 }
 
 #[test]
-fn one_witness_may_be_asked_alone() {
+fn probe_by_asks_one_witness_alone() {
     let world = World::new().both_running();
     world.edit_upstream("set2");
     Said::by(&world, &["--by", "front"]).is(Some("set1"), "set2", &json!({"by": "front", "points_at": null}));

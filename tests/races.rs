@@ -191,7 +191,7 @@ fn a_launch_never_stops_the_slot_that_a_switch_moves_to() {
 }
 
 #[test]
-fn a_stage_alone_takes_the_lock_and_under_its_driver_it_has_it() {
+fn a_stage_takes_the_lock_alone_and_inherits_it_from_its_driver() {
     let world = both_run(World::new());
     let file = File::options().read(true).write(true).open(world.dir().join("lock")).expect("the lock");
     let held = Flock::lock(file, FlockArg::LockExclusive).expect("nobody else has it");

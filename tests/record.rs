@@ -89,7 +89,7 @@ fn every_stage_adds_its_object_and_nothing_else() {
 }
 
 #[test]
-fn the_first_record_of_all() {
+fn the_record_before_the_first_deploy() {
     let world = World::new();
     let probed = stage(&world, "bg-probe", &["--front-host", "web.example", "--front", "-"], "");
     let expected = PROBE
@@ -122,7 +122,7 @@ fn what_a_stage_does_not_know_passes_through() {
 }
 
 #[test]
-fn the_order_of_the_slots_is_the_operators() {
+fn the_slots_keep_the_order_of_the_settings() {
     let world = World::new();
     let slots = format!("set2={},set1={}", world.port("set2"), world.port("set1"));
     let probed = stage(&world, "bg-probe", &["--slots", &slots], "");
@@ -181,7 +181,7 @@ fn slots_on_a_later_stage_must_have_those_of_the_record() {
 }
 
 #[test]
-fn the_environment_of_a_later_stage_does_not() {
+fn the_environment_of_a_later_stage_does_not_win_over_the_record() {
     let world = World::new().set1_running();
     let probed = stage(&world, "bg-probe", &[], "");
     let world = ["BG_APP", "BG_DIR", "BG_UPSTREAM_FILE", "BG_FRONT_HOST"]

@@ -26,7 +26,7 @@ fn switch(world: &World, url: &str, to: &str) -> Ran {
 }
 
 #[test]
-fn it_serves_in_both_forms() {
+fn the_printed_site_serves_in_both_forms() {
     for form in ["link", "reload"] {
         let world = World::new().both_running();
         let url = install(&world, &["--form", form]);
@@ -39,7 +39,7 @@ fn it_serves_in_both_forms() {
 }
 
 #[test]
-fn any_name_that_we_take_is_one_for_nginx() {
+fn every_valid_application_name_makes_a_valid_site() {
     let world = World::new().both_running();
     for app in ["a-b", "2048", "x_y-z-0"] {
         let dir = world.path(app).display().to_string();
@@ -79,7 +79,7 @@ fn two_applications_live_in_one_nginx() {
 }
 
 #[test]
-fn nothing_that_is_no_value_gets_into_the_configuration() {
+fn print_site_exits_2_when_a_value_can_not_stand_in_the_configuration() {
     let world = World::new();
     for bad in [
         ["--listen", "80; return 200"],
@@ -146,7 +146,7 @@ fn a_websocket_stays_open_over_a_switch() {
 }
 
 #[test]
-fn a_cache_of_open_files_elsewhere_is_none_here() {
+fn an_open_file_cache_elsewhere_does_not_hold_up_the_printed_site() {
     let world = World::new().both_running();
     world.nginx.add_to_http("cache", "open_file_cache max=100;\nopen_file_cache_errors on;\n");
     let url = install(&world, &[]);
@@ -169,7 +169,7 @@ fn a_connection_that_nginx_keeps_holds_up_no_drain() {
 }
 
 #[test]
-fn the_slot_is_told_to_this_machine_alone() {
+fn the_slots_page_answers_this_machine_alone() {
     let world = World::new().both_running();
     // So that a request can come from elsewhere without leaving this machine.
     world.nginx.add_to_http("from", "set_real_ip_from 127.0.0.0/8;\nreal_ip_header X-Test-From;\n");

@@ -56,7 +56,7 @@ fn assert_untouched(world: &World, before: &str) {
 }
 
 #[test]
-fn it_moves_and_says_by_which_evidence() {
+fn switch_moves_and_records_its_evidence() {
     let world = World::new().both_running();
     let moved = world.switch("set2").success();
     assert_eq!(world.live().as_deref(), Some("set2"));
@@ -68,13 +68,13 @@ fn it_moves_and_says_by_which_evidence() {
 }
 
 #[test]
-fn no_fresh_connection_gets_the_old_slot_once_it_has_exited() {
+fn no_new_connection_gets_the_old_slot_after_switch_has_exited() {
     let world = World::new().both_running();
     no_stale_answer(&world, 20);
 }
 
 #[test]
-fn where_the_workers_can_not_be_watched_it_is_as_certain() {
+fn no_new_connection_gets_the_old_slot_where_workers_can_not_be_watched() {
     let world = World::new().both_running();
     let world = {
         let wrapped = wrapper(&world, "docker-exec-nginx", "");
@@ -99,7 +99,7 @@ fn no_stale_answer(world: &World, switches: usize) {
 }
 
 #[test]
-fn a_slot_where_nothing_listens_is_refused() {
+fn switch_exits_5_when_nothing_listens_in_the_slot() {
     let world = World::new().set1_running();
     let before = world.nginx.read_upstream();
     world.switch("set2").exit(5).said("nothing listens on port");
@@ -107,7 +107,7 @@ fn a_slot_where_nothing_listens_is_refused() {
 }
 
 #[test]
-fn where_it_is_already_nothing_is_written() {
+fn switch_writes_nothing_when_the_slot_serves_already() {
     let world = World::new().both_running();
     let identity = || fs::metadata(world.nginx.upstream_file()).map(|meta| (meta.ino(), meta.mtime_nsec())).ok();
     let (before, workers) = (identity(), world.nginx.workers());
@@ -116,7 +116,7 @@ fn where_it_is_already_nothing_is_written() {
 }
 
 #[test]
-fn without_a_front_new_workers_are_the_evidence() {
+fn switch_takes_new_workers_for_evidence_without_a_front() {
     let world = World::new().both_running().env("BG_FRONT", "-");
     let old = world.nginx.workers();
     world.switch("set2").success().printed("\"evidence\":\"workers\"").said("seen in nginx's workers");
@@ -131,7 +131,7 @@ fn without_a_front_new_workers_are_the_evidence() {
 }
 
 #[test]
-fn with_neither_front_nor_workers_nothing_is_switched() {
+fn switch_exits_5_with_neither_front_nor_workers() {
     let world = World::new().both_running();
     let before = world.nginx.read_upstream();
     let wrapped = wrapper(&world, "ngx", "");
@@ -141,7 +141,7 @@ fn with_neither_front_nor_workers_nothing_is_switched() {
 }
 
 #[test]
-fn a_missing_nginx_is_said_before_anything_is_written() {
+fn switch_exits_1_before_anything_is_written_when_nginx_is_missing() {
     let world = World::new().both_running();
     let before = world.nginx.read_upstream();
     let inode = || fs::metadata(world.nginx.upstream_file()).map(|meta| meta.ino()).ok();
@@ -153,7 +153,7 @@ fn a_missing_nginx_is_said_before_anything_is_written() {
 }
 
 #[test]
-fn a_record_needs_a_verdict_and_the_process_it_is_about() {
+fn switch_refuses_a_record_without_a_verdict_or_of_another_process() {
     let world = World::new().set1_running();
     let before = world.nginx.read_upstream();
     let unjudged = world.run_line("bg-probe | bg-launch -- fake-app").success().stdout();
@@ -166,7 +166,7 @@ fn a_record_needs_a_verdict_and_the_process_it_is_about() {
 }
 
 #[test]
-fn who_holds_the_lock_is_left_alone() {
+fn switch_exits_6_while_another_holds_the_lock() {
     let world = World::new().both_running();
     let before = world.nginx.read_upstream();
     world.make_dir(world.dir());

@@ -18,7 +18,7 @@ fn a_release_that_is_never_healthy_is_stopped_and_its_log_kept() {
 }
 
 #[test]
-fn keep_failed_leaves_it_running_for_a_look() {
+fn keep_failed_leaves_the_failed_release_running() {
     let world = World::new().serving().env("BG_HEALTH_TIMEOUT", "1s").env("BG_DEPLOY_KEEP_FAILED", "1");
     world.deploy(&["--down"]).exit(4).said("was left running, as --keep-failed says");
     assert!(process::alive(world.pid("set2")));
@@ -26,7 +26,7 @@ fn keep_failed_leaves_it_running_for_a_look() {
 }
 
 #[test]
-fn at_a_cold_start_what_never_listens_is_stopped() {
+fn deploy_stops_a_first_release_that_never_listens() {
     let world = World::new().env("BG_HEALTH_TIMEOUT", "1s");
     world.deploy(&["--boot-ms", "600000"]).exit(4).said("was stopped; its log is kept");
     assert!(!process::alive(world.pid("set1")));
@@ -35,7 +35,7 @@ fn at_a_cold_start_what_never_listens_is_stopped() {
 }
 
 #[test]
-fn at_a_cold_start_nginx_may_serve_the_failed_release_and_then_it_is_not_stopped() {
+fn deploy_does_not_stop_a_failed_first_release_that_nginx_serves() {
     // The file points at set1 from the start, and so nginx does as soon as something answers there.
     let world = World::new().env("BG_HEALTH_TIMEOUT", "5s");
     world.deploy(&["--down"]).exit(4).said("was not stopped: bg-launch says why");
@@ -46,7 +46,7 @@ fn at_a_cold_start_nginx_may_serve_the_failed_release_and_then_it_is_not_stopped
 }
 
 #[test]
-fn a_release_that_crashes_is_exit_8() {
+fn deploy_exits_8_when_the_release_crashes() {
     let world = World::new().serving();
     world.deploy(&["--crash-at-boot"]).exit(8).printed_nothing().said("exited before it was healthy");
     assert_eq!(world.history()[1]["deploy"]["exit"], 8);
@@ -54,7 +54,7 @@ fn a_release_that_crashes_is_exit_8() {
 }
 
 #[test]
-fn a_launch_that_the_system_refuses_is_exit_1() {
+fn deploy_exits_1_when_the_system_refuses_the_launch() {
     let world = World::new().serving();
     let failed = world.run("bg-deploy", &["--", "/nowhere/app"]).exit(1);
     failed.said("the deploy failed at launch, exit 1").said("in set1, as before");
@@ -62,7 +62,7 @@ fn a_launch_that_the_system_refuses_is_exit_1() {
 }
 
 #[test]
-fn witnesses_that_disagree_are_exit_7() {
+fn deploy_exits_7_when_front_and_file_disagree() {
     let world = World::new().serving();
     let text = world.nginx.read_upstream();
     let text = text.replace(&world.port("set1").to_string(), &world.port("set2").to_string());
@@ -75,7 +75,7 @@ fn witnesses_that_disagree_are_exit_7() {
 }
 
 #[test]
-fn where_nginx_refuses_the_healthy_release_waits_for_one_more_command() {
+fn rollback_switches_to_the_healthy_release_after_nginx_refused_it() {
     let world = World::new().serving();
     world.nginx.add_to_http("broken", "this is no directive;\n");
     let refused = world.deploy(&["--version-text", "1.1"]).exit(5);
@@ -89,7 +89,7 @@ fn where_nginx_refuses_the_healthy_release_waits_for_one_more_command() {
 }
 
 #[test]
-fn a_stage_that_is_killed_ends_the_deploy_with_its_signal() {
+fn deploy_exits_137_when_a_stage_is_killed() {
     let world = World::new().serving();
     for program in ["bg-deploy", "bg-probe", "bg-launch", "bg-switch"] {
         world.copy(programs::ours(program), format!("programs/{program}"));

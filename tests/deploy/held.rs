@@ -25,7 +25,7 @@ fn a_slot_that_held_nothing_holds_nothing_again_and_the_failed_release_stays_on_
 }
 
 #[test]
-fn many_failures_later_it_is_still_there() {
+fn rollback_works_after_many_failed_deploys() {
     let world = World::new().serving().env("BG_LAUNCH_KEEP", "1").env("BG_HEALTH_TIMEOUT", "1s");
     world.deploy(&["--version-text", "1.1"]).success();
     for _ in 0..3 {
@@ -36,7 +36,7 @@ fn many_failures_later_it_is_still_there() {
 }
 
 #[test]
-fn what_the_kernel_will_not_run_does_not_stay_in_the_slot() {
+fn a_slot_keeps_its_release_when_the_kernel_will_not_run_the_next() {
     let world = World::new().serving();
     world.deploy(&["--version-text", "1.1"]).success();
     let before = world.held("set1");
@@ -46,7 +46,7 @@ fn what_the_kernel_will_not_run_does_not_stay_in_the_slot() {
 }
 
 #[test]
-fn a_release_that_was_left_running_is_what_the_slot_holds() {
+fn a_slot_holds_the_failed_release_that_keep_failed_left_running() {
     let world = World::new().serving().env("BG_HEALTH_TIMEOUT", "1s");
     world.deploy(&["--version-text", "1.1"]).success();
     let before = world.held("set1");
@@ -56,7 +56,7 @@ fn a_release_that_was_left_running_is_what_the_slot_holds() {
 }
 
 #[test]
-fn an_old_record_undoes_nothing() {
+fn launch_stop_undoes_nothing_by_an_old_record() {
     let world = World::new().serving();
     let record = world.deploy(&["--version-text", "1.1"]).success().stdout();
     world.deploy(&["--version-text", "1.2"]).success();

@@ -24,7 +24,7 @@ fn ended_whole(world: &World, deploy: Running, signal: Signal) {
 }
 
 #[test]
-fn in_the_probe() {
+fn a_signal_ends_a_deploy_in_the_probe() {
     for signal in BOTH {
         let world = World::new().serving();
         // A front that takes the connection and says nothing.
@@ -38,7 +38,7 @@ fn in_the_probe() {
 }
 
 #[test]
-fn in_the_launch_while_the_old_release_drains() {
+fn a_signal_ends_a_deploy_while_the_old_release_drains() {
     for signal in BOTH {
         let world = World::new().serving();
         world.deploy(&[]).success();
@@ -55,7 +55,7 @@ fn in_the_launch_while_the_old_release_drains() {
 }
 
 #[test]
-fn in_the_launch_while_the_old_release_ignores_term() {
+fn a_signal_ends_a_deploy_while_the_old_release_ignores_term() {
     for signal in BOTH {
         let world = World::new().env("BG_LAUNCH_STOP_TIMEOUT", "2s");
         world.deploy(&["--ignore-term"]).success();
@@ -83,7 +83,7 @@ fn told(pid: u32) -> bool {
 }
 
 #[test]
-fn in_the_health_check_of_a_slow_boot() {
+fn a_signal_ends_a_deploy_in_the_health_check() {
     for signal in BOTH {
         let world = World::new().serving();
         let deploy = world.start("bg-deploy", &["--", "fake-app", "--boot-503-ms", "60000"]);
@@ -97,7 +97,7 @@ fn in_the_health_check_of_a_slow_boot() {
 }
 
 #[test]
-fn again_and_again_while_the_unproven_release_is_stopped() {
+fn repeated_signals_do_not_keep_a_deploy_from_stopping_the_unproven_release() {
     let world = World::new().serving();
     let mut deploy = world.start(
         "bg-deploy",
@@ -117,7 +117,7 @@ fn again_and_again_while_the_unproven_release_is_stopped() {
 }
 
 #[test]
-fn in_a_switch_that_nginx_does_not_follow() {
+fn a_signal_ends_a_deploy_in_a_switch_that_nginx_does_not_follow() {
     for signal in BOTH {
         let world = World::new().serving();
         let taken = TcpListener::bind("127.0.0.1:0").expect("a free port");
@@ -144,7 +144,7 @@ fn in_a_switch_that_nginx_does_not_follow() {
 }
 
 #[test]
-fn while_it_waits_for_the_lock() {
+fn a_signal_ends_a_deploy_that_waits_for_the_lock() {
     let world = World::new().serving();
     let mut first = world.start("bg-deploy", &["--", "fake-app", "--boot-ms", "2000"]);
     until(SOON, "the first has launched", || first.stderr().contains("launch"));
@@ -158,7 +158,7 @@ fn while_it_waits_for_the_lock() {
 }
 
 #[test]
-fn nohup_means_that_a_closing_terminal_ends_nothing() {
+fn a_deploy_under_nohup_is_finished_when_the_terminal_closes() {
     let world = World::new().serving();
     let mut nohup = world.command(Path::new("/usr/bin/nohup"));
     nohup.args(["bg-deploy", "--", "fake-app", "--boot-ms", "1000"]);
@@ -172,7 +172,7 @@ fn nohup_means_that_a_closing_terminal_ends_nothing() {
 }
 
 #[test]
-fn a_ci_job_that_ends_takes_nothing_with_it() {
+fn the_release_outlives_the_ci_job_that_deployed_it() {
     let world = World::new();
     let log = world.path("log");
     let line = format!(

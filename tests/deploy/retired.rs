@@ -26,7 +26,7 @@ fn waiting(world: &World) -> Vec<u32> {
 }
 
 #[test]
-fn the_deploy_ends_at_once_and_the_old_release_when_its_last_visitor_has_gone() {
+fn stop_old_waits_for_the_last_visitor_and_the_deploy_does_not() {
     let world = World::new().serving();
     let old = world.pid("set1");
     let visitor = world.visit(&world.nginx.front_url("/slow?ms=3000"), "set1");
@@ -43,7 +43,7 @@ fn the_deploy_ends_at_once_and_the_old_release_when_its_last_visitor_has_gone() 
 }
 
 #[test]
-fn it_is_the_environments_to_say_too_and_never_by_itself() {
+fn stop_old_is_set_by_the_environment_and_off_by_default() {
     let world = World::new().serving();
     world.deploy(&[]).success();
     assert!(process::alive(world.pid("set1")) && waiting(&world).is_empty());
@@ -55,7 +55,7 @@ fn it_is_the_environments_to_say_too_and_never_by_itself() {
 }
 
 #[test]
-fn who_waits_has_nothing_of_the_job_that_deployed() {
+fn what_waits_to_stop_the_old_release_keeps_nothing_of_the_job() {
     let world = World::new().serving();
     let old = world.pid("set1");
     let line = "exec 7</etc/passwd; bg-deploy --stop-old after=10m -- fake-app 2>&1 | cat; read hold";
@@ -101,7 +101,7 @@ fn who_waits_has_nothing_of_the_job_that_deployed() {
 }
 
 #[test]
-fn what_is_live_again_by_then_is_left_alone() {
+fn stop_old_leaves_a_release_that_is_live_again() {
     let world = World::new().serving();
     deploy_and_stop_old(&world, "after=3s");
     world.rollback().success();
@@ -111,7 +111,7 @@ fn what_is_live_again_by_then_is_left_alone() {
 }
 
 #[test]
-fn what_was_launched_there_since_is_left_alone() {
+fn stop_old_leaves_a_release_that_was_launched_since() {
     let world = World::new().serving();
     deploy_and_stop_old(&world, "after=10m");
     let old = world.pid("set1");
@@ -123,7 +123,7 @@ fn what_was_launched_there_since_is_left_alone() {
 }
 
 #[test]
-fn a_deploy_under_way_is_waited_for() {
+fn stop_old_waits_for_a_deploy_under_way() {
     let world = World::new().serving();
     deploy_and_stop_old(&world, "after=2s");
     let old = world.pid("set1");
@@ -142,7 +142,7 @@ fn a_deploy_under_way_is_waited_for() {
 }
 
 #[test]
-fn by_hand_it_takes_a_slot_too_and_needs_something_to_stop() {
+fn launch_stop_after_takes_a_slot_and_needs_a_process() {
     let world = World::new().serving();
     let stop = |slot: &str| {
         let mut stop = world.cmd("bg-launch");

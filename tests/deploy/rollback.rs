@@ -4,7 +4,7 @@ use nix::sys::signal::Signal;
 use std::time::{Duration, Instant};
 
 #[test]
-fn the_release_before_answers_again_within_a_second_and_nothing_is_launched() {
+fn rollback_takes_a_second_and_launches_nothing_when_the_release_before_runs() {
     let world = World::new().serving();
     world.deploy(&["--version-text", "1.1"]).success();
     let before = world.pid("set1");
@@ -22,7 +22,7 @@ fn the_release_before_answers_again_within_a_second_and_nothing_is_launched() {
 }
 
 #[test]
-fn a_release_whose_process_is_gone_is_started_again_first() {
+fn rollback_starts_the_release_before_when_its_process_is_gone() {
     let world = World::new().serving();
     world.deploy(&["--version-text", "1.1"]).success();
     let before = world.pid("set1");
@@ -34,7 +34,7 @@ fn a_release_whose_process_is_gone_is_started_again_first() {
 }
 
 #[test]
-fn right_after_hand_made_scripts_the_slot_they_left_is_taken_as_it_is() {
+fn rollback_takes_what_hand_made_scripts_left_in_the_slot() {
     let world = World::new();
     world.start_fake("set1", &["--version-text", "by hand"]);
     world.deploy(&["--version-text", "1.0"]).success();
@@ -43,14 +43,14 @@ fn right_after_hand_made_scripts_the_slot_they_left_is_taken_as_it_is() {
 }
 
 #[test]
-fn there_may_be_nothing_to_go_back_to() {
+fn rollback_exits_1_when_the_slot_holds_no_release() {
     let world = World::new().serving();
     world.rollback().exit(1).said("set2 holds no release").said("in set1, as before");
     assert_eq!(world.get("/version").body, "1.0");
 }
 
 #[test]
-fn a_release_before_that_is_not_well_is_not_gone_back_to() {
+fn rollback_exits_4_when_the_release_before_is_not_healthy() {
     let world = World::new().serving();
     world.deploy(&["--version-text", "1.1"]).success();
     let world = world.env("BG_HEALTH_TIMEOUT", "1s");
@@ -62,7 +62,7 @@ fn a_release_before_that_is_not_well_is_not_gone_back_to() {
 }
 
 #[test]
-fn it_goes_back_further_than_one() {
+fn rollback_to_goes_back_to_an_older_release() {
     let world = World::new().serving();
     for version in ["1.1", "1.2"] {
         world.deploy(&["--version-text", version]).success();
@@ -75,7 +75,7 @@ fn it_goes_back_further_than_one() {
 }
 
 #[test]
-fn a_release_that_is_not_there_is_said_with_those_that_are() {
+fn rollback_to_exits_2_and_lists_the_releases_when_none_matches() {
     let world = World::new().serving();
     let there = world.history()[0]["launch"]["release"].as_str().expect("a name").to_owned();
     world.run("bg-deploy", &["--rollback", "--to", "1999"]).exit(2).said("no release begins with \"1999\"").said(there);

@@ -15,7 +15,7 @@ fn watched(world: &World, flags: &[&str]) -> Running {
 }
 
 #[test]
-fn a_release_that_stays_well_is_left_alone_and_not_talked_about() {
+fn watch_reports_in_one_line_when_the_release_stays_well() {
     let world = World::new().serving();
     let deploy = world.run("bg-deploy", &["--watch", "1s", "--", "fake-app"]).success();
     let deploy = deploy.said("watch   set2 stayed well in ");
@@ -24,7 +24,7 @@ fn a_release_that_stays_well_is_left_alone_and_not_talked_about() {
 }
 
 #[test]
-fn a_release_that_goes_bad_is_taken_back_within_a_second() {
+fn watch_goes_back_within_a_second_when_the_release_goes_bad() {
     let world = World::new().serving();
     let deploy = world.start("bg-deploy", &["--watch", "30s", "--", "fake-app", "--bad-after-ms", "5000"]);
     until(SOON, "it is switched to", || world.live().as_deref() == Some("set2"));
@@ -40,7 +40,7 @@ fn a_release_that_goes_bad_is_taken_back_within_a_second() {
 }
 
 #[test]
-fn a_release_that_dies_after_the_switch_is_taken_back() {
+fn watch_goes_back_when_the_release_dies() {
     let world = World::new().serving();
     let deploy = watched(&world, &[]);
     process::signal(world.pid("set2"), Signal::SIGKILL);
@@ -50,7 +50,7 @@ fn a_release_that_dies_after_the_switch_is_taken_back() {
 }
 
 #[test]
-fn no_request_is_lost_but_those_that_the_bad_release_answered_badly() {
+fn watch_loses_no_request_but_those_that_the_bad_release_failed() {
     for world in [World::new(), World::new().link_form()] {
         let world = world.serving();
         let (url, over) = (world.nginx.front_url("/version"), Arc::new(AtomicBool::new(false)));
@@ -78,7 +78,7 @@ fn no_request_is_lost_but_those_that_the_bad_release_answered_badly() {
 }
 
 #[test]
-fn where_the_old_slot_is_no_better_the_new_one_stays() {
+fn watch_leaves_the_new_release_serving_when_the_old_is_no_better() {
     let world = World::new().serving();
     let deploy = watched(&world, &["--health-check-timeout", "500ms"]);
     process::signal(world.pid("set1"), Signal::SIGSTOP);
@@ -88,7 +88,7 @@ fn where_the_old_slot_is_no_better_the_new_one_stays() {
 }
 
 #[test]
-fn with_no_slot_to_go_back_to_it_stays_too() {
+fn watch_exits_4_when_there_is_no_slot_to_go_back_to() {
     let world = World::new();
     let deploy = watched(&world, &[]);
     process::signal(world.pid("set1"), Signal::SIGKILL);
@@ -96,7 +96,7 @@ fn with_no_slot_to_go_back_to_it_stays_too() {
 }
 
 #[test]
-fn a_health_that_can_not_be_asked_is_not_a_pass() {
+fn watch_goes_back_when_nobody_answers() {
     let world = World::new().serving();
     // From when it serves, nobody gets an answer: the watch has no data.
     let deploy = world.start("bg-deploy", &["--watch", "2s", "--health-check-timeout", "300ms", "--", "fake-app"]);
@@ -110,7 +110,7 @@ fn a_health_that_can_not_be_asked_is_not_a_pass() {
 }
 
 #[test]
-fn a_front_that_stops_naming_the_slot_is_bad_too() {
+fn watch_fails_when_nginx_stops() {
     let world = World::new().serving();
     let deploy = watched(&world, &["--probe-by", "file"]);
     world.nginx.stop();

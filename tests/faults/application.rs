@@ -61,7 +61,7 @@ fn a_release_that_names_itself_otherwise_is_not_switched_to_in_either_form() {
 }
 
 #[test]
-fn what_is_slow_or_odd_but_well_is_deployed() {
+fn deploy_accepts_a_slow_or_odd_but_healthy_release() {
     let world = World::new().env("BG_LAUNCH_STOP_TIMEOUT", "300ms").env("BG_LAUNCH_DRAIN", "300ms").serving();
     let odd: [&[&str]; 5] = [
         &["--boot-ms", "400"],
@@ -124,7 +124,7 @@ fn a_port_that_somebody_else_takes_is_left_to_them() {
 }
 
 #[test]
-fn a_duration_of_ages_is_as_good_as_any() {
+fn deploy_accepts_durations_of_ages() {
     const AGES: &str = "500000000000y";
     let world = World::new().env("BG_WAIT", AGES).env("BG_DEPLOY_WATCH", "0s").serving();
     let flags = [

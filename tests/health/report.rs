@@ -28,7 +28,7 @@ fn release_in_set1(world: &World) {
 }
 
 #[test]
-fn a_failure_reads_like_this() {
+fn the_report_of_a_failure_to_the_letter() {
     let world = World::new().set1_running();
     release_in_set1(&world);
     let app = App::launch(&world, &["--boot-ms", "500", "--boot-503-ms", "60000"]);
@@ -72,7 +72,7 @@ fn control_characters_in_an_answer_are_harmless() {
 }
 
 #[test]
-fn the_wrong_port_is_told() {
+fn the_report_names_the_wrong_port() {
     let world = World::new();
     let other = world.free_port();
     let app = App::launch(&world, &["--listen-port", &other.to_string()]);
@@ -85,7 +85,7 @@ fn the_wrong_port_is_told() {
 }
 
 #[test]
-fn an_application_out_of_memory_is_told_so() {
+fn the_report_names_memory_that_ran_out() {
     let world = World::new();
     let line = "echo 'java.lang.OutOfMemoryError: Java heap space' >&2; exec fake-app --hang";
     let app = App::launch_line(&world, line);
@@ -93,7 +93,7 @@ fn an_application_out_of_memory_is_told_so() {
 }
 
 #[test]
-fn a_log_that_is_not_there_is_no_reason_to_say_nothing() {
+fn the_report_is_whole_when_the_log_can_not_be_read() {
     let world = World::new();
     let app = App::launch(&world, &["--down"]);
     world.remove(&app.log);
@@ -118,7 +118,7 @@ fn without_a_launch_the_newest_log_of_the_slot_is_shown() {
 }
 
 #[test]
-fn what_serves_is_told_as_it_is() {
+fn the_report_names_what_serves() {
     let world = World::new();
     release_in_set1(&world);
     let serving = |line: String| {

@@ -27,7 +27,7 @@ fn accepted(flags: &[&str], health: &[&str]) {
 }
 
 #[test]
-fn up_is_healthy_and_the_record_goes_on() {
+fn health_adds_its_facts_to_the_record_when_the_release_is_up() {
     let world = World::new();
     let app = App::launch(&world, &["--boot-ms", "1000"]);
     let line = app.record(&world).replace("\"launch\"", r#""later":{"n":1234567890123456789012,"f":1.10},"launch""#);
@@ -47,13 +47,13 @@ fn up_is_healthy_and_the_record_goes_on() {
 }
 
 #[test]
-fn down_over_a_nested_up_is_not() {
+fn health_exits_4_when_only_a_nested_status_is_up() {
     let refused = refused(&["--down"], &[]).said(r#"200 {"status":"DOWN","components":{"db":{"status":"UP"}}}"#);
     refused.said("the application runs and says DOWN; its own reasons: http://127.0.0.1:");
 }
 
 #[test]
-fn words_that_contain_up_are_not() {
+fn health_takes_no_other_word_for_up() {
     for body in
         [r#"{"status":"UPWARD"}"#, r#"{"status":"up"}"#, r#"[{"status":"UP"}]"#, "UP", r#"{"db":{"status":"UP"}}"#]
     {
@@ -62,20 +62,20 @@ fn words_that_contain_up_are_not() {
 }
 
 #[test]
-fn a_login_page_is_not_although_it_says_200_and_up() {
+fn health_takes_no_login_page_for_up() {
     let refused = refused(&["--login-page"], &[]).said("200 <!DOCTYPE html><title>Sign in</title><p>UP to now");
     refused.said("likely    a web page answers at http://127.0.0.1:");
 }
 
 #[test]
-fn a_redirect_is_not_and_is_not_followed() {
+fn health_does_not_follow_a_redirect() {
     // Whoever follows it finds a page that says 200.
     let refused = refused(&["--login-redirect"], &["--path", "/anything"]).said("302 to /login");
     refused.said("likely    a login in front of http://127.0.0.1:");
 }
 
 #[test]
-fn a_503_that_turns_into_200_is() {
+fn health_waits_for_a_503_to_turn_into_200() {
     let world = World::new();
     let app = App::launch(&world, &["--boot-503-ms", "400"]);
     let assert = app.health(&world, &[]).success();
@@ -106,12 +106,12 @@ fn a_newer_health_page_that_is_down_is_not_passed_over() {
 }
 
 #[test]
-fn no_health_page_at_all_is_not() {
+fn health_exits_4_when_there_is_no_health_page() {
     refused(&["--no-health"], &[]).said("no health page at /actuator/health or /health: name one with --path");
 }
 
 #[test]
-fn with_a_path_2xx_is_enough_unless_its_status_says_otherwise() {
+fn health_takes_2xx_for_up_at_a_given_path_unless_its_status_says_otherwise() {
     accepted(&["--no-health"], &["--path", "/version"]);
     accepted(&["--login-page"], &["--path", "/"]);
     refused(&["--down"], &["--path", "/health"]).said("says DOWN");
@@ -119,7 +119,7 @@ fn with_a_path_2xx_is_enough_unless_its_status_says_otherwise() {
 }
 
 #[test]
-fn what_is_expected_must_be_there() {
+fn health_exits_4_when_what_is_expected_is_not_there() {
     accepted(&["--version-text", "1.2 is ready"], &["--path", "/version", "--expect", "is ready"]);
     accepted(&["--no-health"], &["--path", "/health", "--expect-status", "204,404"]);
     let other = refused(&["--version-text", "1.2"], &["--path", "/version", "--expect", "is ready"]);
@@ -175,7 +175,7 @@ fn an_answer_byte_by_byte_is_too_slow() {
 }
 
 #[test]
-fn what_speaks_no_http_is_not() {
+fn health_exits_4_when_the_answer_is_no_http() {
     let world = World::new();
     let _server = Server::start(world.port(SLOT), |_, _, stream| drop(stream.write_all(b"SSH-2.0-OpenSSH_9.2\r\n")));
     health(&world, &["--timeout", "1s"]).exit(4).said("breaks off, or does not speak HTTP");

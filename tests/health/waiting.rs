@@ -34,7 +34,7 @@ fn between(from: u64, to: u64, time: Duration, all: &impl Debug) -> Result<(), S
 }
 
 #[test]
-fn it_gives_up_in_time_and_asks_every_20_ms_while_nothing_listens() {
+fn health_gives_up_in_time_and_asks_every_20_ms_while_nothing_listens() {
     let world = World::new();
     in_time(|| {
         let began = Instant::now();
@@ -50,7 +50,7 @@ fn it_gives_up_in_time_and_asks_every_20_ms_while_nothing_listens() {
 }
 
 #[test]
-fn it_asks_at_once_then_every_100_ms_and_confirms_a_success_after_20_ms() {
+fn health_asks_every_100_ms_and_confirms_a_success_after_20_ms() {
     in_time(|| {
         let world = World::new();
         let server = Server::answering(world.port(SLOT), planned("-----++"));
@@ -101,7 +101,7 @@ fn up_now_and_then_is_not_healthy() {
 }
 
 #[test]
-fn the_end_of_the_wait_is_not_held_against_the_application() {
+fn health_does_not_count_the_check_that_the_timeout_cuts() {
     let world = World::new();
     let held = std::sync::Mutex::new(Vec::<TcpStream>::new());
     let _server = Server::start(world.port(SLOT), move |_, before, stream| {
@@ -144,7 +144,7 @@ fn a_warm_up_that_fails_is_tried_again() {
 }
 
 #[test]
-fn a_monitor_is_no_visitor() {
+fn health_once_does_not_warm_up() {
     let world = World::new();
     let server = Server::answering(world.port(SLOT), |_, _| (200, UP.into()));
     health(&world, &["--warmup", "/items", "--once"]).success();
@@ -163,7 +163,7 @@ fn a_warm_up_that_always_fails_is_not_healthy() {
 }
 
 #[test]
-fn once_is_one_check() {
+fn health_once_checks_once() {
     let world = World::new();
     let server = Server::answering(world.port(SLOT), planned("+-"));
     let assert = health(&world, &["--once"]).success();
@@ -179,7 +179,7 @@ fn once_is_one_check() {
 }
 
 #[test]
-fn once_for_a_monitor_needs_no_record_and_no_nginx() {
+fn health_once_needs_no_record_and_no_nginx() {
     let world = World::new().set1_running();
     world.run("bg-health", &["--once", "--slot", "live"]).success();
     let down = world.run("bg-health", &["--once", "--slot", "idle"]).exit(4);
@@ -193,7 +193,7 @@ fn once_for_a_monitor_needs_no_record_and_no_nginx() {
 }
 
 #[test]
-fn without_a_record_it_ends_with_3() {
+fn health_exits_3_without_a_record() {
     let world = World::new();
     world.run_line("true | bg-health").exit(3).printed_nothing().said_nothing();
     let cron = world.run_line("bg-health --once < /dev/null").exit(3);

@@ -8,7 +8,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 #[test]
-fn it_leads_a_session_and_a_group_of_its_own() {
+fn the_application_leads_a_session_and_a_group_of_its_own() {
     let world = World::new();
     let app = pid(&launch_fake(&world, &[]));
     let (_, group, session) = process::family(app).expect("it runs");
@@ -16,7 +16,7 @@ fn it_leads_a_session_and_a_group_of_its_own() {
 }
 
 #[test]
-fn it_has_three_descriptors_and_none_is_ours() {
+fn the_application_has_three_descriptors_and_none_is_ours() {
     let world = World::new();
     // Descriptors 7 and 9 are open to all that the shell starts.
     let line = "exec 7</etc/passwd 9>/dev/null; bg-launch --slot set2 -- sleep 600";
@@ -32,7 +32,7 @@ fn it_has_three_descriptors_and_none_is_ours() {
 }
 
 #[test]
-fn it_ignores_and_blocks_no_signal_whatever_we_were_told() {
+fn the_application_ignores_and_blocks_no_signal_whatever_launch_does() {
     let world = World::new();
     let line = "trap '' TERM HUP INT QUIT; \
                 exec env --ignore-signal=USR1,RTMIN+3 --block-signal=TERM,USR2 bg-launch --slot set2 -- sleep 600";
@@ -47,7 +47,7 @@ fn it_ignores_and_blocks_no_signal_whatever_we_were_told() {
 }
 
 #[test]
-fn its_environment_is_ours_less_what_is_not_for_it() {
+fn the_application_gets_our_environment_less_what_is_not_for_it() {
     let world = World::new()
         .env("RUNNER_TRACKING_ID", "github_1")
         .env("JENKINS_NODE_COOKIE", "2")
@@ -72,7 +72,7 @@ fn its_environment_is_ours_less_what_is_not_for_it() {
 }
 
 #[test]
-fn the_pipe_closes_although_it_lives() {
+fn the_application_does_not_hold_the_pipe_of_launch() {
     let world = World::new();
     // cat ends only when nobody holds stdout or stderr any more.
     let said = world.run_line("bg-launch --slot set2 -- fake-app 2>&1 | cat").success().stdout();
@@ -81,7 +81,7 @@ fn the_pipe_closes_although_it_lives() {
 }
 
 #[test]
-fn it_runs_in_a_folder_of_its_own_or_where_it_is_told_to() {
+fn the_application_runs_in_its_work_folder_or_where_workdir_says() {
     let world = World::new();
     let cwd = |app: u32| fs::read_link(format!("/proc/{app}/cwd")).expect("it runs");
     assert_eq!(cwd(pid(&launch_fake(&world, &[]))), world.dir().join("slots/set2/work"));
@@ -115,7 +115,7 @@ fn a_command_that_can_not_be_executed_says_why() {
 }
 
 #[test]
-fn what_may_be_a_secret_is_not_said() {
+fn launch_says_no_command_line_and_hides_it_from_others() {
     let world = World::new();
     let launched =
         launch(&world, &["-v", "--", "sleep", "600", "--", "-Dpassword=hunter2"]).success().never_said("hunter2");

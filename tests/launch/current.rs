@@ -7,7 +7,7 @@ use std::fs;
 use std::os::unix::fs::lchown;
 
 #[test]
-fn what_runs_is_left_running() {
+fn launch_current_leaves_a_running_release() {
     let world = World::new();
     let running = launch_fake(&world, &[]);
     let again = facts(&launch(&world, &["--current"]).success());
@@ -17,7 +17,7 @@ fn what_runs_is_left_running() {
 }
 
 #[test]
-fn what_was_killed_is_started_as_it_was() {
+fn launch_current_starts_a_killed_release_as_it_was() {
     let world = World::new().env("JAVA_OPTS", "-Dfirst=1");
     let first = facts(&launch(&world, &[sample_jar("1.1").to_str().expect("UTF-8")]).success());
     let words = |app: u32| fs::read(format!("/proc/{app}/cmdline")).expect("it runs");
@@ -37,7 +37,7 @@ fn what_was_killed_is_started_as_it_was() {
 }
 
 #[test]
-fn a_command_said_from_one_folder_is_found_from_any_other() {
+fn launch_current_finds_a_relative_command_from_any_folder() {
     let world = World::new();
     assert_eq!(world.script("run", "exec fake-app"), world.word("run"));
     for (variable, words) in [(Some("./run"), &[][..]), (None, &["--", "./run"])] {
@@ -51,7 +51,7 @@ fn a_command_said_from_one_folder_is_found_from_any_other() {
 }
 
 #[test]
-fn a_live_slot_that_is_down_comes_back() {
+fn launch_current_starts_the_live_slot_when_it_is_down() {
     let world = World::new().set1_running();
     let app = pid(&launch_fake(&world, &[]));
     world.point_at("set2");
@@ -62,13 +62,13 @@ fn a_live_slot_that_is_down_comes_back() {
 }
 
 #[test]
-fn an_empty_slot_has_nothing_to_start() {
+fn launch_current_exits_1_when_the_slot_is_empty() {
     let world = World::new();
     launch(&world, &["--current"]).exit(1).printed_nothing().said("set2 holds no release");
 }
 
 #[test]
-fn what_somebody_else_started_is_left_as_it_is() {
+fn launch_current_leaves_a_strangers_process() {
     let world = World::new();
     let stranger = world.start_fake("set2", &[]);
     let launched = launch(&world, &["--current"]).success().said("set2 runs already");
@@ -77,7 +77,7 @@ fn what_somebody_else_started_is_left_as_it_is() {
 }
 
 #[test]
-fn what_is_left_of_a_crash_is_cleared_away_first() {
+fn launch_current_stops_what_a_crash_has_left() {
     let world = World::new();
     let words = ["--", "sh", "-c", "sleep 600 & exec fake-app"];
     let app = pid(&facts(&launch(&world, &words).success()));
@@ -92,7 +92,7 @@ fn what_is_left_of_a_crash_is_cleared_away_first() {
 }
 
 #[test]
-fn a_release_of_another_user_is_not_executed() {
+fn launch_current_exits_1_when_the_release_is_another_users() {
     let world = World::new();
     let release = text(&launch_fake(&world, &[]), "release").to_owned();
     launch(&world, &["--stop"]).success();

@@ -21,7 +21,7 @@ fn pruning_never_takes_a_release_in_use() {
 }
 
 #[test]
-fn nor_one_of_a_slot_that_has_another_name_by_now() {
+fn pruning_never_takes_the_release_of_a_renamed_slot() {
     let world = World::new();
     let serving = text(&launch_fake(&world, &[]), "release").to_owned();
     let blue_port = world.free_port();
@@ -70,7 +70,7 @@ fn a_slot_holds_its_newest_release() {
 }
 
 #[test]
-fn nor_one_that_still_runs_in_a_slot_that_holds_another() {
+fn pruning_never_takes_a_running_release_that_its_slot_does_not_hold() {
     let world = World::new();
     let running = text(&launch_fake(&world, &[]), "release").to_owned();
     world.point_at("set2");
@@ -84,7 +84,7 @@ fn nor_one_that_still_runs_in_a_slot_that_holds_another() {
 }
 
 #[test]
-fn one_that_may_not_outlive_a_power_loss_is_not_left_behind() {
+fn launch_removes_a_release_whose_folder_can_not_be_synced() {
     let world = World::new();
     launch_fake(&world, &[]);
     let before = world.releases();
@@ -100,7 +100,7 @@ fn one_that_may_not_outlive_a_power_loss_is_not_left_behind() {
 }
 
 #[test]
-fn what_can_not_be_cleared_away_does_not_keep_the_others() {
+fn pruning_goes_on_past_what_can_not_be_removed() {
     let world = World::new();
     let stuck = ".20200101T000000Z-00000000";
     // No folder, and so nothing that a release has left.

@@ -4,7 +4,7 @@ use super::{SOON, facts, launch, launch_fake, pid, text};
 use bg_tests::{World, process, until};
 
 #[test]
-fn it_runs_again_as_it_was_started_then() {
+fn launch_release_starts_an_old_release_as_it_was_started() {
     let world = World::new();
     let first = text(&launch_fake(&world, &["--version-text", "1.0"]), "release").to_owned();
     let second = launch_fake(&world, &["--version-text", "1.1"]);
@@ -16,7 +16,7 @@ fn it_runs_again_as_it_was_started_then() {
 }
 
 #[test]
-fn what_runs_already_is_left_running() {
+fn launch_release_leaves_a_running_release() {
     let world = World::new();
     let running = launch_fake(&world, &[]);
     let again = facts(&launch(&world, &["--release", text(&running, "release")]).success());
@@ -24,7 +24,7 @@ fn what_runs_already_is_left_running() {
 }
 
 #[test]
-fn what_runs_already_is_what_the_slot_holds() {
+fn launch_release_makes_the_running_release_current() {
     let world = World::new();
     let running = text(&launch_fake(&world, &[]), "release").to_owned();
     let held = world.dir().join("slots/set2/current");
@@ -35,7 +35,7 @@ fn what_runs_already_is_what_the_slot_holds() {
 }
 
 #[test]
-fn as_much_of_the_name_is_enough_as_tells_it_from_the_others() {
+fn launch_release_takes_a_prefix_that_is_unambiguous() {
     let world = World::new();
     let names = [0, 1, 2].map(|_| text(&launch_fake(&world, &[]), "release").to_owned());
     let unclear = launch(&world, &["--release", &names[0][..3]]).exit(2).printed_nothing();
@@ -52,7 +52,7 @@ fn as_much_of_the_name_is_enough_as_tells_it_from_the_others() {
 }
 
 #[test]
-fn what_is_not_there_is_said_with_what_is() {
+fn launch_release_exits_2_and_lists_the_releases_when_none_matches() {
     let world = World::new();
     launch(&world, &["--release", "2026"]).exit(2).said("there are none in ");
     let running = launch_fake(&world, &[]);
@@ -65,7 +65,7 @@ fn what_is_not_there_is_said_with_what_is() {
 }
 
 #[test]
-fn it_is_not_put_into_the_live_slot() {
+fn launch_release_exits_7_when_the_slot_is_live() {
     let world = World::new();
     let first = text(&launch_fake(&world, &[]), "release").to_owned();
     let live = launch_fake(&world, &[]);

@@ -26,7 +26,7 @@ fn stop_stops_and_starts_nothing() {
 }
 
 #[test]
-fn who_takes_no_notice_of_term_is_killed_and_that_is_said() {
+fn stop_kills_what_ignores_term_and_says_so() {
     let world = World::new();
     let old = pid(&launch_fake(&world, &["--ignore-term"]));
     let stopped = launch(&world, &["--stop", "--stop-timeout", "300ms"]).success();
@@ -35,7 +35,7 @@ fn who_takes_no_notice_of_term_is_killed_and_that_is_said() {
 }
 
 #[test]
-fn who_needs_no_killing_gets_its_time() {
+fn stop_waits_for_a_request_that_ends_in_time() {
     let world = World::new();
     let old = pid(&launch_fake(&world, &[]));
     let visitor = visit(&world, "/slow?ms=1500");

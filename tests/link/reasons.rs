@@ -11,7 +11,7 @@ use bg_tests::{World, http, until};
 use super::{NOBODY, SOON, convert, linked, switch};
 
 #[test]
-fn a_slot_that_does_not_answer_as_itself_is_undone() {
+fn switch_goes_back_when_the_slot_does_not_answer_as_itself() {
     let world = World::new().link_form().set1_running();
     world.start_fake("set2", &["--other-profile", "real"]);
     let refused = switch(&world, "set2").exit(5).printed_nothing();
@@ -22,7 +22,7 @@ fn a_slot_that_does_not_answer_as_itself_is_undone() {
 }
 
 #[test]
-fn workers_that_may_not_enter_the_folder_are_the_reason() {
+fn switch_names_workers_that_may_not_enter_the_folder() {
     assert!(nix::unistd::geteuid().is_root(), "this test needs root: else nginx's workers own the folder");
     let world = World::new().link_form().both_running();
     world.make_dir(world.dir());
@@ -39,7 +39,7 @@ fn workers_that_may_not_enter_the_folder_are_the_reason() {
 }
 
 #[test]
-fn a_worker_that_still_serves_the_old_slot_is_not_passed_over() {
+fn switch_exits_5_when_one_worker_still_serves_the_old_slot() {
     let world = World::new().link_form().both_running();
     // Each worker remembers files for itself: some have moved, others not.
     let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a free port");
@@ -59,7 +59,7 @@ fn a_worker_that_still_serves_the_old_slot_is_not_passed_over() {
 }
 
 #[test]
-fn a_cache_of_open_files_is_the_reason() {
+fn switch_names_an_open_file_cache() {
     let world = World::new().link_form().both_running();
     world.nginx.add_to_http("cache", "open_file_cache max=100;\nopen_file_cache_errors on;\n");
     world.nginx.add_to_location("worker", "add_header X-Worker $pid;\n");
@@ -80,7 +80,7 @@ fn a_cache_of_open_files_is_the_reason() {
 }
 
 #[test]
-fn a_file_that_nginx_has_not_read_is_the_reason() {
+fn switch_names_a_file_that_nginx_has_not_read() {
     let world = World::new().both_running();
     let printed = world.run("bg-switch", &["--print-upstream"]).success();
     let started = Instant::now();
@@ -92,7 +92,7 @@ fn a_file_that_nginx_has_not_read_is_the_reason() {
 }
 
 #[test]
-fn a_reason_that_does_not_hold_is_not_given() {
+fn switch_gives_no_reason_that_does_not_hold() {
     let world = World::new().set1_running();
     world.start_fake("set2", &["--other-profile", "real"]);
     convert(&world, "link").success();

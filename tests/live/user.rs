@@ -31,7 +31,7 @@ fn the_application_is_that_user_in_every_respect() {
 }
 
 #[test]
-fn it_owns_what_it_must_write_and_nothing_else() {
+fn the_application_owns_its_log_and_work_folder_alone() {
     let Some(world) = world_of_root() else { return };
     launch(&world, &["--user", "nobody"]).success();
     let (slot, nobody) = (world.dir().join("slots/set2"), nobody().uid.as_raw());
@@ -46,7 +46,7 @@ fn it_owns_what_it_must_write_and_nothing_else() {
 }
 
 #[test]
-fn it_is_stopped_and_started_again_as_that_user() {
+fn launch_current_starts_the_application_as_the_same_user() {
     let Some(world) = world_of_root() else { return };
     launch(&world, &["--user", "nobody"]).success();
     kill(&world, "set2");
@@ -72,7 +72,7 @@ fn a_release_from_the_shelf_runs_as_that_user_too() {
 }
 
 #[test]
-fn root_is_warned_once_unless_it_has_said_so() {
+fn launch_warns_root_once_unless_user_is_given() {
     let Some(world) = world_of_root() else { return };
     let launched = launch(&world, &[]).success();
     assert_eq!(launched.stderr().matches(WARNING).count(), 1, "{launched}");

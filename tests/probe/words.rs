@@ -11,7 +11,7 @@ fn printed(world: &World, flags: &[&str]) -> String {
 }
 
 #[test]
-fn one_word_for_shells() {
+fn probe_prints_one_word_with_format_name_or_port() {
     let world = World::new().set1_running();
     let (set1, set2) = (world.port("set1"), world.port("set2"));
     for (slot, name, port) in
@@ -28,7 +28,7 @@ fn one_word_for_shells() {
 }
 
 #[test]
-fn a_table_for_people() {
+fn probe_prints_a_table_with_format_table() {
     let world = World::new();
     world.run_line("bg-probe -q | bg-launch -q -- fake-app").success();
     until(super::SOON, "set1 answers", || world.live().as_deref() == Some("set1"));
@@ -73,7 +73,7 @@ fn the_table_comes_with_its_warning() {
 }
 
 #[test]
-fn a_reader_that_has_gone_is_an_error_and_not_a_crash() {
+fn probe_exits_1_when_stdout_can_not_be_written() {
     let world = World::new();
     let stderr = world.run_line("bg-probe | true").success().stderr();
     assert!(!stderr.contains("panicked"), "{stderr}");
@@ -83,7 +83,7 @@ fn a_reader_that_has_gone_is_an_error_and_not_a_crash() {
 }
 
 #[test]
-fn quiet_leaves_errors_alone() {
+fn probe_says_errors_alone_with_quiet() {
     let world = World::new();
     world.run("bg-probe", &["-q"]).success().said_nothing();
     world.start_fake("set2", &[]);

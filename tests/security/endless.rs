@@ -76,7 +76,7 @@ fn an_endless_health_page_ends_the_wait_and_not_the_machine() {
 }
 
 #[test]
-fn of_a_huge_log_a_screen_is_shown() {
+fn a_report_shows_a_screen_of_a_huge_log() {
     let world = World::new();
     for (print, most) in [("head -c 30000000 /dev/zero", 100_000), ("yes 'what went wrong' | head -n 2000000", 10_000)]
     {

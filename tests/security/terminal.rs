@@ -22,7 +22,7 @@ fn assert_no_controls(text: &str) {
 }
 
 #[test]
-fn the_log_of_the_application_is_shown_without_its_colours() {
+fn the_log_is_shown_without_control_characters() {
     let world = World::new();
     let crash = format!("printf '%s' '{EVIL}' >&2; exit 1");
     let failed = world.run("bg-deploy", &["--", "sh", "-c", &crash]);
@@ -30,7 +30,7 @@ fn the_log_of_the_application_is_shown_without_its_colours() {
 }
 
 #[test]
-fn answers_are_shown_without_theirs() {
+fn answers_are_shown_without_control_characters() {
     let world = World::new().env("BG_HEALTH_TIMEOUT", "1s").env("BG_SWITCH_VERIFY_TIMEOUT", "1s");
     let escaped = serde_json::json!({ "status": EVIL }).to_string();
     for body in [EVIL.to_owned(), format!(r#"{{"status":"{EVIL}"}}"#), escaped] {
@@ -46,7 +46,7 @@ fn answers_are_shown_without_theirs() {
 }
 
 #[test]
-fn names_and_command_lines_are_shown_without_theirs() {
+fn names_and_command_lines_are_shown_without_control_characters() {
     let world = World::new();
     world.start_fake("set2", &["--version-text", EVIL]);
     world.start_fake("set1", &[]);

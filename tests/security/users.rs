@@ -146,7 +146,7 @@ fn what_root_makes_in_a_users_folder_is_that_users() {
 }
 
 #[test]
-fn where_it_is_the_operators_wish_root_deploys_in_a_users_folder_and_leaves_all_to_the_user() {
+fn root_deploys_in_a_users_folder_with_bg_shared_dir_and_leaves_all_to_the_user() {
     needs_root();
     let world = World::new().link_form();
     let dir = nobodys_dir(&world);
@@ -197,7 +197,7 @@ fn a_folder_of_another_user_is_refused() {
 }
 
 #[test]
-fn a_folder_that_others_may_write_to_is_refused_unless_that_is_the_wish() {
+fn a_folder_that_others_may_write_to_is_refused_without_bg_shared_dir() {
     let world = World::new();
     world.make_dir(world.dir());
     for mode in [0o777, 0o775, 0o1777] {

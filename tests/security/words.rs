@@ -28,7 +28,7 @@ fn assert_plain(world: &World, slot: &str) {
 }
 
 #[test]
-fn a_record_is_facts_and_names_no_command() {
+fn no_command_in_a_record_is_executed() {
     let world = World::new();
     world.deploy(&[]).success();
     let probed = world.run("bg-probe", &[]).success().record();
@@ -83,7 +83,7 @@ fn a_fact_of_a_record_that_is_no_name_no_port_and_no_path_gets_nowhere() {
 }
 
 #[test]
-fn an_answer_of_the_application_is_never_more_than_an_answer() {
+fn no_answer_of_the_application_is_executed_or_configured() {
     let world = World::new().env("BG_SWITCH_VERIFY_TIMEOUT", "500ms").env("BG_HEALTH_TIMEOUT", "700ms");
     world.deploy(&[]).success();
     for word in evil(&world) {
@@ -100,7 +100,7 @@ fn an_answer_of_the_application_is_never_more_than_an_answer() {
 }
 
 #[test]
-fn a_file_is_called_what_it_is_called() {
+fn an_artifact_may_have_any_name() {
     let world = World::new();
     for (name, slot) in evil(&world).iter().zip(["set1", "set2"].into_iter().cycle()) {
         let name = format!("{{port}} {}", name.replace('/', "_"));

@@ -6,7 +6,7 @@ use nix::sys::signal::Signal;
 use super::{SOON, a_busy_port, assert_untouched, wrapper};
 
 #[test]
-fn a_reload_that_never_takes_place_is_undone() {
+fn switch_goes_back_when_the_reload_never_takes_place() {
     let world = World::new().both_running();
     let before = world.nginx.read_upstream();
     let _busy = a_busy_port(&world);
@@ -19,7 +19,7 @@ fn a_reload_that_never_takes_place_is_undone() {
 }
 
 #[test]
-fn a_file_that_is_broken_elsewhere_is_not_our_downfall() {
+fn switch_goes_back_when_nginx_refuses_another_file() {
     let world = World::new().both_running();
     let before = world.nginx.read_upstream();
     world.nginx.add_to_http("broken", "server { listen 127.0.0.1:1 oops; }\n");
@@ -29,7 +29,7 @@ fn a_file_that_is_broken_elsewhere_is_not_our_downfall() {
 }
 
 #[test]
-fn without_a_running_nginx_nothing_changes() {
+fn switch_goes_back_when_nginx_does_not_run() {
     let world = World::new().both_running();
     let before = world.nginx.read_upstream();
     world.nginx.stop();
@@ -41,7 +41,7 @@ fn without_a_running_nginx_nothing_changes() {
 }
 
 #[test]
-fn a_slot_that_answers_as_another_is_refused() {
+fn switch_goes_back_when_the_slot_answers_as_another() {
     let world = World::new().set1_running();
     world.start_fake("set2", &["--other-profile", "real"]);
     let before = world.nginx.read_upstream();
@@ -51,7 +51,7 @@ fn a_slot_that_answers_as_another_is_refused() {
 }
 
 #[test]
-fn who_interrupts_it_is_back_where_he_was() {
+fn switch_goes_back_on_a_signal() {
     let world = World::new().both_running();
     let before = world.nginx.read_upstream();
     let _busy = a_busy_port(&world);
@@ -68,7 +68,7 @@ fn who_interrupts_it_is_back_where_he_was() {
 }
 
 #[test]
-fn killed_before_the_reload_the_same_command_finishes() {
+fn a_switch_killed_before_the_reload_is_finished_by_the_same_command() {
     let world = World::new().both_running();
     let deadly = wrapper(&world, "ngx", "[ \"$last\" = -t ] && kill -9 $PPID");
     kill_half_way(&world, &deadly);
@@ -83,7 +83,7 @@ fn killed_before_the_reload_the_same_command_finishes() {
 }
 
 #[test]
-fn killed_after_the_reload_the_way_back_is_open_too() {
+fn a_switch_killed_after_the_reload_can_be_taken_back() {
     let world = World::new().both_running();
     let before = world.nginx.read_upstream();
     let nginx = world.nginx.command_line();
@@ -100,7 +100,7 @@ fn killed_after_the_reload_the_way_back_is_open_too() {
 }
 
 #[test]
-fn killed_on_the_way_back_the_next_one_says_what_nginx_serves() {
+fn a_switch_killed_on_its_way_back_is_settled_by_what_nginx_serves() {
     let world = World::new().both_running();
     world.make_dir(world.dir());
     // nginx has moved, and the file is back already.
@@ -123,7 +123,7 @@ fn kill_half_way(world: &World, nginx: &str) {
 }
 
 #[test]
-fn an_edit_that_was_never_reloaded_is_settled_by_who_names_the_slot() {
+fn switch_settles_a_front_and_file_that_disagree() {
     let world = World::new().both_running();
     let line = |slot: &str| world.upstream_line(slot);
     world.nginx.write_upstream(&line("set2"));
