@@ -5,6 +5,9 @@ use std::fmt;
 use std::os::unix::process::ExitStatusExt;
 use std::process::Output;
 
+use predicates::Predicate;
+use predicates::boolean::PredicateBooleanExt;
+use predicates::str::contains;
 use serde_json::Value;
 
 /// What a run has left: its exit code and both of its streams.
@@ -64,16 +67,16 @@ impl Ran {
     /// This is somewhere in what it said on stderr.
     #[track_caller]
     pub fn said(self, part: impl AsRef<str>) -> Self {
-        let part = part.as_ref();
-        assert!(self.stderr().contains(part), "{part:?} was not said: {self}");
+        let wanted = contains(part.as_ref());
+        assert!(wanted.eval(&self.stderr()), "stderr: {wanted}? {self}");
         self
     }
 
     /// This is nowhere in what it said on stderr.
     #[track_caller]
     pub fn never_said(self, part: impl AsRef<str>) -> Self {
-        let part = part.as_ref();
-        assert!(!self.stderr().contains(part), "{part:?} was said: {self}");
+        let unwanted = contains(part.as_ref()).not();
+        assert!(unwanted.eval(&self.stderr()), "stderr: {unwanted}? {self}");
         self
     }
 
@@ -94,16 +97,16 @@ impl Ran {
     /// This is somewhere in what it printed on stdout.
     #[track_caller]
     pub fn printed(self, part: impl AsRef<str>) -> Self {
-        let part = part.as_ref();
-        assert!(self.stdout().contains(part), "{part:?} was not printed: {self}");
+        let wanted = contains(part.as_ref());
+        assert!(wanted.eval(&self.stdout()), "stdout: {wanted}? {self}");
         self
     }
 
     /// This is nowhere in what it printed on stdout.
     #[track_caller]
     pub fn never_printed(self, part: impl AsRef<str>) -> Self {
-        let part = part.as_ref();
-        assert!(!self.stdout().contains(part), "{part:?} was printed: {self}");
+        let unwanted = contains(part.as_ref()).not();
+        assert!(unwanted.eval(&self.stdout()), "stdout: {unwanted}? {self}");
         self
     }
 

@@ -5,8 +5,6 @@ use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
 
-use assert_cmd::assert::Assert;
-
 use crate::{Ran, Run, Running, World, programs};
 
 /// No program may take longer; a test that means to wait says so itself.
@@ -81,12 +79,5 @@ impl World {
     #[must_use]
     pub fn start_reading(&self, stdin: File, program: &str, words: &[&str]) -> Running {
         Running::start(self.command(&programs::ours(program)).args(words).stdin(stdin), self.folder())
-    }
-
-    /// [`World::deploy`] for tests that hold predicates of their own.
-    #[track_caller]
-    #[must_use]
-    pub fn deploy_fake(&self, flags: &[&str]) -> Assert {
-        self.cmd("bg-deploy").arg("--").args(self.fake_app(flags)).assert()
     }
 }
