@@ -1,4 +1,8 @@
-//! What all five programs agree on.
+//! What all five programs agree on: the contract, and below it the map of this library.
+//!
+#![doc = include_str!("../DESIGN.md")]
+//!
+//! # The rooms of this library
 //!
 //! `bg-probe` mints the record, so its library owns the vocabulary that the later stages read it with. It is a house
 //! of rooms, each with one subject, and each uses only those below it. From the ground up:

@@ -30,11 +30,11 @@ pub fn file(path: &Path, bytes: &[u8], mode: u32) -> Result<()> {
     })
 }
 
-/// As [`file`], but what is written is this user's own in any case, and a link is replaced itself: whoever reads it
+/// As [`file()`], but what is written is this user's own in any case, and a link is replaced itself: whoever reads it
 /// can see whose word it is.
 ///
 /// # Errors
-/// Those of [`file`].
+/// Those of [`file()`].
 pub fn own_file(path: &Path, bytes: &[u8], mode: u32) -> Result<()> {
     put(path, bytes, |file, beside| chmod(file, mode, beside))
 }
