@@ -43,8 +43,8 @@ impl Exit {
         Tagged { exit: self, source, remedy }.into()
     }
 
-    /// An error that ends the program with this code and says nothing, for when somebody else has
-    /// already said what is wrong.
+    /// An error that ends the program with this code and prints nothing, for when another stage has
+    /// already printed what is wrong.
     #[must_use]
     pub fn silently(self) -> anyhow::Error {
         self.because("")
@@ -53,8 +53,7 @@ impl Exit {
     /// What is wrong, with its contexts, and what to do about it, where the error is a refusal that says so.
     #[must_use]
     pub fn remedy(error: &anyhow::Error) -> Option<(String, &str)> {
-        let mut tagged = error.chain().filter_map(|cause| cause.downcast_ref::<Tagged>());
-        let remedy = tagged.find_map(|tagged| tagged.remedy.as_deref())?;
+        let remedy = remedy_in(error)?;
         let text = format!("{error:#}");
         Some((text.strip_suffix(&second_sentence(remedy)).unwrap_or(&text).to_owned(), remedy))
     }
@@ -96,6 +95,12 @@ struct Tagged {
     remedy: Option<String>,
 }
 
+/// The first remedy in an error's chain; a tag on a tag hides none.
+fn remedy_in(error: &anyhow::Error) -> Option<&str> {
+    let mut tagged = error.chain().filter_map(|cause| cause.downcast_ref::<Tagged>());
+    tagged.find_map(|tagged| tagged.remedy.as_deref().or_else(|| remedy_in(&tagged.source)))
+}
+
 /// How a remedy follows what is wrong.
 fn second_sentence(remedy: &str) -> String {
     let mut chars = remedy.chars();
@@ -118,7 +123,7 @@ impl std::error::Error for Tagged {
 
 /// Ends `main`: prints the error of `result`, if any, once, as `tool: context: cause`, and returns its code.
 ///
-/// What clap has to say (usage errors, `--help`, `--version`) is printed in clap's own words.
+/// clap's own errors (usage errors, `--help`, `--version`) are printed in clap's own words.
 #[must_use]
 pub fn report(tool: &str, result: anyhow::Result<()>) -> ExitCode {
     let Err(error) = result else { return Exit::Done.into() };
@@ -152,6 +157,9 @@ mod tests {
         assert_eq!(format!("{error:#}"), "set1: port 1. is held. Stop it. Or wait");
         assert_eq!(Exit::remedy(&error), Some(("set1: port 1. is held".to_owned(), "stop it. Or wait")));
         assert_eq!((Exit::of(&error), Exit::remedy(&Exit::Unsure.because("a. B"))), (Exit::Unsure, None));
+        let tagged_again = Err::<(), _>(error).or_exit(Exit::Usage).unwrap_err();
+        assert_eq!(Exit::of(&tagged_again), Exit::Usage);
+        assert_eq!(Exit::remedy(&tagged_again), Some(("set1: port 1. is held".to_owned(), "stop it. Or wait")));
     }
 
     #[test]
