@@ -1,4 +1,4 @@
-//! nginx's configuration: its language, and the upstream file that says which slot it serves.
+//! nginx's configuration: its language, and the upstream file that selects the slot.
 
 pub mod conf;
 pub mod upstream;

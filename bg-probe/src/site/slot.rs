@@ -61,6 +61,12 @@ pub struct Slot {
 pub struct Slots([Slot; 2]);
 
 impl Slot {
+    /// The slot with its port, for messages: `set1 on 8081`.
+    #[must_use]
+    pub fn on_port(&self) -> String {
+        format!("{} on {}", self.name, self.port)
+    }
+
     /// Whether something holds the slot's port, at whatever address: it may be what serves.
     #[must_use]
     pub fn listens(&self) -> bool {

@@ -1,12 +1,13 @@
 //! The link form: nginx looks at the file system on every request, through the link `DIR/live`; written once.
 
-use crate::nginx::conf::{Directive, spelled};
-use crate::nginx::upstream::{Condition, VARIABLE, set_address};
+use crate::nginx::conf::{Directive, Word, spelled};
+use crate::nginx::upstream::{Upstream, VARIABLE, set_address};
+use crate::say::exit::Exit;
 use crate::site::settings::Site;
 use crate::site::slot::Slot;
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result};
 use std::io::ErrorKind;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Why nginx and a file of this form may disagree.
 pub(super) const SUSPICION: &str = "nginx's workers may not enter the link's folder, or an open_file_cache delays it";
@@ -29,15 +30,50 @@ pub fn text(site: &Site, spelling: Spelling, otherwise: &Slot) -> Result<String>
     let flag = site.dir.live().join(there.name.as_str());
     let flag = flag.to_str().context("the folder's path is not UTF-8")?;
     let plain = |c: char| c.is_alphanumeric() || "/._-+@,=~".contains(c);
-    ensure!(
-        flag.chars().all(plain),
-        "{flag:?} can't stand in nginx's configuration: choose a --dir of letters, digits and /._-+@,=~"
-    );
+    if !flag.chars().all(plain) {
+        return Err(Exit::Refused.refuse(
+            format!("{flag:?} can't stand in nginx's configuration"),
+            "choose a --dir of letters, digits and /._-+@,=~",
+        ));
+    }
     let address = |slot| match spelling {
         Spelling::Group => spelled(&site.address.by_group(&site.app, slot)),
         Spelling::Address => spelled(&site.address.of(slot)),
     };
     Ok(format!("set {VARIABLE} {};\nif (-f {flag}) {{ set {VARIABLE} {}; }}\n", address(otherwise), address(there)))
+}
+
+/// `if (-f FLAG) { set $service_url ADDRESS; }`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Condition {
+    /// The path that nginx looks at on every request.
+    flag: PathBuf,
+    /// The address while that is a file.
+    pub(super) address: Word,
+}
+
+impl Upstream {
+    /// What nginx looks at on every request; `None` in the reload form.
+    #[must_use]
+    pub fn flag(&self) -> Option<&Path> {
+        self.condition.as_ref().map(|condition| condition.flag.as_path())
+    }
+
+    /// Whether it has the link form and looks into another folder than this site's.
+    #[must_use]
+    pub fn looks_elsewhere(&self, site: &Site) -> bool {
+        self.flag().is_some_and(|flag| !site.dir.has_link(flag))
+    }
+
+    /// Where it looks, in words, if that is not through this site's link as the settings spell it.
+    pub(super) fn elsewhere(&self, site: &Site) -> Option<String> {
+        let flag = self.flag().filter(|flag| flag.parent() != Some(&site.dir.live()))?;
+        Some(format!(
+            "looks at {}, and not into --dir {} (are the settings loaded? set -a; . FILE; set +a, or bg-deploy --env-file FILE)",
+            flag.parent().unwrap_or(flag).display(),
+            site.dir.root().display()
+        ))
+    }
 }
 
 impl Condition {

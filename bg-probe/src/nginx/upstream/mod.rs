@@ -1,4 +1,4 @@
-//! The upstream file: the part of nginx's configuration that says which slot it serves.
+//! The upstream file: the part of nginx's configuration that selects the slot.
 //!
 //! It has two forms. The reload form is one line, `set $service_url http://127.0.0.1:8081;`, rewritten at each
 //! switch. The link form is written once; in it nginx asks the file system on every request, through the link
@@ -10,13 +10,14 @@ pub mod reload;
 
 use crate::nginx::conf::{self, Directive, Word};
 use crate::say::exit::Exit;
+use crate::say::quoted;
 use crate::site::address::{Address, Found};
 use crate::site::settings::{Settings, Site};
 use crate::site::slot::Slot;
 use anyhow::{Context, Result, anyhow};
 use clap::ValueEnum;
 use std::ops::Range;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 /// The variable that `proxy_pass` names.
 pub const VARIABLE: &str = "$service_url";
@@ -38,21 +39,12 @@ pub struct Upstream {
     /// The address that requests go to, unless a condition holds.
     address: Word,
     /// In the link form, when they go elsewhere.
-    condition: Option<Condition>,
+    condition: Option<link::Condition>,
     /// Where the directives stand that make the form.
     places: Vec<Range<usize>>,
 }
 
-/// `if (-f FLAG) { set $service_url ADDRESS; }`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Condition {
-    /// The path that nginx looks at on every request.
-    pub flag: PathBuf,
-    /// The address while that is a file.
-    address: Word,
-}
-
-/// The site that settings describe. Where they do not say how nginx reaches the slots, the upstream file does.
+/// The site that settings describe. Where they leave out how nginx reaches the slots, the upstream file has it.
 ///
 /// # Errors
 /// Those of [`Settings::site`].
@@ -68,8 +60,8 @@ pub fn site_of(settings: &Settings) -> Result<Site> {
     Ok(site)
 }
 
-/// Refuses where the upstream file says what no switch could keep: to be asked before anything is touched for one. A
-/// file that is not there, or is not understood, is for others to speak of.
+/// Refuses an upstream file with an address that no switch could keep: to be called before anything is touched for one. A
+/// file that is not there, or is not understood, is refused elsewhere.
 ///
 /// # Errors
 /// Those of [`Upstream::ensure_movable`].
@@ -103,12 +95,6 @@ impl Upstream {
         if self.condition.is_some() { Form::Link } else { Form::Reload }
     }
 
-    /// What nginx looks at on every request; `None` in the reload form.
-    #[must_use]
-    pub fn flag(&self) -> Option<&Path> {
-        self.condition.as_ref().map(|condition| condition.flag.as_path())
-    }
-
     /// Every address that requests may go to, as it stands there.
     pub fn addresses(&self) -> impl Iterator<Item = &str> {
         let conditional = self.condition.as_ref().map(|condition| condition.address.text.as_str());
@@ -132,27 +118,14 @@ impl Upstream {
         Address::find(&self.address.text, &site.app, &site.slots)
     }
 
-    /// Whether it has the link form and looks into another folder than this site's.
-    #[must_use]
-    pub fn looks_elsewhere(&self, site: &Site) -> bool {
-        self.flag().is_some_and(|flag| !site.dir.has_link(flag))
-    }
-
     /// Why it points at neither slot, in words.
     #[must_use]
     pub fn nowhere(&self, site: &Site) -> String {
-        match self.flag() {
-            Some(flag) if flag.parent() != Some(&site.dir.live()) => format!(
-                "looks at {}, and not into --dir {} (are the settings loaded? set -a; . FILE; set +a, or bg-deploy --env-file FILE)",
-                flag.parent().unwrap_or(flag).display(),
-                site.dir.root().display()
-            ),
-            _ => "points at neither slot".to_owned(),
-        }
+        self.elsewhere(site).unwrap_or_else(|| "points at neither slot".to_owned())
     }
 
-    /// Refuses a file that no switch could move without throwing away what it says: an address of which neither port
-    /// is a slot's.
+    /// Refuses a file that no switch could move without throwing away what stands in it: an address of which neither
+    /// port is a slot's.
     ///
     /// # Errors
     /// [`Exit::Unsure`].
@@ -160,33 +133,19 @@ impl Upstream {
         let strange = |text: &&str| Address::find(text, &site.app, &site.slots).is_none();
         let Some(address) = self.addresses().find(strange) else { return Ok(()) };
         let [first, second] = site.slots.both();
-        Err(Exit::Unsure.because(format!(
-            "{} names {}, which is neither slot: {} is port {}, {} is port {} (--slots). Nothing was touched. \
-             Give the ports that stand there with BG_SLOTS, or write the address of the slot that serves, like {}",
-            site.upstream_file.display(),
-            crate::say::quoted(address),
-            first.name,
-            first.port,
-            second.name,
-            second.port,
-            site.address.of(first)
-        )))
-    }
-
-    /// The text of the file in the reload form for `slot`: its port in place of the other one's, or its group in place
-    /// of the other one's, and nothing else changed.
-    ///
-    /// # Errors
-    /// Those of [`Upstream::ensure_movable`]; when the file has the link form, which is written once.
-    pub fn moved_to(&self, site: &Site, slot: &Slot) -> Result<String> {
-        if self.form() == Form::Link {
-            return Err(anyhow!("the file has the link form"));
-        }
-        self.ensure_movable(site)?;
-        let found = self.found(site).context("no slot's address")?;
-        let mut text = self.text.clone();
-        text.replace_range(self.address.span.clone(), &conf::spelled(&found.moved_to(&site.app, slot)));
-        Ok(text)
+        Err(Exit::Unsure.refuse(
+            format!(
+                "{} names {}, which is neither slot: {}, {} (--slots). Nothing was touched",
+                site.upstream_file.display(),
+                quoted(address),
+                first.on_port(),
+                second.on_port()
+            ),
+            format!(
+                "give the ports that stand there with BG_SLOTS, or write the address of the slot that serves, like {}",
+                site.address.of(first)
+            ),
+        ))
     }
 
     /// The text of the file with these directives in place of the ones that make its form, and nothing else changed.
@@ -227,7 +186,7 @@ impl Form {
 }
 
 /// The address, the condition, and where they stand.
-type Understood = (Word, Option<Condition>, Vec<Range<usize>>);
+type Understood = (Word, Option<link::Condition>, Vec<Range<usize>>);
 
 fn understood(directives: &[Directive]) -> Result<Understood> {
     let setting: Vec<&Directive> = directives.iter().filter(|directive| times_set(directive) > 0).collect();
