@@ -5,12 +5,12 @@
 //!   live -> routes/set2        which slot serves (link form only)
 //!   routes/set2/set2           what nginx looks up through `live`
 //!   slots/set2/current -> ../../releases/RELEASE
-//!   slots/set2/process.json    whose process the slot's is
+//!   slots/set2/process.json    what was launched last in the slot
 //!   slots/set2/logs/           one file a launch; app.log is the newest
 //!   slots/set2/work/           where the application runs, and may write
 //!   releases/RELEASE/
 //!   deploys.jsonl              one record a deploy; deploys.jsonl.1 is the file before
-//!   app                        whose folder it is: the application's name
+//!   app                        the application that the folder belongs to
 //!   switching.json             a switch in the reload form that is under way
 //!   lock
 //! ```
@@ -18,8 +18,9 @@
 use crate::os::owner::{ensure_no_foreign_link, hand_over};
 use crate::os::replace::sync_folder_of;
 use crate::os::sudo::{called, typed_as};
+use crate::say::exit::Exit;
 use crate::site::slot::Name;
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, ensure};
 use nix::errno::Errno;
 use nix::unistd::{AccessFlags, access};
 use std::ffi::OsString;
@@ -85,7 +86,7 @@ impl Dir {
         self.slot(slot).join("current")
     }
 
-    /// The file that says which process is the slot's.
+    /// The file about what was launched last in a slot.
     #[must_use]
     pub fn process(&self, slot: &Name) -> PathBuf {
         self.slot(slot).join("process.json")
@@ -109,19 +110,19 @@ impl Dir {
         self.0.join("releases")
     }
 
-    /// The file with one record a deploy.
+    /// The history: the file with one record a deploy.
     #[must_use]
     pub fn deploys(&self) -> PathBuf {
         self.0.join("deploys.jsonl")
     }
 
-    /// The file that was it before, when that had grown too long.
+    /// The history before that, from when the file had grown too long.
     #[must_use]
     pub fn older_deploys(&self) -> PathBuf {
         self.0.join("deploys.jsonl.1")
     }
 
-    /// The file that says whose folder it is.
+    /// The file with the name of the application that the folder belongs to.
     #[must_use]
     pub fn app(&self) -> PathBuf {
         self.0.join("app")
@@ -173,22 +174,23 @@ impl Dir {
     pub fn create(&self) -> Result<()> {
         make(&self.0)?;
         let meta = self.look()?;
-        if let Some(why) = self.is_roots_alone(&meta) {
-            bail!(why);
-        }
-        Ok(())
+        self.ensure_not_roots_alone(&meta)
     }
 
-    /// That the folder is root's, and not this user's to write, with the command to deploy with; `None` where it is not so.
-    #[must_use]
-    pub fn is_roots_alone(&self, meta: &Metadata) -> Option<String> {
+    /// Refuses a folder that is root's and not this user's to write.
+    ///
+    /// # Errors
+    /// With the command to deploy with.
+    pub fn ensure_not_roots_alone(&self, meta: &Metadata) -> Result<()> {
         let me = nix::unistd::geteuid();
         let is_closed = !me.is_root() && meta.uid() == 0 && access(&self.0, AccessFlags::W_OK) == Err(Errno::EACCES);
-        let why = || {
-            let (dir, me) = (self.0.display(), called(me.as_raw()));
-            format!("{dir} is root's, and {me} may not write it. Deploy as root: {}", typed_as(0))
-        };
-        is_closed.then(why)
+        if !is_closed {
+            return Ok(());
+        }
+        Err(Exit::Refused.refuse(
+            format!("{} is root's, and {} may not write it", self.0.display(), called(me.as_raw())),
+            format!("deploy as root: {}", typed_as(0)),
+        ))
     }
 
     /// Looks at the folder: its owner, its mode.
@@ -198,17 +200,19 @@ impl Dir {
     pub fn look(&self) -> Result<Metadata> {
         let meta = std::fs::metadata(&self.0).with_context(|| format!("look at {}", self.0.display()))?;
         let owner = meta.uid();
-        ensure!(
-            owner == nix::unistd::geteuid().as_raw() || owner == 0 || nix::unistd::geteuid().is_root(),
-            "{} belongs to another user (uid {owner}). Deploy as that user: {}; or choose another --dir",
-            self.0.display(),
-            typed_as(owner)
-        );
-        ensure!(
-            !writable_by_others(&meta) || is_shared(),
-            "{} is writable by others, who could then choose what runs. chmod go-w it, or set BG_SHARED_DIR=1 if that is the wish",
-            self.0.display()
-        );
+        let me = nix::unistd::geteuid();
+        if owner != me.as_raw() && owner != 0 && !me.is_root() {
+            return Err(Exit::Refused.refuse(
+                format!("{} belongs to another user (uid {owner})", self.0.display()),
+                format!("deploy as that user: {}; or choose another --dir", typed_as(owner)),
+            ));
+        }
+        if writable_by_others(&meta) && !is_shared() {
+            return Err(Exit::Refused.refuse(
+                format!("{} is writable by others, who could then choose what runs", self.0.display()),
+                "chmod go-w it, or set BG_SHARED_DIR=1 if that is the wish",
+            ));
+        }
         Ok(meta)
     }
 
@@ -222,14 +226,13 @@ impl Dir {
         let Some(owner) = self.0.ancestors().find_map(|folder| Some(std::fs::metadata(folder).ok()?.uid())) else {
             return Ok(());
         };
-        ensure!(
-            !user.is_root() || owner == 0 || is_shared(),
-            "{} belongs to another user (uid {owner}), who could choose what root executes. Deploy as that user: {}; \
-             or set BG_SHARED_DIR=1 if that is the wish",
-            self.0.display(),
-            typed_as(owner)
-        );
-        Ok(())
+        if !user.is_root() || owner == 0 || is_shared() {
+            return Ok(());
+        }
+        Err(Exit::Refused.refuse(
+            format!("{} belongs to another user (uid {owner}), who could choose what root executes", self.0.display()),
+            format!("deploy as that user: {}; or set BG_SHARED_DIR=1 if that is the wish", typed_as(owner)),
+        ))
     }
 }
 

@@ -1,7 +1,7 @@
 //! The folder and the disk that a release would be put on, looked at without touching either.
 
 use crate::preflight::mb;
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Context, Result};
 use bg_probe::cli::preflight::Finding;
 use bg_probe::os::sudo::{called, owner as owner_of, typed_as};
 use bg_probe::site::dir::{Dir, is_shared};
@@ -35,8 +35,8 @@ fn folder(dir: &Dir, there: &Path) -> Finding {
         Ok(meta) => meta,
         Err(why) => return Finding::refused("dir", &why, "choose another --dir"),
     };
-    if let Some(why) = dir.is_roots_alone(&meta) {
-        return Finding::refused("dir", &anyhow!(why), "deploy as root");
+    if let Err(why) = dir.ensure_not_roots_alone(&meta) {
+        return Finding::refused("dir", &why, "deploy as root");
     }
     let closed: Vec<PathBuf> =
         places(dir).into_iter().filter(|path| path.exists() && may_write(path).is_err()).collect();
