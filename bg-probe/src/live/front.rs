@@ -1,6 +1,7 @@
-//! The front: what nginx itself answers when it is asked which slot it serves.
+//! The front: what nginx answers when it is asked which slot it serves.
 
 use crate::live::pace::Pace;
+use crate::os::deadline::Deadline;
 use crate::os::http::{Get, NoReply, Reply};
 use crate::say::quoted;
 use crate::site::settings::{FrontSetting, Site};
@@ -32,14 +33,14 @@ pub struct Front {
     has_named: Cell<bool>,
 }
 
-/// What the front said.
+/// What the front answered.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Answer {
     /// It named this slot.
     Slot(Slot),
     /// It named none.
     NoSlot(Silence),
-    /// A limit of nginx's has refused the question, which says nothing, for or against: `429`, or `503` in nginx's own
+    /// A limit of nginx's has refused the question, which proves nothing, for or against: `429`, or `503` in nginx's own
     /// words, or where there was none before (`limit_req_status`).
     Limited(u16),
 }
@@ -79,15 +80,15 @@ impl Front {
         Ok(Some(Front { get, slots: site.slots.clone(), pace: Pace::default(), has_named: Cell::default() }))
     }
 
-    /// Asks, on a fresh connection, as soon as it is decent to ask again: who asks too fast takes from the visitors
-    /// what a limit would let through. A question that is refused is repeated after a while, `within` in all.
+    /// Asks, on a fresh connection, as soon as it is decent to ask again: questions that come too fast take from the
+    /// visitors what a limit would let through. A question that is refused is repeated after a while, `within` in all.
     #[must_use]
     pub fn ask(&self, within: Duration) -> Answer {
-        let began = Instant::now();
+        let deadline = Deadline::within(within);
         for _ in 0..REPEATED {
             let answer = self.ask_in_turn(within);
             let wait = self.pace.wait(Instant::now());
-            if !matches!(answer, Answer::Limited(_)) || began.elapsed() + wait >= within {
+            if !matches!(answer, Answer::Limited(_)) || wait >= deadline.left() {
                 return answer;
             }
         }
@@ -115,8 +116,8 @@ impl Front {
     }
 }
 
-/// Whether the front is the page of the printed site that nginx answers by itself, so that it says which slot nginx is
-/// set to serve and nothing of whether that is there.
+/// Whether the front is the page of the printed site that nginx answers by itself, so that it names the slot that nginx
+/// is set to serve, whether or not anything is there.
 #[must_use]
 pub fn is_nginx_own(front: &FrontSetting) -> bool {
     matches!(front, FrontSetting::At(url) if url.path() == SLOT_PAGE)
@@ -124,7 +125,7 @@ pub fn is_nginx_own(front: &FrontSetting) -> bool {
 
 impl Answer {
     /// An answer names a slot only if it is 200 and its whole body, trimmed, is that slot's name: an error page
-    /// that happens to contain `set1` says nothing.
+    /// that happens to contain `set1` names none.
     #[must_use]
     pub fn of(reply: Result<Reply, NoReply>, slots: &Slots) -> Answer {
         let reply = match reply {

@@ -1,8 +1,11 @@
 //! Which slot is live: what the front answers, what the upstream file says, and the verdict.
 
 pub mod front;
+pub mod last_look;
 mod pace;
 pub mod pending;
+pub mod subject;
+mod unsure;
 pub mod verdict;
 pub mod whose;
 pub mod witnesses;

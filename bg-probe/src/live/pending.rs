@@ -1,18 +1,20 @@
 //! A switch that was cut short.
 //!
 //! In the reload form there is a moment in which the upstream file names the new slot and nginx still serves
-//! the old one. Who is killed in it would leave two witnesses that disagree, and nobody could go on. So before
-//! that moment bg-switch writes down what it is about to do, and whoever comes next, under the same lock, puts
-//! the file back to what nginx serves.
+//! the old one. A bg-switch that is killed in it would leave two witnesses that disagree, and nobody could go on. So
+//! before that moment it writes down what it is about to do, and the next stage, under the same lock, puts the file
+//! back to what nginx serves.
 
 use crate::live::front::{Answer, FRONT_WITHIN, Front};
 use crate::nginx::upstream::{Upstream, reload};
+use crate::os::deadline::Deadline;
 use crate::os::owner::is_trusted;
 use crate::os::replace;
+use crate::say::exit::Exit;
 use crate::site::dir::Dir;
 use crate::site::settings::Site;
 use crate::site::slot::{Name, Slot};
-use anyhow::{Context, Result, anyhow, ensure};
+use anyhow::{Context, Result, anyhow};
 use serde::{Deserialize, Serialize};
 use std::fs::File;
 use std::io::{ErrorKind, Read};
@@ -60,12 +62,16 @@ impl Pending {
         };
         let read = || format!("read {}", path.display());
         let meta = file.metadata().with_context(read)?;
-        ensure!(
-            is_trusted(&meta),
-            "{} is another user's (uid {}): a switch of theirs was cut short, and bg-switch run as that user ends it",
-            path.display(),
-            std::os::unix::fs::MetadataExt::uid(&meta)
-        );
+        if !is_trusted(&meta) {
+            return Err(Exit::Refused.refuse(
+                format!(
+                    "{} is another user's (uid {}): a switch of theirs was cut short",
+                    path.display(),
+                    std::os::unix::fs::MetadataExt::uid(&meta)
+                ),
+                "end it with bg-switch, run as that user",
+            ));
+        }
         let mut text = String::new();
         file.read_to_string(&mut text).with_context(read)?;
         Pending::parse(&text).map(Some).with_context(|| format!("understand {}", path.display()))
@@ -116,7 +122,7 @@ impl Pending {
 }
 
 /// Brings file and nginx together again where a switch was cut short, or its undoing; to be called with the lock held.
-/// What was done about it, in words. Where the front can't say which slot nginx serves, everything stays as it is.
+/// What was done about it, in words. Where the front can't name the slot that nginx serves, everything stays as it is.
 ///
 /// # Errors
 /// When the note or the file can't be read or written.
@@ -127,7 +133,7 @@ pub fn settle(site: &Site) -> Result<Option<String>> {
         return Ok(None);
     }
     let Some(front) = Front::of(site)? else { return Ok(None) };
-    let Some(serving) = pending.steady(site, &front) else { return Ok(None) };
+    let Some(serving) = pending.steady(site, &front)? else { return Ok(None) };
     pending.agree(site, &serving)?;
     Pending::end(&site.dir)?;
     Ok(Some(format!(
@@ -139,31 +145,33 @@ pub fn settle(site: &Site) -> Result<Option<String>> {
 
 impl Pending {
     /// The slot that the front names without a change for longer than nginx lets two configurations serve at once.
-    /// Unless that is what was to be reached, who was killed may have told nginx just before to read the file, so it
-    /// must have had the time for that.
-    fn steady(&self, site: &Site, front: &Front) -> Option<Slot> {
-        let began = Instant::now();
-        let age = age(&site.dir);
+    /// Unless that is what was to be reached, the switch may have told nginx to read the file right before it was killed,
+    /// so nginx must have had the time for that.
+    fn steady(&self, site: &Site, front: &Front) -> Result<Option<Slot>> {
+        let read = Deadline::within(READ_WITHIN.saturating_sub(age(&site.dir)));
         let mut steady: Option<(Slot, Instant)> = None;
-        while began.elapsed() < READ_WITHIN + SETTLED_WITHIN {
+        let seen = Deadline::within(READ_WITHIN + SETTLED_WITHIN).poll(ASK_EVERY, || {
             let slot = match front.ask(FRONT_WITHIN) {
                 Answer::Slot(slot) => slot,
-                Answer::Limited(_) => continue,
-                Answer::NoSlot(_) => return None,
+                Answer::Limited(_) => return Ok(None),
+                Answer::NoSlot(_) => return Ok(Some(None)),
             };
-            let reached = slot.name.as_str() == self.to && file_says(site).as_ref() == Some(&slot);
-            let was_read = reached || age + began.elapsed() >= READ_WITHIN;
+            let is_reached = slot.name.as_str() == self.to && file_says(site).as_ref() == Some(&slot);
+            let was_read = is_reached || read.is_over();
             match &steady {
-                Some((same, since)) if *same == slot && since.elapsed() >= OVERLAP && was_read => return Some(slot),
-                Some((same, _)) if *same == slot => {}
-                _ => steady = Some((slot, Instant::now())),
+                Some((same, since)) if *same == slot => {
+                    Ok((since.elapsed() >= OVERLAP && was_read).then_some(Some(slot)))
+                }
+                Some(_) | None => {
+                    steady = Some((slot, Instant::now()));
+                    Ok(None)
+                }
             }
-            std::thread::sleep(ASK_EVERY);
-        }
-        None
+        })?;
+        Ok(seen.flatten())
     }
 
-    /// Has the upstream file say what nginx serves, in the words it had before if they say so.
+    /// Makes the upstream file name the slot that nginx serves, in the words it had before where they do so.
     fn agree(&self, site: &Site, serving: &Slot) -> Result<()> {
         if file_says(site).as_ref() == Some(serving) {
             return Ok(());

@@ -1,8 +1,8 @@
-//! Whose what serves is: this folder's, somebody's who keeps no marks, or another application's.
+//! The owner of what serves: this folder, another application's folder, or nobody who left marks.
 //!
 //! A settings file that was copied has the slots, the upstream file and the front of the first application: all that
-//! the witnesses speak of is true, and of another site. What bg-launch has started says itself whose it is, and so does
-//! the link that the upstream file looks at.
+//! the witnesses report is true, and of another site. What bg-launch has started carries its folder's marks, and the link
+//! that the upstream file looks at is in a folder.
 
 use crate::nginx::upstream::Upstream;
 use crate::os::port;
@@ -20,7 +20,7 @@ use anyhow::Result;
 pub struct Other {
     /// Its process id.
     pub pid: i32,
-    /// What it says of itself.
+    /// The marks it carries.
     pub marks: Marks,
 }
 
@@ -36,7 +36,7 @@ impl Other {
 /// The process on a slot's port that was launched from another folder; `None` also where one of this folder's is
 /// there, and where this user may not look.
 fn other_in(site: &Site, slot: &Slot) -> Option<Other> {
-    let sockets = port::listeners(slot.port).ok().filter(|sockets| !sockets.is_empty())?;
+    let sockets = slot.listeners().ok().filter(|sockets| !sockets.is_empty())?;
     let ours = Launched::of(&site.dir, &slot.name).ok().flatten().and_then(|launched| launched.running());
     // The usual case, in which no other process need be looked at.
     if ours.is_some_and(|ours| port::sockets_of(ours.pid).iter().any(|socket| sockets.contains(socket))) {
@@ -54,20 +54,26 @@ fn other_in(site: &Site, slot: &Slot) -> Option<Other> {
 /// [`Exit::Unsure`], with whose it is and how to go on.
 pub fn ensure_ours(site: &Site, slot: &Slot) -> Result<()> {
     let Some(Other { pid, marks }) = other_in(site, slot) else { return Ok(()) };
-    let (app, name, theirs) = (&site.app, &slot.name, quoted(&marks.app));
-    let beside = site.slots.other(name);
+    let beside = site.slots.other(&slot.name);
     let back = match Launched::runs_in(&site.dir, &beside.name) {
-        Ok(true) => format!("; {} is this folder's own, and serves again with: bg-switch --to {0}", beside.name),
-        _ => String::new(),
+        Ok(true) => format!("; {beside} is this folder's own, and serves again with: bg-switch --to {beside}"),
+        Ok(false) | Err(_) => String::new(),
     };
-    Err(Exit::Unsure.because(format!(
-        "{name} is served by pid {pid} ({}), which was launched as {theirs} (release {}) and not from {}: were these \
-         settings copied? Nothing was touched. Give {app} --slots, a --front and an --upstream-file of its own \
-         (bg-switch --print-site), or load the settings it was launched with{back}",
-        command_line(pid),
-        quoted(&marks.release),
-        site.dir.root().display(),
-    )))
+    Err(Exit::Unsure.refuse(
+        format!(
+            "{slot} is served by pid {pid} ({}), which was launched as {} (release {}) and not from {}: were these \
+             settings copied? Nothing was touched",
+            command_line(pid),
+            quoted(&marks.app),
+            quoted(&marks.release),
+            site.dir.root().display(),
+        ),
+        format!(
+            "give {} --slots, a --front and an --upstream-file of its own (bg-switch --print-site), or load the settings \
+             it was launched with{back}",
+            site.app
+        ),
+    ))
 }
 
 /// Refuses an upstream file in the link form that looks into another folder: what serves there is that folder's, and
@@ -80,13 +86,14 @@ pub fn ensure_our_link(site: &Site) -> Result<()> {
     if !upstream.looks_elsewhere(site) {
         return Ok(());
     }
-    Err(Exit::Unsure.because(format!(
-        "the upstream file {} {}. Nothing was touched. Give the same --dir as when it was written, or {} an \
-         --upstream-file of its own; if nothing was ever deployed there, have it look here with bg-switch --convert link",
-        site.upstream_file.display(),
-        upstream.nowhere(site),
-        site.app,
-    )))
+    Err(Exit::Unsure.refuse(
+        format!("the upstream file {} {}. Nothing was touched", site.upstream_file.display(), upstream.nowhere(site)),
+        format!(
+            "give the same --dir as when it was written, or {} an --upstream-file of its own; if nothing was ever \
+             deployed there, have it look here with bg-switch --convert link",
+            site.app
+        ),
+    ))
 }
 
 /// Refuses to take a file away from the folder that it looks into, where anything was ever deployed there: it is that
@@ -98,11 +105,12 @@ pub fn ensure_unused_elsewhere(site: &Site, upstream: &Upstream) -> Result<()> {
     let folder = upstream.flag().and_then(|flag| flag.parent()?.parent());
     let used = folder.filter(|folder| ["slots", "releases"].iter().any(|name| folder.join(name).exists()));
     let Some(folder) = used else { return Ok(()) };
-    Err(Exit::Unsure.because(format!(
-        "{} looks into {}, from which an application was deployed: nginx serves that one. Nothing was touched. Give the \
-         same --dir as when it was written, or {} an --upstream-file of its own",
-        site.upstream_file.display(),
-        folder.display(),
-        site.app,
-    )))
+    Err(Exit::Unsure.refuse(
+        format!(
+            "{} looks into {}, from which an application was deployed: nginx serves that one. Nothing was touched",
+            site.upstream_file.display(),
+            folder.display()
+        ),
+        format!("give the same --dir as when it was written, or {} an --upstream-file of its own", site.app),
+    ))
 }

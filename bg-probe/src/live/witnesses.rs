@@ -7,7 +7,7 @@ use crate::site::slot::Slot;
 use clap::ValueEnum;
 use std::time::Duration;
 
-/// Whom to ask.
+/// Which witnesses to ask.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum By {
     /// What nginx answers at the front
@@ -19,14 +19,15 @@ pub enum By {
 }
 
 /// What the witnesses say at one moment.
-pub(crate) struct Heard {
+pub(super) struct Heard {
     pub(super) front: Option<Answer>,
     /// The slot the file points at, or why that is not known; `None` where it was not asked.
     pub(super) file: Option<Result<Slot, String>>,
 }
 
 impl Heard {
-    pub(crate) fn now(site: &Site, by: By, front: Option<&Front>, within: Duration) -> Heard {
+    /// Asks them.
+    pub(super) fn now(site: &Site, by: By, front: Option<&Front>, within: Duration) -> Heard {
         let front = front.map(|front| front.ask(within));
         let file = (by != By::Front).then(|| file_says(site));
         Heard { front, file }
@@ -62,8 +63,12 @@ impl Heard {
         matches!(self.front, Some(Answer::Limited(_)))
     }
 
-    pub(crate) fn disagree(&self) -> bool {
-        matches!((&self.front, &self.file), (Some(Answer::Slot(front)), Some(Ok(file))) if front != file)
+    /// The slot that the front names and the one that the file points at, where those are two.
+    pub(super) fn disagreement(&self) -> Option<(&Slot, &Slot)> {
+        match (&self.front, &self.file) {
+            (Some(Answer::Slot(front)), Some(Ok(file))) if front != file => Some((front, file)),
+            _ => None,
+        }
     }
 }
 

@@ -1,4 +1,4 @@
-//! Whose folder it is: a folder belongs to one application, and remembers which.
+//! The application that a folder belongs to: `DIR/app` remembers it.
 //!
 //! A settings file that was copied, and in which only the name was changed, has the folder of the first application.
 //! Without a memory the second one would stop the first one's way back and take its visitors.
@@ -21,8 +21,8 @@ use std::path::Path;
 /// Longer than any name, with its newline.
 const MOST_NAME: u64 = 64;
 
-/// How much of the end of the audit is read: two of the longest records.
-const MOST_AUDIT: u64 = 128 * 1024;
+/// How much of the end of the history is read: two of the longest records.
+const MOST_HISTORY: u64 = 128 * 1024;
 
 /// Refuses the folder of another application.
 ///
@@ -30,27 +30,31 @@ const MOST_AUDIT: u64 = 128 * 1024;
 /// [`Exit::Unsure`], with how to go on.
 pub fn ensure(site: &Site) -> Result<()> {
     let (dir, app) = (site.dir.root().display(), &site.app);
-    match of(site).filter(|tenant| tenant != app.as_str()) {
+    match of(site).filter(|other| other != app.as_str()) {
         None => Ok(()),
-        Some(tenant) => Err(Exit::Unsure.because(format!(
-            "{dir} is the folder of {tenant}, and these settings are for {app}: were they copied? Nothing was touched. \
-             Give {app} a --dir, --slots and an --upstream-file of its own, or --app {tenant}; if {tenant} is called \
-             {app} now: echo {app} >{dir}/app"
-        ))),
+        Some(other) => Err(Exit::Unsure.refuse(
+            format!(
+                "{dir} is the folder of {other}, and these settings are for {app}: were they copied? Nothing was touched"
+            ),
+            format!(
+                "give {app} a --dir, --slots and an --upstream-file of its own, or --app {other}; if {other} is called \
+                 {app} now: echo {app} >{dir}/app"
+            ),
+        )),
     }
 }
 
-/// Has the folder remember its application; to be called with the lock held. A disk that is full is no reason to leave
-/// a switch undone: a later run remembers.
+/// Writes the application into the folder; to be called with the lock held. A disk that is full is no reason to leave
+/// a switch undone: a later run writes it.
 pub fn remember(site: &Site) {
     if written(&site.dir).as_deref() != Some(site.app.as_str()) {
         let _ = replace::file(&site.dir.app(), format!("{}\n", site.app).as_bytes(), 0o644);
     }
 }
 
-/// The application of the folder; `None` where nothing tells, and where nothing was ever put into it: who mistyped a
-/// name in a first run that was refused has taken no folder. One from before they remembered is that of its last
-/// deploy, or of what runs in it.
+/// The application of the folder; `None` where nothing names one, and where nothing was ever put into it: a mistyped
+/// name in a first run that was refused takes no folder. A folder without `DIR/app` is that of its last deploy, or of
+/// what runs in it.
 fn of(site: &Site) -> Option<String> {
     let is_used = ["slots", "releases", "routes"].iter().any(|name| site.dir.root().join(name).exists());
     written(&site.dir).filter(|_| is_used).or_else(|| deployed(&site.dir)).or_else(|| running(site))
@@ -62,13 +66,13 @@ fn written(dir: &Dir) -> Option<String> {
     Some(quoted(text.trim())).filter(|name| !name.is_empty())
 }
 
-/// By the last deploy in the audit that was done: one that failed may be the very mistake.
+/// By the last deploy in the history that was done: one that failed may be the very mistake.
 fn deployed(dir: &Dir) -> Option<String> {
     let mut file = open(&dir.deploys())?;
     let end = file.seek(SeekFrom::End(0)).ok()?;
-    file.seek(SeekFrom::Start(end.saturating_sub(MOST_AUDIT))).ok()?;
+    file.seek(SeekFrom::Start(end.saturating_sub(MOST_HISTORY))).ok()?;
     let mut bytes = Vec::new();
-    file.take(MOST_AUDIT).read_to_end(&mut bytes).ok()?;
+    file.take(MOST_HISTORY).read_to_end(&mut bytes).ok()?;
     let records = bytes.rsplit(|byte| *byte == b'\n').filter_map(|line| serde_json::from_slice::<Value>(line).ok());
     let mut done = records.filter(|record| record["deploy"]["exit"] == 0);
     done.find_map(|record| Some(quoted(record["app"].as_str()?)))

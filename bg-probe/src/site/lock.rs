@@ -9,8 +9,8 @@ use crate::os::owner::hand_over;
 use crate::say::Voice;
 use crate::say::exit::Exit;
 use crate::site::dir::Dir;
+use crate::site::folder_app;
 use crate::site::settings::Site;
-use crate::site::tenant;
 use anyhow::{Context, Result};
 use nix::fcntl::{FcntlArg, FdFlag, fcntl};
 use std::fs::{File, OpenOptions, TryLockError};
@@ -48,7 +48,7 @@ impl Lock {
     /// [`Exit::Unsure`] when the folder is another application's, [`Exit::Locked`] when somebody else holds the lock,
     /// with who that is; else when the file can't be opened.
     pub fn take(site: &Site, wait: Wait, voice: Voice) -> Result<Lock> {
-        tenant::ensure(site)?;
+        folder_app::ensure(site)?;
         let dir = &site.dir;
         dir.create()?;
         let path = dir.lock();
@@ -70,18 +70,17 @@ impl Lock {
         loop {
             match file.try_lock() {
                 Ok(()) => {
-                    // Whoever held it may have made the folder theirs.
-                    tenant::ensure(site)?;
-                    tenant::remember(site);
+                    // The last holder may have taken the folder for its application.
+                    folder_app::ensure(site)?;
+                    folder_app::remember(site);
                     sign(&mut file, voice.tool());
                     return Ok(Lock { held: Some(file) });
                 }
                 Err(TryLockError::WouldBlock) if deadline.is_over() => {
-                    return Err(Exit::Locked.because(format!(
-                        "another deploy holds {}: {}; nothing was touched. Try again later, or wait with --wait 60s",
-                        path.display(),
-                        holder(&mut file)
-                    )));
+                    return Err(Exit::Locked.refuse(
+                        format!("another deploy holds {}: {}; nothing was touched", path.display(), holder(&mut file)),
+                        "try again later, or wait with --wait 60s",
+                    ));
                 }
                 Err(TryLockError::Error(e)) if e.kind() != ErrorKind::Interrupted => {
                     return Err(e).with_context(|| format!("flock {}", path.display()));

@@ -4,7 +4,7 @@ use crate::args::Args;
 use crate::{preflight, wait, watch};
 use anyhow::Result;
 use bg_probe::cli::preflight::conclude;
-use bg_probe::live::verdict;
+use bg_probe::live::subject;
 use bg_probe::nginx::upstream::site_of;
 use bg_probe::record::Record;
 use bg_probe::say::exit::Exit;
@@ -25,7 +25,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
 /// The record to work on. Nothing is touched here, so a slot that was named can be checked also where nobody
 /// knows which one is live: on a machine without nginx, say.
 fn subject(args: &Args) -> Result<Record> {
-    let subject = verdict::subject(&args.settings, args.slot.as_ref());
+    let subject = subject::subject(&args.settings, args.slot.as_ref());
     match (&args.slot, subject) {
         (Some(Choice::Named(name)), Err(why)) if Exit::of(&why) == Exit::Unsure => {
             args.voice.detail(&format!("{why:#}"));

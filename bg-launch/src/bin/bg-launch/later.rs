@@ -10,14 +10,14 @@ use crate::launch::vacate;
 use crate::start::detached::MARKS;
 use crate::start::hold::{GO, detach};
 use anyhow::{Context, Result, ensure};
+use bg_probe::live::last_look::ensure_idle;
 use bg_probe::live::pending;
-use bg_probe::live::verdict::ensure_idle;
 use bg_probe::os::deadline::Deadline;
 use bg_probe::os::process::Process;
 use bg_probe::record::Record;
+use bg_probe::site::folder_app;
 use bg_probe::site::launched::Launched;
 use bg_probe::site::lock::{INHERITED, Lock, Wait};
-use bg_probe::site::tenant;
 use nix::unistd::setsid;
 use std::fs::{File, OpenOptions};
 use std::io::{Read, Write};
@@ -38,7 +38,7 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// # Errors
 /// When it can't be started; nothing will be stopped then.
 pub(crate) fn leave(args: &Args, record: &Record, after: Duration) -> Result<()> {
-    tenant::ensure(&record.site)?;
+    folder_app::ensure(&record.site)?;
     let slot = &record.slot.name;
     let Some((launched, running)) = meant(record)? else {
         args.voice.done("launch", &format!("nothing that bg-launch has started runs in {slot}"), None);

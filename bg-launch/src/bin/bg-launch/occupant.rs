@@ -3,7 +3,7 @@
 use anyhow::Result;
 use bg_launch::session::{Stopped, stop_each, wait};
 use bg_launch::{is_there, members};
-use bg_probe::live::verdict::is_named;
+use bg_probe::live::last_look::is_named;
 use bg_probe::live::whose::Other;
 use bg_probe::os::port;
 use bg_probe::os::process::{Process, Stat, command_line};

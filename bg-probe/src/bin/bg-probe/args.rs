@@ -1,43 +1,46 @@
 //! The command line of `bg-probe`.
 
+use crate::order::{Ask, Order, Wanted, Word};
+use anyhow::Result;
 use bg_probe::cli::command_line::Program;
 use bg_probe::cli::preflight::Check;
 use bg_probe::live::witnesses::By;
+use bg_probe::nginx::upstream::site_of;
 use bg_probe::say::Voice;
-use bg_probe::site::settings::Settings;
+use bg_probe::site::settings::{Settings, Site};
 use bg_probe::site::slot::Choice;
 use clap::{Parser, ValueEnum};
 
-/// Ask which slot is live and which one a deploy is for, and print that as a record
+/// Find out which slot is live and which one a deploy is for, and print that as a record
 #[derive(Debug, Parser)]
 #[command(name = Args::NAME, version, after_help = AFTER)]
 pub(crate) struct Args {
     /// The slot the record is for: idle, live or a slot's name
     #[arg(long, env = "BG_PROBE_SLOT", default_value = "idle", value_name = "SLOT")]
-    pub(crate) slot: Choice,
+    slot: Choice,
     /// What to print: the record, one word for shells, or a table for people
     #[arg(long, env = "BG_PROBE_FORMAT", default_value = "json", value_enum)]
-    pub(crate) format: Format,
-    /// Whom to ask which slot is live
+    format: Format,
+    /// Which witnesses to ask which slot is live
     #[arg(long, env = "BG_PROBE_BY", default_value = "both", value_enum)]
-    pub(crate) by: By,
+    by: By,
     /// How long the front may take for one answer
     #[arg(long, env = "BG_PROBE_TIMEOUT", default_value = "2s", value_name = "DURATION")]
-    pub(crate) timeout: humantime::Duration,
+    timeout: humantime::Duration,
     /// Print the last deploys as a table instead, the newest first [default of N: 10]
     #[arg(long, value_name = "N", num_args = 0..=1, default_missing_value = "10")]
-    pub(crate) history: Option<usize>,
+    history: Option<usize>,
     #[command(flatten)]
     pub(crate) voice: Voice,
     #[command(flatten)]
-    pub(crate) check: Check,
+    check: Check,
     #[command(flatten)]
-    pub(crate) settings: Settings,
+    settings: Settings,
 }
 
 /// What to print on stdout.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Format {
+enum Format {
     /// The record, for the next stage
     Json,
     /// The slot's name
@@ -46,6 +49,30 @@ pub(crate) enum Format {
     Port,
     /// Both slots, for people
     Table,
+}
+
+impl Args {
+    /// The site that it is about.
+    ///
+    /// # Errors
+    /// When no folder for state is known.
+    pub(crate) fn site(&self) -> Result<Site> {
+        site_of(&self.settings)
+    }
+
+    /// What it asks for.
+    pub(crate) fn order(self) -> Order {
+        let ask = Ask { by: self.by, within: *self.timeout };
+        let wanted = Wanted { slot: self.slot, ask };
+        match (self.check.check, self.history, self.format) {
+            (true, _, _) => Order::Preflight { ask, as_json: self.check.json },
+            (false, Some(most), _) => Order::History(most),
+            (false, None, Format::Json) => Order::Record(wanted),
+            (false, None, Format::Name) => Order::Word(Word::Name, wanted),
+            (false, None, Format::Port) => Order::Word(Word::Port, wanted),
+            (false, None, Format::Table) => Order::Table(wanted),
+        }
+    }
 }
 
 impl Program for Args {
@@ -63,8 +90,8 @@ Examples:
   bg-probe --format table
   bg-probe --history 20
 
-Two witnesses are heard: what nginx answers at --front, and what
---upstream-file says. A front names a slot only with status 200 and a body
+Two witnesses are heard: what nginx answers at --front, and where
+--upstream-file points. A front names a slot only with status 200 and a body
 that is that slot's name. Where it names none, the file decides; where
 nothing listens on either port either, no slot is live.
 

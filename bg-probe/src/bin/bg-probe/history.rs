@@ -1,4 +1,4 @@
-//! The deploys there were, as a table: `DIR/deploys.jsonl`, which bg-deploy keeps, for people.
+//! The history, `DIR/deploys.jsonl`, which bg-deploy keeps, as a table for people.
 
 use anyhow::{Context, Result};
 use bg_probe::say::{clean, seconds};
@@ -16,7 +16,7 @@ const HEADINGS: [&str; 10] = ["WHEN", "EXIT", "WHAT", "SLOTS", "TOOK", "LAUNCH",
 /// How many characters a cell shows at most.
 const WIDEST: usize = 200;
 
-/// A line of the audit, as far as the table shows it. Older ones say less.
+/// A line of the history, as far as the table shows it. Older ones have less.
 #[derive(Deserialize)]
 struct Line {
     slot: Option<String>,
@@ -47,10 +47,10 @@ struct Deploy {
     exit: u8,
 }
 
-/// The last deploys as a table, the newest first, and how many lines on the way were not to be read.
+/// The last deploys as a table, the newest first, and how many lines on the way could not be read.
 ///
 /// # Errors
-/// When a file of the audit is there and can't be read.
+/// When a file of the history is there and can't be read.
 pub(crate) fn table(dir: &Dir, most: usize) -> Result<(String, usize)> {
     let (mut rows, mut broken) = (Vec::new(), 0);
     for file in [dir.deploys(), dir.older_deploys()] {

@@ -1,9 +1,9 @@
-//! `bg-probe --check`: can it be told which slot is live, and may a deploy begin?
+//! `bg-probe --check`: whether the live slot can be found out, and a deploy may begin.
 
+use crate::order::Ask;
 use bg_probe::cli::preflight::Finding;
 use bg_probe::live::front::{Answer, Front, Silence};
 use bg_probe::live::verdict::{self, Verdict};
-use bg_probe::live::witnesses::By;
 use bg_probe::nginx::upstream::Upstream;
 use bg_probe::os::process::command_line;
 use bg_probe::site::dir::Dir;
@@ -12,14 +12,14 @@ use bg_probe::site::settings::Site;
 use bg_probe::site::slot::Slot;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-/// No release is older than this program; a clock that says so was never set. 2024-01-01T00:00:00Z.
+/// No release is older than this program; a clock before this was never set. 2024-01-01T00:00:00Z.
 const YEAR_2024: Duration = Duration::from_secs(1_704_067_200);
 
 /// Everything that bg-probe has to look at.
-pub(crate) fn findings(site: &Site, by: By, within: Duration) -> Vec<Finding> {
-    let verdict = verdict::live(site, by, within);
+pub(crate) fn findings(site: &Site, ask: Ask) -> Vec<Finding> {
+    let verdict = verdict::live(site, ask.by, ask.within);
     let mut findings: Vec<Finding> = site.slots.both().iter().map(slot).collect();
-    findings.push(front(site, within));
+    findings.push(front(site, ask.within));
     findings.push(upstream_file(site));
     findings.push(agreement(site, &verdict));
     findings.push(lock(&site.dir));
@@ -29,18 +29,18 @@ pub(crate) fn findings(site: &Site, by: By, within: Duration) -> Vec<Finding> {
 
 fn slot(slot: &Slot) -> Finding {
     if !slot.listens() {
-        return Finding::ok("slot", format!("{slot} on {}: nothing listens", slot.port));
+        return Finding::ok("slot", format!("{}: nothing listens", slot.on_port()));
     }
     let holders = slot.holders().unwrap_or_default();
     let who = holders.first().map(|pid| format!(": pid {pid} ({})", command_line(*pid))).unwrap_or_default();
-    Finding::ok("slot", format!("{slot} on {} listens{who}", slot.port))
+    Finding::ok("slot", format!("{} listens{who}", slot.on_port()))
 }
 
-/// What nginx answers; whether that is enough to tell which slot is live is [`agreement`]'s to say.
+/// What nginx answers; whether that is enough to tell which slot is live is decided in [`agreement`].
 fn front(site: &Site, within: Duration) -> Finding {
     let url = &site.front;
     let said = match Front::of(site) {
-        Err(why) => return Finding::refused("front", &why, "mend --front"),
+        Err(why) => return Finding::refused("front", &why, "correct --front"),
         Ok(None) => return Finding::ok("front", "no front is asked (--front -): the upstream file alone decides"),
         Ok(Some(front)) => match front.ask(within) {
             Answer::Slot(slot) => return quickly(&front, site, &format!("answers {slot}"), within),
@@ -108,7 +108,7 @@ fn upstream_file(site: &Site) -> Finding {
         None => Finding::warn(
             "upstream-file",
             format!("{path} has the {form} form and {}", upstream.nowhere(site)),
-            format!("see that --slots {} are the ports in it", site.slots),
+            format!("make sure that --slots {} are the ports in it", site.slots),
         ),
     }
 }
@@ -116,13 +116,15 @@ fn upstream_file(site: &Site) -> Finding {
 fn agreement(site: &Site, verdict: &anyhow::Result<Verdict>) -> Finding {
     let verdict = match verdict {
         Ok(verdict) => verdict,
-        Err(why) => return Finding::refused("live", why, "mend that first"),
+        Err(why) => return Finding::refused("live", why, "fix that first"),
     };
     let live = verdict.live.as_ref().map_or("no slot is live".to_owned(), |live| format!("{live} is live"));
     let detail = format!("{live}; the next deploy is for {}", verdict.idle(site).name);
     match &verdict.warning {
         None => Finding::ok("live", detail),
-        Some(warning) => Finding::warn("live", format!("{detail}, but {warning}"), "mend that, or see that it is so"),
+        Some(warning) => {
+            Finding::warn("live", format!("{detail}, but {warning}"), "fix that, or make sure that it is meant so")
+        }
     }
 }
 

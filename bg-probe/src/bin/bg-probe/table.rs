@@ -1,6 +1,6 @@
 //! Both slots as a table, for people.
 
-use bg_probe::live::verdict::{Verdict, release_in};
+use bg_probe::live::verdict::Verdict;
 use bg_probe::os::process::Process;
 use bg_probe::say::clean;
 use bg_probe::site::launched::Launched;
@@ -25,9 +25,8 @@ pub(crate) fn table(site: &Site, verdict: Option<&Verdict>) -> String {
         let since = process.and_then(|process| process.started());
         let since = since.map_or("-".into(), |since| humantime::format_rfc3339_seconds(since).to_string());
         let listening = if slot.listens() { "yes" } else { "no" };
-        let held =
-            [site.dir.release(&slot.name), site.dir.artifact(&slot.name).map(|_| release_in(&site.dir, &slot.name))];
-        let held: Vec<String> = held.into_iter().flatten().collect();
+        let artifact = site.dir.artifact(&slot.name).map(|file| file.to_string_lossy().into_owned());
+        let held: Vec<String> = site.dir.release(&slot.name).into_iter().chain(artifact).collect();
         let release = if held.is_empty() { "-".into() } else { clean(&held.join(" ")) };
         // Writing to a String can't fail.
         let _ = writeln!(

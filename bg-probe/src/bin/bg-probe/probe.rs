@@ -1,0 +1,91 @@
+//! What `bg-probe` does.
+
+use crate::history;
+use crate::order::{Order, Wanted, Word};
+use crate::preflight;
+use crate::table::table;
+use anyhow::Result;
+use bg_probe::cli::preflight::conclude;
+use bg_probe::live::subject::{choose, minted};
+use bg_probe::live::verdict::{self, Verdict};
+use bg_probe::nginx::upstream::ensure_movable;
+use bg_probe::say::Voice;
+use bg_probe::say::stdout::print;
+use bg_probe::site::dir::Dir;
+use bg_probe::site::settings::Site;
+use bg_probe::site::slot::{Name, Slot};
+
+/// Runs the program.
+pub(crate) fn run(site: Site, voice: Voice, order: Order) -> Result<()> {
+    match order {
+        Order::Preflight { ask, as_json } => conclude(&preflight::findings(&site, ask), as_json, voice),
+        Order::History(most) => past(&site.dir, voice, most),
+        Order::Table(wanted) => both(&site, voice, &wanted),
+        Order::Word(word, wanted) => one(&site, voice, word, &wanted),
+        Order::Record(wanted) => record(site, voice, &wanted),
+    }
+}
+
+fn past(dir: &Dir, voice: Voice, most: usize) -> Result<()> {
+    let (table, broken) = history::table(dir, most)?;
+    if broken > 0 {
+        let lines = if broken == 1 { "a line is".to_owned() } else { format!("{broken} lines are") };
+        voice.warn(&format!("{}: {lines} broken, and passed over", dir.deploys().display()));
+    }
+    print(&table)
+}
+
+/// Prints the table, also where nobody can tell which slot is live.
+fn both(site: &Site, voice: Voice, wanted: &Wanted) -> Result<()> {
+    wanted.slot.ensure_one_of(&site.slots)?;
+    let verdict = verdict(site, voice, wanted);
+    print(&table(site, verdict.as_ref().ok()))?;
+    verdict.map(drop)
+}
+
+fn one(site: &Site, voice: Voice, word: Word, wanted: &Wanted) -> Result<()> {
+    let (_, slot) = decided(site, voice, wanted)?;
+    match word {
+        Word::Name => print(&format!("{slot}\n")),
+        Word::Port => print(&format!("{}\n", slot.port)),
+    }
+}
+
+fn record(site: Site, voice: Voice, wanted: &Wanted) -> Result<()> {
+    let (verdict, slot) = decided(&site, voice, wanted)?;
+    let is_live = verdict.live.as_ref() == Some(&slot);
+    // What is for the live slot moves nothing.
+    if !is_live {
+        ensure_movable(&site)?;
+    }
+    let said = verdict.in_words();
+    let said = if is_live { said } else { format!("{said}; this deploy is for {}", slot.on_port()) };
+    let record = minted(site, slot, &verdict)?;
+    voice.done("probe", &said, None);
+    record.print()
+}
+
+/// The verdict, and the slot that is wanted.
+fn decided(site: &Site, voice: Voice, wanted: &Wanted) -> Result<(Verdict, Slot)> {
+    wanted.slot.ensure_one_of(&site.slots)?;
+    let verdict = verdict(site, voice, wanted)?;
+    voice.detail(&found_out(site, &verdict));
+    let slot = choose(site, &wanted.slot, &verdict)?.clone();
+    Ok((verdict, slot))
+}
+
+fn verdict(site: &Site, voice: Voice, wanted: &Wanted) -> Result<Verdict> {
+    let verdict = verdict::live(site, wanted.ask.by, wanted.ask.within)?;
+    if let Some(warning) = &verdict.warning {
+        voice.warn(warning);
+    }
+    Ok(verdict)
+}
+
+/// What each witness said.
+fn found_out(site: &Site, verdict: &Verdict) -> String {
+    let facts = &verdict.facts;
+    let file = facts.points_at.as_ref().map_or("no slot that is known", Name::as_str);
+    let front = facts.front_said.as_ref().map_or(String::new(), |said| format!("{} said {said}; ", site.front));
+    format!("decided by the {}; {front}{} points at {file}", facts.by, site.upstream_file.display())
+}

@@ -1,0 +1,34 @@
+//! The last look before anything in a slot is touched: a record can be old.
+
+use crate::live::front::{Answer, FRONT_WITHIN, Front};
+use crate::live::verdict::live;
+use crate::live::witnesses::{By, Heard};
+use crate::say::exit::Exit;
+use crate::site::settings::Site;
+use crate::site::slot::Slot;
+use anyhow::Result;
+
+/// Refuses a slot that is live or may be.
+///
+/// # Errors
+/// [`Exit::Unsure`], also when nobody can tell.
+pub fn ensure_idle(site: &Site, slot: &Slot) -> Result<()> {
+    let verdict = live(site, By::Both, FRONT_WITHIN)?;
+    if verdict.live.as_ref() == Some(slot) {
+        return Err(Exit::Unsure.refuse(
+            format!("{}: nothing in it may be touched", verdict.in_words()),
+            format!("deploy to {}, or move nginx there first", site.slots.other(&slot.name)),
+        ));
+    }
+    Ok(())
+}
+
+/// Whether nginx serves a slot or is set to, whatever the verdict: nobody there may be taken over.
+///
+/// # Errors
+/// When the front can't be looked up.
+pub fn is_named(site: &Site, slot: &Slot) -> Result<bool> {
+    let front = Front::of(site)?;
+    let heard = Heard::now(site, By::Both, front.as_ref(), FRONT_WITHIN);
+    Ok(heard.front == Some(Answer::Slot(slot.clone())) || heard.file == Some(Ok(slot.clone())))
+}

@@ -1,0 +1,49 @@
+//! The record a stage works on.
+
+use crate::live::front::FRONT_WITHIN;
+use crate::live::verdict::{Verdict, live};
+use crate::live::witnesses::By;
+use crate::nginx::upstream::site_of;
+use crate::record::Record;
+use crate::say::exit::Exit;
+use crate::site::settings::{Settings, Site};
+use crate::site::slot::{Choice, Slot};
+use anyhow::Result;
+
+/// The record on stdin, or, where a slot is named by flags, a new one with the witnesses' verdict.
+///
+/// # Errors
+/// [`Exit::NoRecord`] for stdin, [`Exit::Unsure`] for the witnesses.
+pub fn subject(settings: &Settings, slot: Option<&Choice>) -> Result<Record> {
+    let Some(choice) = slot else {
+        return Record::from_stdin()?.overruled(settings);
+    };
+    let site = site_of(settings)?;
+    choice.ensure_one_of(&site.slots)?;
+    let verdict = live(&site, By::Both, FRONT_WITHIN)?;
+    let slot = choose(&site, choice, &verdict)?.clone();
+    minted(site, slot, &verdict)
+}
+
+/// A new record for `slot`, with the verdict under `probe`.
+///
+/// # Errors
+/// When the verdict can't be written as JSON.
+pub fn minted(site: Site, slot: Slot, verdict: &Verdict) -> Result<Record> {
+    let mut record = Record::new(site, slot, verdict.live.clone());
+    record.set("probe", &verdict.facts)?;
+    Ok(record)
+}
+
+/// The slot that is meant by `choice`, given which one is live.
+///
+/// # Errors
+/// When the live slot is meant and none is live, or a name is neither slot's.
+pub fn choose<'a>(site: &'a Site, choice: &Choice, verdict: &'a Verdict) -> Result<&'a Slot> {
+    match (choice, &verdict.live) {
+        (Choice::Named(name), _) => site.slots.named(name.as_str()),
+        (Choice::Idle, _) => Ok(verdict.idle(site)),
+        (Choice::Live, Some(live)) => Ok(live),
+        (Choice::Live, None) => Err(Exit::Refused.because("no slot is live")),
+    }
+}

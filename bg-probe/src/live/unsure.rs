@@ -1,0 +1,99 @@
+//! The refusals and warnings of a verdict: where the witnesses leave a doubt, nobody guesses.
+
+use crate::live::front::LIMITED;
+use crate::live::pending::Pending;
+use crate::live::witnesses::Heard;
+use crate::nginx::upstream::{Form, Upstream};
+use crate::say::exit::{Exit, OrExit};
+use crate::site::launched::Launched;
+use crate::site::settings::Site;
+use crate::site::slot::Slot;
+use anyhow::Result;
+
+/// Refuses other ports than those that what runs was launched on: nginx is still set to send it the traffic there, and
+/// what the front names may be what it was set to name.
+///
+/// # Errors
+/// [`Exit::Unsure`].
+pub(super) fn ensure_same_ports(site: &Site) -> Result<()> {
+    for slot in site.slots.both() {
+        let Some(launched) = Launched::of(&site.dir, &slot.name)?.filter(|launched| launched.port != slot.port) else {
+            continue;
+        };
+        if let Some(process) = launched.running() {
+            return Err(Exit::Unsure.refuse(
+                format!(
+                    "{slot} runs on port {} (pid {}), but --slots says {}: nothing was touched",
+                    launched.port, process.pid, slot.port
+                ),
+                "give the same --slots as when it was launched; \
+                 to change a port, stop the idle slot first, and print the site again",
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// Refuses to go by the file while a switch is cut short: nobody knows then whether nginx has read it.
+///
+/// # Errors
+/// [`Exit::Unsure`].
+pub(super) fn ensure_not_cut_short(site: &Site, heard: &Heard) -> Result<()> {
+    let pending = Pending::of(&site.dir).or_exit(Exit::Unsure)?;
+    let Some(pending) = pending.filter(|pending| !pending.is_conversion) else { return Ok(()) };
+    let [one, other] = site.slots.both();
+    let limited = if heard.is_refused() { format!(" ({LIMITED})") } else { String::new() };
+    Err(Exit::Unsure.refuse(
+        format!(
+            "an earlier switch to {} was cut short, and no front says which slot nginx serves{limited}: nothing was touched",
+            pending.to
+        ),
+        format!("choose one that serves, and end it by hand with: bg-switch --to {one}; or: bg-switch --to {other}"),
+    ))
+}
+
+/// The front names a slot, and the file points at another one.
+pub(super) fn disagreement(site: &Site, front: &Slot, file: &Slot) -> anyhow::Error {
+    let form = Upstream::read(&site.upstream_file).map_or(Form::Reload, |upstream| upstream.form());
+    Exit::Unsure.refuse(
+        format!(
+            "nginx and its file disagree: {} answers {front}, but {} points at {file}: {} (see nginx's error log). \
+             {front} is serving, nothing was touched",
+            site.front,
+            site.upstream_file.display(),
+            form.suspicion(),
+        ),
+        format!("go on serving {front} with: bg-switch --to {front}; or move to {file} with: bg-switch --to {file}"),
+    )
+}
+
+/// Something serves, and neither the front nor the file, which `file` says of itself, can tell which slot it is.
+pub(super) fn nobody_knows(site: &Site, front_said: Option<&str>, file: &str, listening: &[&Slot]) -> anyhow::Error {
+    let front = front_said.map_or("the front was not asked".into(), |said| unnamed(site, said));
+    let names: Vec<&str> = listening.iter().map(|slot| slot.name.as_str()).collect();
+    Exit::Unsure.refuse(
+        format!(
+            "can't tell which slot is live: {front}, the upstream file {file}, and {} listens. Nothing was touched",
+            names.join(" and ")
+        ),
+        format!(
+            "if these are the settings of this application, make {} point at the slot that serves",
+            site.upstream_file.display()
+        ),
+    )
+}
+
+/// What the operator should know of a verdict that stands: the front named no slot, or the live one is down.
+pub(super) fn warning(site: &Site, live: &Slot, front_said: Option<&str>, is_down: bool) -> Option<String> {
+    let said =
+        front_said.map(|said| format!("{}; {} points at {live}", unnamed(site, said), site.upstream_file.display()));
+    let down = is_down.then(|| format!("{live} is live but nothing listens on its port"));
+    match (said, down) {
+        (Some(said), Some(down)) => Some(format!("{said}; {down}")),
+        (said, down) => said.or(down),
+    }
+}
+
+fn unnamed(site: &Site, front_said: &str) -> String {
+    format!("no slot is named at {} ({front_said})", site.front)
+}
