@@ -10,6 +10,13 @@ fn printed(world: &World, flags: &[&str]) -> String {
     world.run("bg-probe", flags).success().stdout()
 }
 
+/// What a program prints for one flag.
+#[track_caller]
+fn printed_by(world: &World, program: &str, flag: &str) -> String {
+    let run = world.cmd(program).arg(flag).assert().success();
+    String::from_utf8_lossy(&run.get_output().stdout).into_owned()
+}
+
 #[test]
 fn probe_prints_one_word_with_format_name_or_port() {
     let world = World::new().set1_running();
@@ -98,4 +105,16 @@ fn environment(world: &World, name: &str) -> String {
     let body = world.get("/env").body;
     let line = body.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix('='));
     line.unwrap_or_else(|| panic!("no {name} in {body}")).to_owned()
+}
+
+#[test]
+fn each_program_prints_one_help_without_blank_lines_between_its_flags() {
+    let world = World::new();
+    for program in ["bg-probe", "bg-launch", "bg-health", "bg-switch", "bg-deploy"] {
+        let help = printed_by(&world, program, "--help");
+        assert_eq!(help, printed_by(&world, program, "-h"), "{program}");
+        let flags = help.split_once("\nOptions:\n").expect("its flags").1;
+        let flags = flags.split("\n\n").next().unwrap_or_default();
+        assert!(flags.contains("--version"), "{program}: {flags}");
+    }
 }

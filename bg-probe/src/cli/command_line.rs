@@ -4,6 +4,7 @@ use crate::say::Voice;
 use crate::say::exit::report;
 use crate::site::settings::Settings;
 use anyhow::Result;
+use clap::{Arg, ArgAction, Command};
 use std::process::ExitCode;
 
 /// One of the five programs, by its command line.
@@ -26,12 +27,20 @@ pub fn run<P: Program>(run: impl FnOnce(P) -> Result<()>) -> ExitCode {
 /// # Errors
 /// clap's own: a usage error, or the text of `--help` or `--version`.
 pub fn parse<P: Program>() -> Result<P> {
+    let command = with_one_layout(P::command());
     #[cfg(feature = "manual")]
-    crate::cli::manual::print_if_asked(P::command())?;
-    let matches = P::command().try_get_matches()?;
+    crate::cli::manual::print_if_asked(command.clone())?;
+    let matches = command.try_get_matches()?;
     let mut args = P::from_arg_matches(&matches)?;
     let (settings, voice) = args.shared();
     settings.note_typed(&matches);
     voice.belongs_to(P::NAME);
     Ok(args)
+}
+
+/// `-h` and `--help` print the same, each flag in its column. Else clap puts blank lines between the flags of those
+/// programs alone that have a flag whose values are explained.
+fn with_one_layout(command: Command) -> Command {
+    let help = Arg::new("help").short('h').long("help").action(ArgAction::HelpShort).help("Print help");
+    command.disable_help_flag(true).arg(help.help_heading(None::<&str>))
 }

@@ -13,10 +13,10 @@ use serde::{Deserialize, Serialize};
 #[derive(clap::Args, Clone, Copy, Debug)]
 #[command(next_help_heading = "Preflight")]
 pub struct Check {
-    /// Say whether a deploy would work here, and what to do where it would not; changes nothing
+    /// Report whether a deploy would work here, and what to do where it would not; changes nothing
     #[arg(long)]
     pub check: bool,
-    /// Say it as one JSON array
+    /// Print the report as one JSON array
     #[arg(long, requires = "check")]
     pub json: bool,
 }
@@ -63,7 +63,7 @@ impl Finding {
         Finding { state: State::Fail, ..Finding::warn(check, detail, remedy) }
     }
 
-    /// A refusal that a deploy would meet, with what it says to do about it, or else this.
+    /// A refusal that a deploy would meet, with its own remedy, or else this one.
     #[must_use]
     pub fn refused(check: &str, why: &anyhow::Error, otherwise: &str) -> Finding {
         match Exit::remedy(why) {

@@ -8,16 +8,16 @@ use super::text::{clean, seconds};
 use std::io::Write as _;
 use std::time::Duration;
 
-/// A program's voice: who it is, and how much it says on stderr.
+/// A program's voice: its name, and how much it prints on stderr.
 #[derive(clap::Args, Clone, Copy, Debug, Default)]
 pub struct Voice {
     /// The program's name, which begins its errors and warnings.
     #[arg(skip)]
     tool: &'static str,
-    /// Say nothing but errors
+    /// Print nothing but errors
     #[arg(short, long, conflicts_with = "verbose")]
     pub quiet: bool,
-    /// Say also how each thing was found out
+    /// Print also how each thing was found out
     #[arg(short, long)]
     pub verbose: bool,
 }
@@ -42,7 +42,7 @@ impl Voice {
         error(self.tool, message);
     }
 
-    /// Says what a stage has done, and how long that took.
+    /// Prints what a stage has done, and how long that took.
     pub fn done(self, stage: &str, text: &str, took: Option<Duration>) {
         if !self.quiet {
             let terminal = Terminal::of_stderr();
@@ -50,14 +50,14 @@ impl Voice {
         }
     }
 
-    /// Says something the operator should know although the work goes on.
+    /// Prints something the operator should know although the work goes on.
     pub fn warn(self, text: &str) {
         if !self.quiet {
             labelled(self.tool, Ink::Warning, &format!("warning: {text}"));
         }
     }
 
-    /// Says how something was found out, for `-v`.
+    /// Prints how something was found out, for `-v`.
     pub fn detail(self, text: &str) {
         if self.verbose {
             labelled(self.tool, Ink::Stage, text);

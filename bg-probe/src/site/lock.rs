@@ -27,7 +27,7 @@ const POLL: Duration = Duration::from_millis(20);
 /// `--wait`, for the programs that take the lock.
 #[derive(clap::Args, Clone, Copy, Debug)]
 pub struct Wait {
-    /// How long to wait while another deploy holds the lock
+    /// Wait this long while another deploy holds the lock
     #[arg(long = "wait", env = "BG_WAIT", value_name = "DURATION", default_value = "0s")]
     pub within: humantime::Duration,
 }

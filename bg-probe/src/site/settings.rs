@@ -39,27 +39,27 @@ impl Display for FrontSetting {
 
 /// The shared flags, as clap reads them.
 #[derive(clap::Args, Clone, Debug)]
-#[command(next_help_heading = "Settings (what a record already says need not be said again)")]
+#[command(next_help_heading = "Settings (taken from the record, where one is read)")]
 pub struct Settings {
-    /// The application's name
+    /// Name the application
     #[arg(long, env = "BG_APP", default_value = "app")]
     pub app: Name,
-    /// The two slots and their ports
+    /// Name the two slots and their ports
     #[arg(long, env = "BG_SLOTS", default_value = "set1=8081,set2=8082", value_name = "NAME=PORT,NAME=PORT")]
     pub slots: Slots,
-    /// Where nginx reaches the slots [default: as the upstream file has it, else http://127.0.0.1:{port}]
+    /// Reach the slots at this address, as nginx does [default: as the upstream file has it, else http://127.0.0.1:{port}]
     #[arg(long, env = "BG_SLOT_URL", value_name = "URL")]
     pub slot_url: Option<Address>,
-    /// The URL, through nginx, that answers with the live slot's name; `-` for none
+    /// Ask this URL, through nginx, for the live slot's name; `-` for none
     #[arg(long, env = "BG_FRONT", default_value = "http://127.0.0.1/profile", value_name = "URL")]
     pub front: FrontSetting,
-    /// The host name to ask the front for
+    /// Ask the front for this host name
     #[arg(long, env = "BG_FRONT_HOST", value_name = "HOST", value_parser = http::host)]
     pub front_host: Option<String>,
-    /// Where releases, logs and state live [default: /var/lib/bg/APP as root, else $XDG_STATE_HOME/bg/APP]
+    /// Keep releases, logs and state here [default: /var/lib/bg/APP as root, else $XDG_STATE_HOME/bg/APP]
     #[arg(long, env = "BG_DIR", value_name = "DIR", value_parser = path)]
     pub dir: Option<PathBuf>,
-    /// The file nginx includes that says which slot it serves
+    /// Select the slot by this file, which nginx includes
     #[arg(long, env = "BG_UPSTREAM_FILE", default_value = "/etc/nginx/conf.d/service-url.inc", value_name = "FILE",
         value_parser = path)]
     pub upstream_file: PathBuf,
@@ -83,7 +83,7 @@ pub struct Site {
     pub front_host: Option<String>,
     /// Where its releases, logs and state live.
     pub dir: Dir,
-    /// The file nginx includes that says which slot it serves; an absolute path.
+    /// The file that nginx includes and that selects the slot; an absolute path.
     pub upstream_file: PathBuf,
 }
 

@@ -15,16 +15,16 @@ use clap::{Parser, ValueEnum};
 #[derive(Debug, Parser)]
 #[command(name = Args::NAME, version, after_help = AFTER)]
 pub(crate) struct Args {
-    /// The slot the record is for: idle, live or a slot's name
+    /// Make the record for this slot: idle, live or a slot's name
     #[arg(long, env = "BG_PROBE_SLOT", default_value = "idle", value_name = "SLOT")]
     slot: Choice,
-    /// What to print: the record, one word for shells, or a table for people
+    /// Print the record, one word for shells, or a table for people
     #[arg(long, env = "BG_PROBE_FORMAT", default_value = "json", value_enum)]
     format: Format,
-    /// Which witnesses to ask which slot is live
+    /// Ask these witnesses which slot is live
     #[arg(long, env = "BG_PROBE_BY", default_value = "both", value_enum)]
     by: By,
-    /// How long the front may take for one answer
+    /// Wait this long for one answer of the front
     #[arg(long, env = "BG_PROBE_TIMEOUT", default_value = "2s", value_name = "DURATION")]
     timeout: humantime::Duration,
     /// Print the last deploys as a table instead, the newest first [default of N: 10]
@@ -99,4 +99,5 @@ Exit codes:
   0  done
   1  the system refused (or --slot live, and none is)
   2  usage
-  7  can't tell which slot is live, or what serves or the folder is another application's: nothing may be launched";
+  7  can't tell which slot is live, or what serves or the folder is another
+     application's: nothing may be launched";
