@@ -8,7 +8,7 @@ use crate::say::exit::{Exit, OrExit};
 use crate::say::{quoted, stdout};
 use crate::site::address::Address;
 use crate::site::dir::Dir;
-use crate::site::settings::{self, Settings, Site, text_of};
+use crate::site::settings::{self, FrontSetting, Settings, Site, text_of};
 use crate::site::slot::{Slot, Slots, port_of};
 use anyhow::{Context, Result, bail, ensure};
 use serde::Serialize;
@@ -41,7 +41,7 @@ impl Record {
         Record { site, slot, live, fields: Map::new() }
     }
 
-    /// Reads one line. The errors say which key is wrong and what it should be.
+    /// Reads one line. The errors name the key that is wrong and what it should be.
     ///
     /// # Errors
     /// [`Exit::NoRecord`].
@@ -51,7 +51,7 @@ impl Record {
 
     /// Reads the one record on stdin.
     ///
-    /// An empty pipe is a stage before this one that failed and has said why: the error is silent.
+    /// An empty pipe is a stage before this one that failed and has printed why: the error is silent.
     ///
     /// # Errors
     /// [`Exit::NoRecord`].
@@ -74,7 +74,7 @@ impl Record {
         Record::parse(&line)
     }
 
-    /// The same record as this stage was told to see it: what was typed on its own command line wins.
+    /// The same record as this stage's own command line has it: what was typed there wins.
     ///
     /// # Errors
     /// [`Exit::Usage`] when slots were typed of which the record's is none.
@@ -99,7 +99,7 @@ impl Record {
     /// [`Exit::NoRecord`], when it is there but not of the expected form.
     pub fn get<T: DeserializeOwned>(&self, stage: &str) -> Result<Option<T>> {
         let Some(value) = self.fields.get(stage) else { return Ok(None) };
-        // What serde has to say quotes the value, which may be long.
+        // serde's message quotes the value, which may be long.
         let wrong = |e: serde_json::Error| format!("{stage:?} in the record: {}", quoted(&e.to_string()));
         serde_json::from_value(value.clone()).map(Some).map_err(|e| Exit::NoRecord.because(wrong(e)))
     }
@@ -133,8 +133,8 @@ impl Record {
         line.insert(
             "front".into(),
             match &site.front {
-                crate::site::settings::FrontSetting::At(url) => url.to_string().into(),
-                crate::site::settings::FrontSetting::Unset => Value::Null,
+                FrontSetting::At(url) => url.to_string().into(),
+                FrontSetting::Unset => Value::Null,
             },
         );
         if let Some(host) = &site.front_host {
@@ -189,7 +189,7 @@ fn understand(line: &[u8]) -> Result<Record> {
             Some(_) => bail!("\"slot_url\" in the record is not text"),
         },
         front: match take(&mut fields, "front")? {
-            Value::Null => crate::site::settings::FrontSetting::Unset,
+            Value::Null => FrontSetting::Unset,
             Value::String(url) => url.parse().context("\"front\" in the record")?,
             _ => bail!("\"front\" in the record is neither a URL nor null"),
         },

@@ -1,6 +1,6 @@
 //! Man pages and completions, from the same definitions as `--help`: `bg-probe --manual man|bash|zsh|fish`.
 //!
-//! It is for whoever makes a package. The programs as they are used have no such flag, and are the smaller for it.
+//! It is for makers of packages. The programs as they are used have no such flag, and are the smaller for it.
 
 use crate::say::exit::Exit;
 use crate::say::stdout::print;
@@ -46,12 +46,12 @@ fn page(mut command: Command) -> Result<String> {
     let usage = command.render_usage().to_string().replacen("Usage: ", "", 1);
     let man = Man::new(command.override_usage(usage)).manual(MANUAL);
     let blocks = after.split("\n\n").map(|block| (title(block), block));
-    let (told, tables): (Vec<_>, Vec<_>) = blocks.partition(|(title, _)| title.is_none());
+    let (paragraphs, tables): (Vec<_>, Vec<_>) = blocks.partition(|(title, _)| title.is_none());
     let mut text = Vec::new();
     man.render_title(&mut text)?;
     man.render_name_section(&mut text)?;
     man.render_synopsis_section(&mut text)?;
-    text.extend(description(told.iter().map(|(_, block)| *block)).into_bytes());
+    text.extend(description(paragraphs.iter().map(|(_, block)| *block)).into_bytes());
     man.render_options_section(&mut text)?;
     for (title, block) in tables {
         text.extend(table(title.unwrap_or_default(), block).into_bytes());

@@ -1,4 +1,4 @@
-//! Which slot is live: what the front answers, what the upstream file says, and the verdict.
+//! Which slot is live: what the front answers, where the upstream file points, and the verdict.
 
 pub mod front;
 pub mod last_look;

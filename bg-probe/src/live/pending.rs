@@ -24,7 +24,7 @@ use std::time::{Duration, Instant};
 /// How long the front must name one slot: nginx lets both generations of workers take connections for 100 ms.
 pub const OVERLAP: Duration = Duration::from_millis(250);
 
-/// How long nginx may take to read the configuration it was told to read: with a thousand TLS sites it is 2.5 s.
+/// How long nginx may take to read its configuration after a reload was sent: with a thousand TLS sites it is 2.5 s.
 const READ_WITHIN: Duration = Duration::from_secs(5);
 
 /// How long the front may be unsteady after that.
@@ -51,7 +51,7 @@ impl Pending {
     /// The switch that was begun in this folder and not ended; `None` where none was.
     ///
     /// # Errors
-    /// When the note is there but can't be read or understood, or is neither root's nor this user's: what it says
+    /// When the note is there but can't be read or understood, or is neither root's nor this user's: its text
     /// would become nginx's configuration.
     pub fn of(dir: &Dir) -> Result<Option<Pending>> {
         let path = note(dir);

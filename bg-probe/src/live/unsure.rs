@@ -67,7 +67,7 @@ pub(super) fn disagreement(site: &Site, front: &Slot, file: &Slot) -> anyhow::Er
     )
 }
 
-/// Something serves, and neither the front nor the file, which `file` says of itself, can tell which slot it is.
+/// Something serves, and neither the front nor the file can tell which slot it is; `file` is why the file can't.
 pub(super) fn nobody_knows(site: &Site, front_said: Option<&str>, file: &str, listening: &[&Slot]) -> anyhow::Error {
     let front = front_said.map_or("the front was not asked".into(), |said| unnamed(site, said));
     let names: Vec<&str> = listening.iter().map(|slot| slot.name.as_str()).collect();

@@ -121,13 +121,13 @@ pub fn live(site: &Site, by: By, within: Duration) -> Result<Verdict> {
     Ok(verdict)
 }
 
-/// What the witnesses say once they agree, or at last.
+/// The verdict once the witnesses agree, or when the time for that is up.
 fn agreed(site: &Site, by: By, front: Option<&Front>, within: Duration) -> Result<Verdict> {
     let deadline = Deadline::within(AGREE_WITHIN);
     let mut named = None;
     loop {
         let heard = Heard::now(site, by, front, within).unless_refused(&mut named);
-        // A front that was refused may still say something that the file does not.
+        // A front that was refused may still name a slot that the file does not.
         let is_settled = heard.disagreement().is_none() && !heard.is_refused();
         if is_settled || !deadline.pause(ASK_EVERY) {
             return heard.verdict(site);

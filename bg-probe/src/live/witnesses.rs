@@ -1,4 +1,4 @@
-//! The two witnesses, and what they say at one moment.
+//! The two witnesses, and what is heard from them at one moment.
 
 use crate::live::front::{Answer, Front, LIMITED};
 use crate::nginx::upstream::Upstream;
@@ -12,13 +12,13 @@ use std::time::Duration;
 pub enum By {
     /// What nginx answers at the front
     Front,
-    /// What the upstream file says
+    /// The slot that the upstream file points at
     File,
     /// Both, the front first
     Both,
 }
 
-/// What the witnesses say at one moment.
+/// What is heard from the witnesses at one moment.
 pub(super) struct Heard {
     pub(super) front: Option<Answer>,
     /// The slot the file points at, or why that is not known; `None` where it was not asked.

@@ -9,7 +9,7 @@ use std::ops::Range;
 /// One word, without its quotes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Word {
-    /// What it says.
+    /// Its text.
     pub text: String,
     /// Where it stands in the file, quotes included.
     pub span: Range<usize>,

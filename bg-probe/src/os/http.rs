@@ -20,7 +20,7 @@ use ureq::{Agent, Error};
 /// The longest a request may take: a clock can't add just any duration that can be typed.
 const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// The longest body that is read, in bytes; a longer one is cut and says so.
+/// The longest body that is read, in bytes; a longer one is cut and marked as not whole.
 pub const MOST_BODY: usize = 64 * 1024;
 
 /// An `http` or `https` URL with a host.
@@ -200,7 +200,7 @@ impl From<Error> for NoReply {
     }
 }
 
-/// A resolver that has its answer already: the name in a request says who is asked for, not where.
+/// A resolver that has its answer already: the name in a request is a site's and no place.
 #[derive(Debug)]
 struct Known(Vec<SocketAddr>);
 

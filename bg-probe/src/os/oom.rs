@@ -1,7 +1,7 @@
-//! Whom the kernel ends first when the machine is out of memory (`proc_pid_oom_score_adj(5)`).
+//! Which process the kernel ends first when the machine is out of memory (`proc_pid_oom_score_adj(5)`).
 //!
-//! Each process has a place between -1000, never, and 1000, before all others, and hands it on to what it starts. Who
-//! may write to a process's file may raise it, and may lower it to the least that a privileged hand has ever set.
+//! Each process has a place between -1000, never, and 1000, before all others, and hands it on to what it starts. A
+//! user who may write to a process's file may raise it, and may lower it to the least that root has ever set.
 
 use anyhow::{Context, Result};
 use nix::unistd::{AccessFlags, access};

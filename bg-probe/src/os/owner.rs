@@ -1,4 +1,4 @@
-//! Whose things are, where root and a user work in one folder.
+//! The owner of files, where root and a user work in one folder.
 //!
 //! `sudo bg-switch --convert link` works in the folder of the user who deploys. What root makes there becomes that
 //! user's, or the next deploy could not write it; and what that user has put there leads root nowhere else.
@@ -64,7 +64,7 @@ pub fn is_trusted(meta: &Metadata) -> bool {
     meta.uid() == 0 || meta.uid() == geteuid().as_raw()
 }
 
-/// Who gets what root makes at `path`; `None` where that stays with whoever makes it.
+/// The owner-to-be of what root makes at `path`; `None` where that stays with its maker.
 fn heir(path: &Path) -> Result<Option<(u32, u32)>> {
     if !geteuid().is_root() {
         return Ok(None);
@@ -79,7 +79,7 @@ mod tests {
     use super::*;
     use std::os::unix::fs::{chown, symlink};
 
-    /// Who is not root hands nothing over, and then there is nothing to see.
+    /// A user who is not root hands nothing over, and then there is nothing to see.
     #[test]
     fn another_name_of_a_file_is_not_handed_over_in_place_of_a_link() {
         if !geteuid().is_root() {

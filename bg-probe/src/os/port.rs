@@ -1,4 +1,4 @@
-//! A slot's port, as the kernel sees it: who listens, who is connected.
+//! A slot's port, as the kernel sees it: its listeners and its connections.
 
 use crate::os::sockets::{State, sockets};
 use anyhow::Result;
@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::time::Duration;
 
-/// Whether something holds this port, at whatever address: it may be what serves, for nginx can be told any.
+/// Whether something holds this port, at whatever address: it may be what serves, for nginx can have any.
 ///
 /// A connection that is taken counts as well: what takes it may be a rule of the kernel's (a container's published
 /// port), and then there is no listener.

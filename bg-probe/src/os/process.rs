@@ -1,6 +1,6 @@
 //! Whose process that is: by pid, start time and boot, never by name.
 //!
-//! A pid alone says little: the kernel gives it to somebody else once its process is gone. Together with the
+//! A pid alone proves little: the kernel gives it to another process once its own is gone. Together with the
 //! time the process started and the boot it started in, it is one process for ever (`proc_pid_stat(5)`).
 
 use anyhow::{Context, Result};
@@ -50,7 +50,7 @@ impl Process {
     }
 }
 
-/// What `/proc/PID/stat` says, as far as it matters here.
+/// What stands in `/proc/PID/stat`, as far as it matters here.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Stat {
     /// The parent's process id.

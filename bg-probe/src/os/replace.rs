@@ -1,7 +1,7 @@
 //! Changing what is on disk in one step.
 //!
-//! A file or a link that matters is made beside its place, synced, and renamed over it: whoever looks, and
-//! whatever is killed, finds the old one or the new one, whole (`rename(2)`). The folder is synced after, so
+//! A file or a link that matters is made beside its place, synced, and renamed over it: a reader at any
+//! moment, and after any kill, finds the old one or the new one, whole (`rename(2)`). The folder is synced after, so
 //! that the same holds for power loss.
 
 use crate::os::owner::{ensure_no_foreign_link, hand_over, hand_over_link};
@@ -30,8 +30,8 @@ pub fn file(path: &Path, bytes: &[u8], mode: u32) -> Result<()> {
     })
 }
 
-/// As [`file()`], but what is written is this user's own in any case, and a link is replaced itself: whoever reads it
-/// can see whose word it is.
+/// As [`file()`], but what is written is this user's own in any case, and a link is replaced itself: its
+/// reader can see whose word it is.
 ///
 /// # Errors
 /// Those of [`file()`].

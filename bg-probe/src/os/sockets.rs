@@ -87,7 +87,7 @@ fn question(family: u8, state: State, port: Option<u16>) -> Vec<u8> {
 /// Takes the sockets out of one datagram of `sock_diag(7)`; whether it was the last.
 ///
 /// # Errors
-/// When it is not whole, or says that there was one.
+/// When it is not whole, or is an error of the kernel's.
 pub fn take(mut bytes: &[u8], found: &mut Vec<Socket>) -> Result<bool> {
     while let Some((length, kind)) = header(bytes) {
         ensure!(length >= HEADER && length <= bytes.len(), "half an answer from sock_diag");

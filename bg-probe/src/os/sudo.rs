@@ -1,11 +1,11 @@
-//! The command that was typed, as somebody else would have to type it: whole, to be copied.
+//! The command that was typed, as another user would have to type it: whole, to be copied.
 
 use nix::unistd::{Uid, User};
 use shell_words::{join, quote};
 use std::path::Path;
 
-/// The variable in which a driver hands its own command on to the stages it starts: what they advise is for whoever
-/// typed that.
+/// The variable in which a driver hands its own command on to the stages it starts: their advice repeats what a person
+/// typed.
 pub const TYPED: &str = "BG_TYPED";
 
 /// What was typed to start this program, without what stands behind `--`: that may be a secret.
@@ -25,7 +25,7 @@ pub fn typed() -> String {
     }
 }
 
-/// The same as this user, by `sudo(8)`, which keeps no variable unless it is told to.
+/// The same as this user, by `sudo(8)`, which keeps no variable without `-E`.
 #[must_use]
 pub fn typed_as(uid: u32) -> String {
     let typed = typed();

@@ -50,7 +50,7 @@ impl Exit {
         self.because("")
     }
 
-    /// What is wrong, with its contexts, and what to do about it, where the error is a refusal that says so.
+    /// What is wrong, with its contexts, and what to do about it, where the error is a refusal with a remedy.
     #[must_use]
     pub fn remedy(error: &anyhow::Error) -> Option<(String, &str)> {
         let remedy = remedy_in(error)?;
@@ -91,7 +91,7 @@ impl<T, E: Into<anyhow::Error>> OrExit<T> for Result<T, E> {
 struct Tagged {
     exit: Exit,
     source: anyhow::Error,
-    /// What to do about it, if that is said apart.
+    /// What to do about it, of a refusal.
     remedy: Option<String>,
 }
 
@@ -128,7 +128,7 @@ impl std::error::Error for Tagged {
 pub fn report(tool: &str, result: anyhow::Result<()>) -> ExitCode {
     let Err(error) = result else { return Exit::Done.into() };
     if let Some(usage) = error.downcast_ref::<clap::Error>() {
-        // A closed stderr leaves nobody to tell; the exit code still does.
+        // A closed stderr leaves no reader; the exit code is still there.
         let _ = usage.print();
         return if usage.use_stderr() { Exit::Usage.into() } else { Exit::Done.into() };
     }

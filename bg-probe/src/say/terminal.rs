@@ -35,7 +35,7 @@ impl Terminal {
         }
         let columns = var_os("COLUMNS").and_then(|columns| columns.to_str()?.parse().ok());
         let width = columns.or_else(|| Some(usize::from(terminal_size_of(&stderr)?.0.0)));
-        // no-color.org: whatever it says, as long as it says something.
+        // no-color.org: whatever its value, as long as it has one.
         let unwanted = var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
         let dumb = var_os("TERM").is_none_or(|term| term == "dumb");
         Terminal { width: width.filter(|width| *width > 0).unwrap_or(USUAL), coloured: !unwanted && !dumb }

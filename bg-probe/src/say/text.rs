@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-/// A duration as people say it: `0.01s`, `2.3s`, `110s`.
+/// A duration as people write it: `0.01s`, `2.3s`, `110s`.
 #[must_use]
 pub fn seconds(took: Duration) -> String {
     let seconds = took.as_secs_f64();

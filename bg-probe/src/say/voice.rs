@@ -75,7 +75,7 @@ fn labelled(tool: &str, ink: Ink, message: &str) {
 }
 
 /// One write for the whole text: lines of programs that run at the same time do not mix. A closed stderr
-/// leaves nobody to tell and must not end a deploy.
+/// leaves no reader and must not end a deploy.
 ///
 /// A message may quote anything, down to a file name in an error of the system's, so all of it is cleaned here.
 fn print(label: &str, text: &str) {

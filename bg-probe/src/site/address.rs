@@ -111,7 +111,7 @@ impl Address {
     }
 
     /// Whether the application in `slot` takes connections there, as nginx would find out. Of a host that nginx alone
-    /// knows, nobody can say more than that something listens on the port.
+    /// knows, no more is known than that something listens on the port.
     #[must_use]
     pub fn is_reachable(&self, slot: &Slot) -> bool {
         match self.ip() {

@@ -49,9 +49,9 @@ impl Dir {
         let base = if nix::unistd::geteuid().is_root() {
             PathBuf::from("/var/lib")
         } else {
-            set("XDG_STATE_HOME")
-                .or_else(|| Some(set("HOME")?.join(".local/state")))
-                .context("no folder for state: set --dir, XDG_STATE_HOME or HOME")?
+            set("XDG_STATE_HOME").or_else(|| Some(set("HOME")?.join(".local/state"))).ok_or_else(|| {
+                Exit::Refused.refuse("no folder for state is known", "set --dir, XDG_STATE_HOME or HOME")
+            })?
         };
         Ok(Dir(base.join("bg").join(app.as_str())))
     }
@@ -216,8 +216,8 @@ impl Dir {
         Ok(meta)
     }
 
-    /// Refuses to start or stop processes as root by what is in a folder of somebody else, who could then choose what
-    /// root executes.
+    /// Refuses to start or stop processes as root by what is in another user's folder, for that user could then choose
+    /// what root executes.
     ///
     /// # Errors
     /// When this is root and the folder, or the one it would be made in, is not root's.
@@ -269,7 +269,7 @@ fn open_up(folder: &Path) -> Result<()> {
     hand_over(&opened, folder)
 }
 
-/// Whether the operator says that others may have a say in what runs.
+/// Whether the operator allows that others choose what runs (`BG_SHARED_DIR=1`).
 #[must_use]
 pub fn is_shared() -> bool {
     std::env::var_os("BG_SHARED_DIR").is_some_and(|value| value == "1")

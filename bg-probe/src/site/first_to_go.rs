@@ -1,4 +1,4 @@
-//! Who goes first when memory runs out: what is being booted, and not what serves.
+//! The first to go when memory runs out: what is being booted, and not what serves.
 //!
 //! Two releases at a time are the most that a small machine is ever asked for, and the kernel may choose the live one. So
 //! a release that boots beside a live one is made the first to go by bg-launch, and put back by bg-switch once nginx has

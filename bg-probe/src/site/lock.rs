@@ -46,7 +46,7 @@ impl Lock {
     ///
     /// # Errors
     /// [`Exit::Unsure`] when the folder is another application's, [`Exit::Locked`] when somebody else holds the lock,
-    /// with who that is; else when the file can't be opened.
+    /// with the holder; else when the file can't be opened.
     pub fn take(site: &Site, wait: Wait, voice: Voice) -> Result<Lock> {
         folder_app::ensure(site)?;
         let dir = &site.dir;
@@ -123,14 +123,14 @@ fn inherited(file: &File) -> bool {
     is_lock && info.lines().any(|line| line.starts_with("lock:") && line.contains("FLOCK"))
 }
 
-/// Writes who holds the lock into it. For people alone: if it fails, the lock holds all the same.
+/// Writes the holder's name into the lock. For people alone: if it fails, the lock holds all the same.
 fn sign(file: &mut File, tool: &str) {
     let now = humantime::format_rfc3339_seconds(SystemTime::now());
     let signed = format!("{tool} (pid {}) since {now}\n", std::process::id());
     let _ = file.set_len(0).and_then(|()| file.rewind()).and_then(|()| file.write_all(signed.as_bytes()));
 }
 
-/// Who holds the lock of `dir`, by the kernel's list of locks (`proc_locks(5)`): taking it, even for an instant, might
+/// The holder of the lock of `dir`, by the kernel's list of locks (`proc_locks(5)`): taking it, even for an instant, might
 /// turn a deploy away. `None` where nobody does.
 #[must_use]
 pub fn held_by(dir: &Dir) -> Option<String> {
@@ -149,5 +149,5 @@ fn holder(file: &mut File) -> String {
     let mut text = String::new();
     let _ = file.take(200).read_to_string(&mut text);
     let text = crate::say::quoted(text.trim());
-    if text.is_empty() { "somebody who has not said their name yet".into() } else { text }
+    if text.is_empty() { "a holder who has not written its name yet".into() } else { text }
 }

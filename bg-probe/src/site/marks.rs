@@ -1,7 +1,7 @@
-//! The marks that bg-launch puts into the environment of what it starts, by which a process says whose it is.
+//! The marks that bg-launch puts into the environment of what it starts, by which a process is known as a folder's.
 //!
-//! A port says nothing of that, and `process.json` only of its own folder's. Marks outlive both: they go with every
-//! process that the application starts (`environ(7)`). Who may look at them is the process's own user and root
+//! A port proves nothing of that, and `process.json` names only its own folder's. Marks outlive both: they go with every
+//! process that the application starts (`environ(7)`). The process's own user and root may look at them
 //! (`proc_pid_environ(5)`); of a process that this user may not look into, nothing is known.
 
 use crate::os::process::{Stat, environment};
@@ -10,7 +10,7 @@ use crate::site::launched::Launched;
 use crate::site::settings::Site;
 use crate::site::slot::Slot;
 
-/// What a process that bg-launch has started says of itself.
+/// The marks of a process that bg-launch has started.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Marks {
     /// The application's name: `BG_APP`.

@@ -177,7 +177,7 @@ impl Settings {
     }
 
     /// The site of a record, less what was typed on this stage's own command line. The environment does not
-    /// count as typed: it was there for the head of the pipe as well, which may have been told otherwise.
+    /// count as typed: it was there for the head of the pipe as well, where another flag may have won over it.
     ///
     /// # Errors
     /// Those of [`Settings::site`].

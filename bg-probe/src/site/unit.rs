@@ -23,7 +23,7 @@ pub struct Unit {
     name: String,
 }
 
-/// What systemd says of a unit at one moment.
+/// What systemd reports of a unit at one moment.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct State {
     /// Whether systemd has a unit of that name at all, also one that ended.
@@ -60,7 +60,7 @@ impl Unit {
         self.user.is_some()
     }
 
-    /// `systemctl` or `systemd-run`, told whose unit it is about.
+    /// `systemctl` or `systemd-run`, for the systemd that has the unit.
     #[must_use]
     pub fn tool(&self, program: &str) -> Command {
         tool(self.user, program)
@@ -87,7 +87,7 @@ impl Unit {
     }
 }
 
-/// `systemctl` or `systemd-run`, told whose systemd it is about: the machine's, or that of a user.
+/// `systemctl` or `systemd-run`, for the machine's systemd or that of a user.
 #[must_use]
 pub fn tool(user: Option<u32>, program: &str) -> Command {
     let mut command = Command::new(program);

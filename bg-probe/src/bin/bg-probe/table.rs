@@ -38,7 +38,7 @@ pub(crate) fn table(site: &Site, verdict: Option<&Verdict>) -> String {
     table
 }
 
-/// The slot's process: the one bg-launch started, else whoever listens on the port, as far as this user sees.
+/// The slot's process: the one bg-launch started, else the one that listens on the port, as far as this user sees.
 fn process_in(site: &Site, slot: &Slot) -> Option<Process> {
     let launched = Launched::of(&site.dir, &slot.name).ok().flatten();
     launched.and_then(|launched| launched.running()).or_else(|| Process::with_pid(*slot.holders().ok()?.first()?))

@@ -2,7 +2,7 @@
 //!
 //! It has two forms. The reload form is one line, `set $service_url http://127.0.0.1:8081;`, rewritten at each
 //! switch. The link form is written once; in it nginx asks the file system on every request, through the link
-//! `DIR/live`. Which one a file has is told by reading it. A file that has neither is somebody else's, and so is one
+//! `DIR/live`. Which one a file has is found by reading it. A file that has neither is somebody else's, and so is one
 //! whose address is no slot's: a switch changes the slot in an address, and nothing else of it.
 
 pub mod link;
@@ -73,7 +73,7 @@ impl Upstream {
     /// Reads the file at `path`.
     ///
     /// # Errors
-    /// When it can't be read, or has neither form; the message says what was expected.
+    /// When it can't be read, or has neither form; the message names what was expected.
     pub fn read(path: &Path) -> Result<Upstream> {
         let text = std::fs::read_to_string(path).with_context(|| format!("read {}", path.display()))?;
         Upstream::parse(text).with_context(|| path.display().to_string())
@@ -82,7 +82,7 @@ impl Upstream {
     /// Understands the text of an upstream file.
     ///
     /// # Errors
-    /// When it has neither form; the message says what was expected.
+    /// When it has neither form; the message names what was expected.
     pub fn parse(text: String) -> Result<Upstream> {
         let directives = conf::parse(&text).map_err(|why| expected(&why.to_string()))?;
         let (address, condition, places) = understood(&directives)?;
@@ -175,7 +175,7 @@ impl Form {
         }
     }
 
-    /// What may have kept nginx from serving what a file of this form says, in words.
+    /// What may have kept nginx from serving the slot that a file of this form selects, in words.
     #[must_use]
     pub fn suspicion(self) -> &'static str {
         match self {
