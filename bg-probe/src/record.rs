@@ -180,15 +180,21 @@ fn understand(line: &[u8]) -> Result<Record> {
         Value::String(name) => Some(slots.named(&name).context("\"live\" in the record")?.clone()),
         _ => bail!("\"live\" in the record is neither a name nor null"),
     };
-    let site = Site {
-        app: text_at(&mut fields, "app")?.parse().context("\"app\" in the record")?,
+    let site = site(&mut fields, slots)?;
+    Ok(Record { site, slot, live: live_slot, fields })
+}
+
+/// The site that a record is about, less the slots that were read before.
+fn site(fields: &mut Map<String, Value>, slots: Slots) -> Result<Site> {
+    Ok(Site {
+        app: text_at(fields, "app")?.parse().context("\"app\" in the record")?,
         slots,
         address: match fields.shift_remove("slot_url") {
             None => Address::default(),
             Some(Value::String(url)) => url.parse().context("\"slot_url\" in the record")?,
             Some(_) => bail!("\"slot_url\" in the record is not text"),
         },
-        front: match take(&mut fields, "front")? {
+        front: match take(fields, "front")? {
             Value::Null => FrontSetting::Unset,
             Value::String(url) => url.parse().context("\"front\" in the record")?,
             _ => bail!("\"front\" in the record is neither a URL nor null"),
@@ -198,10 +204,9 @@ fn understand(line: &[u8]) -> Result<Record> {
             Some(Value::String(host)) => Some(http::host(&host).context("\"front_host\" in the record")?),
             Some(_) => bail!("\"front_host\" in the record is not text"),
         },
-        dir: Dir::new(path_at(&mut fields, "dir")?),
-        upstream_file: path_at(&mut fields, "upstream_file")?,
-    };
-    Ok(Record { site, slot, live: live_slot, fields })
+        dir: Dir::new(path_at(fields, "dir")?),
+        upstream_file: path_at(fields, "upstream_file")?,
+    })
 }
 
 fn take(fields: &mut Map<String, Value>, key: &str) -> Result<Value> {

@@ -157,9 +157,13 @@ mod tests {
         assert_eq!(format!("{error:#}"), "set1: port 1. is held. Stop it. Or wait");
         assert_eq!(Exit::remedy(&error), Some(("set1: port 1. is held".to_owned(), "stop it. Or wait")));
         assert_eq!((Exit::of(&error), Exit::remedy(&Exit::Unsure.because("a. B"))), (Exit::Unsure, None));
-        let tagged_again = Err::<(), _>(error).or_exit(Exit::Usage).unwrap_err();
-        assert_eq!(Exit::of(&tagged_again), Exit::Usage);
-        assert_eq!(Exit::remedy(&tagged_again), Some(("set1: port 1. is held".to_owned(), "stop it. Or wait")));
+    }
+
+    #[test]
+    fn a_tag_on_a_refusal_hides_no_remedy() {
+        let error = Err::<(), _>(Exit::Unsure.refuse("port 1 is held", "stop it")).or_exit(Exit::Usage).unwrap_err();
+        assert_eq!((Exit::of(&error), format!("{error:#}")), (Exit::Usage, "port 1 is held. Stop it".to_owned()));
+        assert_eq!(Exit::remedy(&error), Some(("port 1 is held".to_owned(), "stop it")));
     }
 
     #[test]
