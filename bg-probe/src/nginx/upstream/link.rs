@@ -33,7 +33,7 @@ pub fn text(site: &Site, spelling: Spelling, otherwise: &Slot) -> Result<String>
     if !flag.chars().all(plain) {
         return Err(Exit::Refused.refuse(
             format!("{flag:?} can't stand in nginx's configuration"),
-            "choose a --dir of letters, digits and /._-+@,=~",
+            "move the folder, or choose a --dir of letters, digits and /._-+@,=~",
         ));
     }
     let address = |slot| match spelling {
