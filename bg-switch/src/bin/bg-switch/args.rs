@@ -1,10 +1,16 @@
 //! The command line of `bg-switch`.
 
-use crate::print::Print;
+use crate::means::Means;
+use crate::nginx::Nginx;
+use crate::order::Order;
+use crate::print::Server;
+use crate::target::Target;
+use anyhow::{Context, Result};
 use bg_probe::cli::command_line::Program;
 use bg_probe::cli::preflight::Check;
-use bg_probe::nginx::upstream::Form;
+use bg_probe::nginx::upstream::{Form, site_of};
 use bg_probe::say::Voice;
+use bg_probe::say::exit::{Exit, OrExit};
 use bg_probe::site::lock::Wait;
 use bg_probe::site::settings::Settings;
 use bg_probe::site::slot::Name;
@@ -16,32 +22,87 @@ use std::path::PathBuf;
 #[derive(Debug, Parser)]
 #[command(name = Args::NAME, version, after_help = AFTER)]
 pub(crate) struct Args {
-    /// The slot to move to; no record is read then, and no health verdict asked for
+    /// Move to this slot, without a record or a health verdict
     #[arg(long, env = "BG_SWITCH_TO", value_name = "SLOT")]
-    pub(crate) to: Option<Name>,
+    to: Option<Name>,
     /// Change the upstream file to the other form, keeping the live slot
     #[arg(long, value_enum, value_name = "FORM", conflicts_with = "to")]
-    pub(crate) convert: Option<Form>,
-    /// How nginx is called, as a command line: `sudo nginx`, `nginx -c FILE`, `docker exec web nginx`
+    convert: Option<Form>,
+    /// Call nginx by this command line: `sudo nginx`, `nginx -c FILE`, `docker exec web nginx`
     #[arg(long, env = "BG_NGINX", default_value = "nginx", value_name = "COMMAND")]
-    pub(crate) nginx: String,
-    /// How long nginx may take until it is seen to serve the slot
+    nginx: String,
+    /// Allow nginx this long until it is seen to serve the slot
     #[arg(long, env = "BG_SWITCH_VERIFY_TIMEOUT", default_value = "10s", value_name = "DURATION")]
-    pub(crate) verify_timeout: Duration,
-    /// The file with the process id of nginx [default: as nginx's configuration or nginx -V says]
+    verify_timeout: Duration,
+    /// Find the process id of nginx in this file [default: as in nginx's configuration or nginx -V]
     #[arg(long, env = "BG_SWITCH_PID_FILE", value_name = "FILE")]
-    pub(crate) pid_file: Option<PathBuf>,
+    pid_file: Option<PathBuf>,
     // Under the same heading as the flags above; what follows has one of its own.
     #[command(flatten)]
-    pub(crate) wait: Wait,
+    wait: Wait,
     #[command(flatten)]
-    pub(crate) voice: Voice,
+    voice: Voice,
     #[command(flatten)]
-    pub(crate) print: Print,
+    print: Print,
     #[command(flatten)]
-    pub(crate) check: Check,
+    check: Check,
     #[command(flatten)]
-    pub(crate) settings: Settings,
+    settings: Settings,
+}
+
+/// Choices about the printed configuration.
+#[derive(clap::Args, Debug)]
+#[command(next_help_heading = "The nginx configuration to install")]
+struct Print {
+    /// Print the server block for this application
+    #[arg(long = "print-site", conflicts_with_all = ["to", "upstream", "convert"])]
+    site: bool,
+    /// Print the upstream file for this application
+    #[arg(long = "print-upstream", conflicts_with_all = ["to", "convert"])]
+    upstream: bool,
+    /// Give the upstream file this form
+    #[arg(long, env = "BG_SWITCH_FORM", value_enum, default_value = "link")]
+    form: Form,
+    /// Have the server listen on this
+    #[arg(long, env = "BG_SWITCH_LISTEN", default_value = "80", value_name = "ADDRESS")]
+    listen: String,
+    /// Let these ask /_bg/slot as well as this machine: addresses or networks, with commas
+    #[arg(long, env = "BG_SWITCH_FRONT_FROM", value_name = "ADDRESS", value_delimiter = ',')]
+    front_from: Vec<String>,
+    /// Give the server this name
+    #[arg(long, env = "BG_SWITCH_SERVER_NAME", default_value = "_", value_name = "NAME")]
+    server_name: String,
+}
+
+impl Args {
+    /// The order that the command line gives, and the means for it.
+    ///
+    /// # Errors
+    /// [`Exit::Usage`] for settings that make no sense, a slot that is neither of the two, and a command line of nginx
+    /// that can't be split.
+    pub(crate) fn order(self) -> Result<(Order, Means)> {
+        let nginx = Nginx::new(&self.nginx, self.pid_file)?;
+        let means = Means { nginx, within: *self.verify_timeout, wait: self.wait, voice: self.voice };
+        let site = || site_of(&self.settings);
+        let print = self.print;
+        let order = if self.check.check {
+            Order::Preflight { site: site()?, as_json: self.check.json }
+        } else if print.site {
+            let Print { listen, front_from, server_name: name, .. } = print;
+            Order::PrintSite(site()?, Server { listen, front_from, name })
+        } else if print.upstream {
+            Order::PrintUpstream(site()?, print.form)
+        } else if let Some(form) = self.convert {
+            Order::Convert(site()?, form)
+        } else if let Some(to) = self.to {
+            let site = site()?;
+            let slot = site.slots.named(to.as_str()).context("--to").or_exit(Exit::Usage)?.clone();
+            Order::Switch(Target::Named(site, slot))
+        } else {
+            Order::Switch(Target::OfRecord(self.settings))
+        };
+        Ok((order, means))
+    }
 }
 
 impl Program for Args {
@@ -69,7 +130,7 @@ request; there is no reload, and --upstream-file is only read.
 The switch is done when nginx's old workers take no more connections, and the
 front has answered with the new slot's name 5 times running, each time on a
 fresh one. If that does not come, all is put back as it was. An answer that a
-rate limit (limit_req) refused says nothing; --front /_bg/slot has no limit.
+rate limit (limit_req) refused proves nothing; --front /_bg/slot has no limit.
 
 Exit codes:
   0  done, or already so; both seen at the front, if there is one
@@ -78,4 +139,4 @@ Exit codes:
   3  no record on stdin, one that is not valid, or one without a health verdict
   5  nginx refused or did not move; it is back on the slot it was on
   6  another deploy holds the lock
-  7  --convert, and nobody can tell which slot is live; or the slot, link or folder is another application's";
+  7  --convert while the live slot is not known; or the slot, link or folder is another application's";

@@ -4,7 +4,9 @@
 
 mod args;
 mod form;
+mod means;
 mod nginx;
+mod order;
 mod preflight;
 mod print;
 mod proof;
@@ -16,5 +18,8 @@ use bg_probe::cli::command_line;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    command_line::run(|args: Args| switch::run(&args))
+    command_line::run(|args: Args| {
+        let (order, means) = args.order()?;
+        order.run(&means)
+    })
 }

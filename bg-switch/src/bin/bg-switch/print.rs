@@ -1,83 +1,52 @@
 //! The nginx configuration to install for an application: `--print-site` and `--print-upstream`.
 
-use crate::nginx::Nginx;
-use crate::nginx::groups::Groups;
+use crate::form;
+use crate::means::Means;
 use anyhow::{Result, ensure};
-use bg_probe::nginx::upstream::{Form, VARIABLE, link, reload};
-use bg_probe::say::Voice;
+use bg_probe::nginx::upstream::{Form, VARIABLE};
 use bg_probe::say::exit::{Exit, OrExit};
 use bg_probe::site::address::group_of;
 use bg_probe::site::settings::Site;
 use bg_probe::site::slot::Slot;
 
-/// What stands in a `listen` directive besides letters and digits.
+/// The characters of a `listen` directive besides letters and digits.
 const LISTEN: &str = ".:[]*=_-/ ";
 
-/// What the operator chooses about the printed server block.
-#[derive(clap::Args, Debug)]
-#[command(next_help_heading = "The nginx configuration to install")]
-pub(crate) struct Print {
-    /// Print the server block for this application
-    #[arg(long = "print-site", conflicts_with_all = ["to", "upstream", "convert"])]
-    pub(crate) server: bool,
-    /// Print the upstream file for this application
-    #[arg(long = "print-upstream", conflicts_with_all = ["to", "convert"])]
-    pub(crate) upstream: bool,
-    /// The form the upstream file is to have
-    #[arg(long, env = "BG_SWITCH_FORM", value_enum, default_value = "link")]
-    pub(crate) form: Form,
-    /// What the server listens on
-    #[arg(long, env = "BG_SWITCH_LISTEN", default_value = "80", value_name = "ADDRESS")]
+/// The operator's choices about the server block.
+pub(crate) struct Server {
+    /// The address to listen on, as in a `listen` directive.
     pub(crate) listen: String,
-    /// Who else than this machine may ask /_bg/slot: addresses or networks, with commas
-    #[arg(long, env = "BG_SWITCH_FRONT_FROM", value_name = "ADDRESS", value_delimiter = ',')]
+    /// The addresses and networks, beside this machine's own, that may ask /_bg/slot.
     pub(crate) front_from: Vec<String>,
-    /// The server's name
-    #[arg(long, env = "BG_SWITCH_SERVER_NAME", default_value = "_", value_name = "NAME")]
-    pub(crate) server_name: String,
+    /// Its name, as in a `server_name` directive.
+    pub(crate) name: String,
 }
 
-/// The text of a new upstream file; in the link form it names the printed site's groups, unless the site that includes
-/// it has none.
+/// The text of a new upstream file of this form.
 ///
 /// # Errors
 /// [`Exit::Usage`] when a path can't stand in nginx's configuration.
-pub(crate) fn upstream(site: &Site, form: Form, nginx: &Nginx, voice: Voice) -> Result<String> {
-    let first = site.slots.first();
-    match form {
-        Form::Link => {
-            let groups = Groups::look(site, nginx);
-            if groups == Groups::Missing {
-                let names = site.slots.both().each_ref().map(|slot| group_of(&site.app, slot)).join(" and ");
-                voice.warn(&format!(
-                        "nginx has no upstream groups {names}, so the addresses stand in their place. For groups, which keep \
-                         connections open, add those of bg-switch --print-site first, and print this again"
-                    ),
-                );
-            }
-            link::text(site, groups.spelling(), first).or_exit(Exit::Usage)
-        }
-        Form::Reload => Ok(reload::text(site, first)),
-    }
+pub(crate) fn upstream(site: &Site, form: Form, means: &Means) -> Result<String> {
+    form::rules_of(form).text(site, &means.nginx, means.voice).or_exit(Exit::Usage)
 }
 
 /// The server block, with all it needs. Passes `nginx -t` from nginx 1.18 on.
 ///
 /// # Errors
 /// [`Exit::Usage`] when an address, a name or a path can't stand in nginx's configuration.
-pub(crate) fn server(site: &Site, print: &Print) -> Result<String> {
-    plain("--listen", &print.listen, LISTEN).or_exit(Exit::Usage)?;
-    plain("--server-name", &print.server_name, ".:[]*-_ ").or_exit(Exit::Usage)?;
-    for address in &print.front_from {
+pub(crate) fn site(site: &Site, server: &Server) -> Result<String> {
+    plain("--listen", &server.listen, LISTEN).or_exit(Exit::Usage)?;
+    plain("--server-name", &server.name, ".:[]*-_ ").or_exit(Exit::Usage)?;
+    for address in &server.front_from {
         plain("--front-from", address, ".:/").or_exit(Exit::Usage)?;
     }
-    let others = print.front_from.iter().map(|address| format!("    {address} 1;\n")).collect::<Vec<_>>().concat();
+    let others = server.front_from.iter().map(|address| format!("    {address} 1;\n")).collect::<Vec<_>>().concat();
     let file = site.upstream_file.display().to_string();
     plain("--upstream-file", &file, "/._-+@,=~").or_exit(Exit::Usage)?;
-    let (app, listen, server_name) = (&site.app, &print.listen, &print.server_name);
+    let (app, listen, server_name) = (&site.app, &server.listen, &server.name);
     // A variable's name has no hyphen, and one that begins with a digit is a capture.
     let var = format!("bg_{}", app.as_str().replace('-', "_"));
-    // What stands behind the port takes the place of the request's own URI, unless that is added.
+    // A path behind the port takes the place of the request's own URI, unless that is added.
     let pass = if site.address.has_path() { format!("{VARIABLE}$request_uri") } else { VARIABLE.to_owned() };
     let [first, second] = site.slots.both();
     let groups = [first, second].map(|slot| group(site, slot)).join("");

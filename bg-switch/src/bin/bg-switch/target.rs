@@ -1,38 +1,57 @@
-//! Which slot nginx is to move to, and whether it may: a verdict of bg-health on the record, or an operator who
+//! The slot that nginx is to move to, and whether it may: a verdict of bg-health in the record, or an operator who
 //! named the slot; and something must answer there.
 
-use crate::args::Args;
 use anyhow::Result;
 use bg_probe::live::whose;
-use bg_probe::nginx::upstream::{Upstream, site_of};
-use bg_probe::os::port;
+use bg_probe::nginx::upstream::Upstream;
 use bg_probe::os::process::Process;
 use bg_probe::record::Record;
 use bg_probe::say::exit::Exit;
 use bg_probe::site::launched::Launched;
+use bg_probe::site::settings::{Settings, Site};
+use bg_probe::site::slot::Slot;
 use serde_json::Value;
 
-/// The record on stdin, with a health verdict in it; or, with `--to`, what the operator says.
-///
-/// # Errors
-/// [`Exit::NoRecord`] for stdin, [`Exit::Usage`] for a name that is neither slot's.
-pub(crate) fn subject(args: &Args) -> Result<Record> {
-    if let Some(to) = &args.to {
-        let site = site_of(&args.settings)?;
-        let slot = site.slots.named(to.as_str()).map_err(|e| Exit::Usage.because(format!("--to: {e}")))?.clone();
-        let live = Upstream::read(&site.upstream_file).ok().and_then(|upstream| upstream.points_at(&site));
-        return Ok(Record::new(site, slot, live));
+/// The source of the slot's name.
+pub(crate) enum Target {
+    /// The operator, who answers for its health.
+    Named(Site, Slot),
+    /// The record on stdin, which must have a health verdict; these settings win over it.
+    OfRecord(Settings),
+}
+
+impl Target {
+    /// The record of the switch: the one on stdin, or a new one for the slot that the operator named.
+    ///
+    /// # Errors
+    /// [`Exit::NoRecord`] for what is on stdin.
+    pub(crate) fn record(self) -> Result<Record> {
+        match self {
+            Target::Named(site, slot) => {
+                let live = Upstream::read(&site.upstream_file).ok().and_then(|upstream| upstream.points_at(&site));
+                Ok(Record::new(site, slot, live))
+            }
+            Target::OfRecord(settings) => {
+                let record = Record::from_stdin()?.overruled(&settings)?;
+                ensure_healthy(&record)?;
+                Ok(record)
+            }
+        }
     }
-    let record = Record::from_stdin()?.overruled(&args.settings)?;
-    // Before anything is touched: what is wrong with a record is said first.
-    launched(&record)?;
-    if !record.get::<Value>("health")?.is_some_and(|verdict| verdict.is_object()) {
-        let slot = &record.slot.name;
-        return Err(Exit::NoRecord.because(format!(
-            "the record has no health verdict for {slot}: put bg-health before bg-switch, or name the slot yourself with --to {slot}"
-        )));
+}
+
+/// Refuses a record that is not that of a healthy launch.
+fn ensure_healthy(record: &Record) -> Result<()> {
+    // Before anything is touched: a record that can't be understood is reported first.
+    launched(record)?;
+    if record.get::<Value>("health")?.is_some_and(|verdict| verdict.is_object()) {
+        return Ok(());
     }
-    Ok(record)
+    let slot = &record.slot;
+    Err(Exit::NoRecord.refuse(
+        format!("the record has no health verdict for {slot}"),
+        format!("put bg-health before bg-switch, or name the slot yourself with --to {slot}"),
+    ))
 }
 
 /// nginx only ever points at a slot that answers: something must listen there, and if it was launched and found
@@ -43,33 +62,33 @@ pub(crate) fn subject(args: &Args) -> Result<Record> {
 pub(crate) fn ensure_fit(record: &Record) -> Result<()> {
     let slot = &record.slot;
     whose::ensure_ours(&record.site, slot)?;
-    let address = &record.site.address;
-    if !address.is_reachable(slot) {
-        let elsewhere = if port::listens(slot.port) {
-            format!(
-                ", but at another address than {}: if nginx reaches it there, say so with BG_SLOT_URL",
-                address.server(slot)
-            )
-        } else {
-            String::new()
-        };
-        return Err(Exit::NotMoved.because(format!(
-            "nothing listens on port {} of {}{elsewhere}: nginx stays where it is",
-            slot.port, slot.name
-        )));
+    if !record.site.address.is_reachable(slot) {
+        return Err(unreachable(&record.site, slot));
     }
     let Some(launch) = launched(record)? else { return Ok(()) };
     let holds = Launched::of(&record.site.dir, &slot.name)?.is_some_and(|launched| launched.is(&launch));
     if holds && launch.is_alive() {
         return Ok(());
     }
-    Err(Exit::NotMoved.because(format!(
-        "{} no longer runs pid {}, which was found healthy: nginx stays where it is. Deploy again",
-        slot.name, launch.pid
-    )))
+    Err(Exit::NotMoved.refuse(
+        format!("{slot} no longer runs pid {}, which was found healthy: nginx stays where it is", launch.pid),
+        "deploy again",
+    ))
 }
 
-/// The process that was launched and found healthy, where the record tells of one.
+fn unreachable(site: &Site, slot: &Slot) -> anyhow::Error {
+    let what = format!("nothing listens on port {} of {slot}", slot.port);
+    if !slot.listens() {
+        return Exit::NotMoved.because(format!("{what}: nginx stays where it is"));
+    }
+    let server = site.address.server(slot);
+    Exit::NotMoved.refuse(
+        format!("{what} at {server}, but at another address: nginx stays where it is"),
+        "if nginx reaches the slot at that one, give it with BG_SLOT_URL",
+    )
+}
+
+/// The process that was launched and found healthy, where the record names one.
 fn launched(record: &Record) -> Result<Option<Process>> {
     record.get("launch")
 }

@@ -1,36 +1,120 @@
-//! The switch in the link form: one `rename(2)` of the link `live`, which nginx looks through on every request.
+//! The link form: one `rename(2)` of the link `live`, which nginx looks through on every request. A switch asks nothing
+//! of nginx.
 
-use crate::proof::{Witnesses, as_before};
+use crate::form::change::Change;
+use crate::form::obstacle::{Obstacle, obstacles};
+use crate::form::permission::may_write_in;
+use crate::form::rules::{Move, Rules};
+use crate::nginx::Nginx;
+use crate::nginx::groups::Groups;
+use crate::proof::{Evidence, as_before};
 use anyhow::{Context, Result};
+use bg_probe::cli::preflight::Finding;
+use bg_probe::nginx::upstream::Upstream;
+use bg_probe::nginx::upstream::link::{Spelling, text};
 use bg_probe::os::replace;
+use bg_probe::say::Voice;
 use bg_probe::say::exit::Exit;
+use bg_probe::site::address::group_of;
 use bg_probe::site::dir::{Dir, make};
+use bg_probe::site::settings::Site;
 use bg_probe::site::slot::{Name, Slot};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+
+/// The link form's rules.
+pub(super) struct Link;
+
+impl Rules for Link {
+    fn switch(&self, change: &Change, to_do: &Move) -> Result<Evidence> {
+        let dir = &change.site.dir;
+        ensure_ours(dir, to_do.upstream)?;
+        switch(change, to_do).map_err(|why| explained(why, change))
+    }
+
+    /// Names the printed site's groups, unless the site that includes the file has none.
+    fn text(&self, site: &Site, nginx: &Nginx, voice: Voice) -> Result<String> {
+        let spelling = match Groups::look(site, nginx) {
+            Groups::There | Groups::ToCome | Groups::Unknown => Spelling::Group,
+            Groups::Missing => {
+                let names = site.slots.both().each_ref().map(|slot| group_of(&site.app, slot)).join(" and ");
+                voice.warn(&format!(
+                    "nginx has no upstream groups {names}, so the addresses stand in their place. For groups, which \
+                     keep connections open, add those of bg-switch --print-site first, and print this again"
+                ));
+                Spelling::Address
+            }
+        };
+        text(site, spelling, site.slots.first())
+    }
+
+    /// The scripts' own site has no groups: there, and where they can't be looked for, the addresses themselves stand.
+    ///
+    /// The slot that serves is the one without a condition: if nginx can't see the link (a folder it may not enter,
+    /// a container), nothing moves.
+    fn directives(&self, site: &Site, nginx: &Nginx, _: &Upstream, live: &Slot) -> Result<String> {
+        let spelling = match Groups::look(site, nginx) {
+            Groups::There => Spelling::Group,
+            Groups::ToCome | Groups::Missing | Groups::Unknown => Spelling::Address,
+        };
+        let directives = text(site, spelling, live)?;
+        replace::link(&site.dir.live(), &route(&site.dir, &live.name)?)?;
+        Ok(directives)
+    }
+
+    fn obstacles(&self, site: &Site, nginx: &Nginx) -> Vec<Obstacle> {
+        obstacles(site, nginx)
+    }
+
+    fn tests_configuration(&self) -> bool {
+        false
+    }
+
+    fn findings(&self, site: &Site, nginx: &Nginx, upstream: Option<&Upstream>) -> Vec<Finding> {
+        let dir = &site.dir;
+        if let Err(why) = ensure_ours(dir, upstream) {
+            return vec![Finding::refused("link", &why, "or run bg-switch --print-upstream with this --dir")];
+        }
+        let obstacles = obstacles(site, nginx);
+        let mut findings: Vec<Finding> = obstacles.iter().map(Obstacle::finding).collect();
+        if !obstacles.iter().any(Obstacle::bars_every_switch) {
+            findings.push(Finding::ok("link", format!("nginx's workers can reach {}", dir.live().display())));
+        }
+        findings.push(match ensure_movable(dir) {
+            Ok(()) => Finding::ok("write", format!("the link can be moved in {}", dir.root().display())),
+            Err(why) => Finding::refused("write", &why, "run this as its owner"),
+        });
+        findings
+    }
+}
 
 /// Refuses an upstream file that looks at another folder's link: renaming ours would move nothing.
-///
-/// # Errors
-/// [`Exit::Unsure`] when it does; the message names both.
-pub(crate) fn ensure_ours(dir: &Dir, flag: &Path) -> Result<()> {
-    let looks_at = flag.parent().unwrap_or(flag);
+fn ensure_ours(dir: &Dir, upstream: Option<&Upstream>) -> Result<()> {
+    let flag = upstream.and_then(Upstream::flag).unwrap_or(Path::new("/"));
     if dir.has_link(flag) {
         return Ok(());
     }
-    Err(Exit::Unsure.because(format!(
-        "the upstream file looks at {}, but this deploy's link is {}: give the same --dir as when it was written, \
-         or have it look here with bg-switch --convert link",
-        looks_at.display(),
+    let what = format!(
+        "the upstream file looks at {}, but this deploy's link is {}",
+        flag.parent().unwrap_or(flag).display(),
         dir.live().display()
-    )))
+    );
+    let remedy = "give the same --dir as when it was written, or have it look here with bg-switch --convert link";
+    Err(Exit::Unsure.refuse(what, remedy))
 }
 
-/// Makes what nginx looks up through the link while `slot` is live: a file of its name.
-///
-/// # Errors
-/// When it can't be made.
-pub(crate) fn route(dir: &Dir, slot: &Name) -> Result<PathBuf> {
+/// Refuses a folder in which this user can't rename the link; one that is not there yet is made.
+fn ensure_movable(dir: &Dir) -> Result<()> {
+    let folder = dir.root().ancestors().find(|folder| folder.exists()).unwrap_or(Path::new("/"));
+    may_write_in(folder).map_err(|why| {
+        Exit::Refused.refuse(
+            format!("the link can't be moved: {} may not be written ({})", folder.display(), why.desc()),
+            "run this as its owner, or give it to this user",
+        )
+    })
+}
+
+/// Makes the file that nginx looks up through the link while `slot` is live, with the slot's name.
+fn route(dir: &Dir, slot: &Name) -> Result<PathBuf> {
     let route = Dir::route(slot);
     let folder = dir.root().join(&route);
     let file = folder.join(slot.as_str());
@@ -42,41 +126,51 @@ pub(crate) fn route(dir: &Dir, slot: &Name) -> Result<PathBuf> {
     Ok(route)
 }
 
-/// Moves the link from where `from` serves to `slot`, and waits for the proof; which evidence it was. Where there is
-/// no front to ask, the link itself is the evidence: nginx keeps no copy of it.
-///
-/// # Errors
-/// When the link can't be moved; [`Exit::NotMoved`] when the slot is not seen. The link is back where it was then,
-/// and the message says what was seen of that.
-pub(crate) fn switch(
-    dir: &Dir,
-    from: Option<&Slot>,
-    slot: &Slot,
-    witnesses: &Witnesses,
-    within: Duration,
-) -> Result<&'static str> {
-    let before = std::fs::read_link(dir.live()).ok();
-    let route = route(dir, &slot.name)?;
-    let why = match (replace::link(&dir.live(), &route), witnesses.front) {
-        (Ok(()), None) => return Ok("link"),
-        (Ok(()), Some(_)) => match witnesses.see(slot, within) {
+/// Moves the link and waits for the proof. Where that does not come, the link is put back where it was.
+fn switch(change: &Change, to_do: &Move) -> Result<Evidence> {
+    let dir = &change.site.dir;
+    let live = dir.live();
+    let before = std::fs::read_link(&live).ok();
+    let route = route(dir, &to_do.to.name)?;
+    let why = match (replace::link(&live, &route), change.front()) {
+        (Ok(()), None) => return Ok(Evidence::Link),
+        (Ok(()), Some(_)) => match change.witnesses(None).see(to_do.to, change.within) {
             Ok(evidence) => return Ok(evidence),
-            Err(unseen) => Exit::NotMoved.because(unseen.in_words(slot, within)),
+            Err(unseen) => Exit::NotMoved.because(unseen.in_words(to_do.to, change.within)),
         },
-        (Err(why), _) if std::fs::read_link(dir.live()).ok() == before => return Err(why),
-        // It was moved, and only the last fsync has failed.
+        (Err(why), _) if std::fs::read_link(&live).ok() == before => return Err(why),
+        // The link was moved, and only the last fsync has failed.
         (Err(why), _) => why,
     };
-    let undone = match &before {
-        Some(target) => replace::link(&dir.live(), target),
-        None => replace::remove(&dir.live()),
+    Err(undo(change, to_do.from, before.as_deref(), &why))
+}
+
+/// Puts the link back to where it led `before`, and adds to `why` what serves now.
+fn undo(change: &Change, from: Option<&Slot>, before: Option<&Path>, why: &anyhow::Error) -> anyhow::Error {
+    let live = change.site.dir.live();
+    let undone = match before {
+        Some(target) => replace::link(&live, target),
+        None => replace::remove(&live),
     };
-    let now = match undone.with_context(|| format!("put {} back", dir.live().display())) {
+    let exit = Exit::of(why);
+    match undone.with_context(|| format!("put {} back", live.display())) {
         Ok(()) => {
-            let now = witnesses.front.zip(from).map(|(front, from)| as_before(front, from, None, within).0);
-            format!("The link is as it was; {}", now.as_deref().unwrap_or("no slot was seen live before"))
+            let now = change.front().zip(from).map(|(front, from)| as_before(front, from, None, change.within).0);
+            let now = now.as_deref().unwrap_or("no slot was seen live before");
+            exit.because(format!("{why:#}. The link is as it was; {now}"))
         }
-        Err(worse) => format!("{worse:#}. Run the same command again once that can be done"),
-    };
-    Err(Exit::of(&why).because(format!("{why:#}. {now}")))
+        Err(worse) => exit.refuse(format!("{why:#}. {worse:#}"), "run the same command again once that can be done"),
+    }
+}
+
+/// Adds what may have kept nginx from following the link.
+fn explained(why: anyhow::Error, change: &Change) -> anyhow::Error {
+    if Exit::of(&why) != Exit::NotMoved {
+        return why;
+    }
+    let reasons: Vec<String> = obstacles(change.site, change.nginx).iter().map(ToString::to_string).collect();
+    if reasons.is_empty() {
+        return why;
+    }
+    Exit::NotMoved.because(format!("{why:#}\n  likely    {}", reasons.join("\n            ")))
 }

@@ -1,4 +1,4 @@
-//! The whole configuration of nginx, all its files: as `nginx -T` prints it, or as its files say it.
+//! The whole configuration of nginx, all its files: as `nginx -T` prints it, or as its files have it.
 
 use bg_probe::nginx::conf::{self, Directive};
 use std::path::{Path, PathBuf};
@@ -47,7 +47,7 @@ impl Dump {
         self.has("include", |words| words.get(1).is_some_and(|pattern| fits(&folder.join(pattern), file)))
     }
 
-    /// Whether a directive of that name is anywhere in it whose words are as asked.
+    /// Whether it has, at any depth, a directive of that name whose words are as asked.
     pub(crate) fn has(&self, name: &str, words: impl Fn(&[&str]) -> bool) -> bool {
         within(&self.directives, &|texts: &[&str]| texts.first() == Some(&name) && words(texts))
     }

@@ -1,4 +1,4 @@
-//! nginx's error log: where it says why a reload that was accepted did not take place.
+//! nginx's error log, with the reason why a reload that was accepted did not take place.
 
 use bg_probe::say;
 use std::fs::File;
@@ -26,7 +26,7 @@ impl ErrorLog {
         complaint(&self.added()?)
     }
 
-    /// Whether the process of that pid, nginx's master, has said since that it gives up. A port that is taken is tried
+    /// Whether the process of that pid, nginx's master, has logged since that it gives up. A port that is taken is tried
     /// several times, and may be free the next.
     pub(crate) fn has_given_up(&self, master: i32) -> bool {
         let by_master = format!("[emerg] {master}#");
@@ -34,7 +34,7 @@ impl ErrorLog {
         self.added().is_some_and(|text| text.lines().any(gives_up))
     }
 
-    /// What was added since, as far as it is read.
+    /// The text added since, as far as it is read.
     fn added(&self) -> Option<String> {
         let mut file = File::open(&self.path).ok()?;
         let end = file.metadata().ok()?.len();
@@ -45,7 +45,7 @@ impl ErrorLog {
     }
 }
 
-/// The first line in which nginx says what is wrong, less the time and the process, with which a log begins it.
+/// The first line in which nginx reports an error, less the time and the process, with which a log begins it.
 pub(crate) fn complaint(text: &str) -> Option<String> {
     let grave = |line: &str| line.find("[emerg]").or_else(|| line.find("[alert]"));
     let (line, at) = text.lines().find_map(|line| Some((line, grave(line)?)))?;
@@ -61,7 +61,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_cause_is_said_without_the_time() {
+    fn complaint_gives_the_cause_without_the_time() {
         for text in [
             "2026/11/21 21:09:27 [notice] 7#7: start\n2026/11/21 21:09:27 [emerg] 7#7: no port\n7 [emerg] 7#7: so not",
             "nginx: [warn] old\nnginx: [emerg] no port\nnginx: configuration file x test failed",

@@ -1,16 +1,14 @@
 //! The printed site's `upstream` groups: whether nginx has them.
 //!
-//! A file that names groups which are not there sends every request into a 502, and nginx says nothing of it: in a
+//! A file that names groups which are not there sends every request into a 502, and nginx does not complain: in a
 //! variable `proxy_pass` a name is looked up when it is used (`ngx_http_proxy_module`).
 
 use crate::nginx::Nginx;
 use crate::nginx::dump::Dump;
-use bg_probe::nginx::upstream::link::Spelling;
 use bg_probe::site::address::group_of;
 use bg_probe::site::settings::Site;
 
 /// How the groups are found.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Groups {
     /// nginx has both.
     There,
@@ -26,20 +24,12 @@ impl Groups {
     /// Looks whether nginx has the groups of this application.
     pub(crate) fn look(site: &Site, nginx: &Nginx) -> Groups {
         let Some(dump) = nginx.configuration() else { return Groups::Unknown };
-        if are_in(&dump, site) {
+        if are_in(dump, site) {
             Groups::There
         } else if dump.includes(&site.upstream_file) {
             Groups::Missing
         } else {
             Groups::ToCome
-        }
-    }
-
-    /// How a new file is to name the slots.
-    pub(crate) fn spelling(self) -> Spelling {
-        match self {
-            Groups::There | Groups::ToCome | Groups::Unknown => Spelling::Group,
-            Groups::Missing => Spelling::Address,
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Where an nginx has its files: what its configuration says, what its command line says, and what was compiled in.
+//! The places of an nginx's files, by its configuration, its command line and what was compiled in.
 //!
 //! A machine can have two of them, the distribution's and one that was built in `/opt`: a list of usual paths would
 //! find the other one's master, and have that one read its configuration.
@@ -15,7 +15,7 @@ pub(crate) struct Places {
     pub(crate) error_log: Option<PathBuf>,
 }
 
-/// What was compiled in, from the `configure arguments` of `nginx -V`; where they do not say, what `configure` takes.
+/// The places compiled in, from the `configure arguments` of `nginx -V`; else the defaults of `configure`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Built {
     prefix: PathBuf,
@@ -25,7 +25,7 @@ pub(crate) struct Built {
 }
 
 impl Built {
-    /// From what `nginx -V` prints; `None` where it does not say.
+    /// From the output of `nginx -V`; `None` where that has no arguments.
     pub(crate) fn parse(text: &str) -> Option<Built> {
         let line = text.lines().find_map(|line| line.strip_prefix("configure arguments:"))?;
         let words = shell_words::split(line).ok()?;
@@ -42,7 +42,7 @@ impl Built {
 
 impl Places {
     /// The places of an nginx that is called with these words after its name; `main` is its main configuration file,
-    /// where it has said so. What neither the configuration nor the command line says is as it was built.
+    /// where it has named it. A place that neither the configuration nor the command line has is as it was built.
     pub(crate) fn of(words: &[String], built: Option<&Built>, main: Option<&Path>) -> Places {
         let prefix = option(words, 'p').map(PathBuf::from).or_else(|| built.map(|built| built.prefix.clone()));
         // As nginx does (`ngx_conf_full_name`): relative to the prefix, whatever the file that names it.

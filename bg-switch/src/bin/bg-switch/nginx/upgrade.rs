@@ -1,6 +1,6 @@
 //! A binary upgrade of nginx (USR2): for a while an old master and a new one run side by side.
 //!
-//! Both have workers that take connections, and only the new one reads the configuration again: told to, the old one
+//! Both have workers that take connections, and only the new one reads the configuration again: on a reload, the old one
 //! just starts its workers anew (`ngx_master_process_cycle`).
 
 use crate::nginx::workers::Master;
@@ -26,17 +26,17 @@ impl Upgrade {
         self.old.serves()
     }
 
-    /// What is so, in words.
+    /// The state of it, in words.
     pub(crate) fn in_words(&self) -> String {
         let what = if self.serves() {
             "serves as well, and would not move"
         } else {
-            "serves nothing any more, but who goes back to it goes back to the slot it knew"
+            "serves nothing any more, but to go back to it is to go back to the slot it knew"
         };
         format!("a binary upgrade of nginx is under way: the old master (pid {}) {what}", self.old.pid())
     }
 
-    /// What to do about it.
+    /// The two ways to end it.
     pub(crate) fn remedy(&self) -> String {
         let new = self.pid_file.display();
         let again = if self.serves() { String::new() } else { format!("kill -HUP $(cat {new}.oldbin) && ") };

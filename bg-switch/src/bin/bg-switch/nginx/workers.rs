@@ -6,7 +6,7 @@
 use bg_probe::os::process::{Process, Stat, pids};
 use std::path::Path;
 
-/// What the title of a worker that takes no more connections ends with (`ngx_worker_process_cycle`).
+/// The end of the title of a worker that takes no more connections (`ngx_worker_process_cycle`).
 const LEAVING: &[u8] = b"is shutting down";
 
 /// The master of a running nginx.
@@ -80,7 +80,7 @@ fn is_leaving(pid: i32) -> bool {
     title(pid).windows(LEAVING.len()).any(|part| part == LEAVING)
 }
 
-/// What nginx has made of its command line to say what it is (`ngx_setproctitle`).
+/// The title of a process, for which nginx overwrites its command line (`ngx_setproctitle`).
 fn title(pid: i32) -> Vec<u8> {
     std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default()
 }

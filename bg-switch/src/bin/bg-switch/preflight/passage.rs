@@ -1,4 +1,4 @@
-//! The way a request takes through nginx's configuration: the file that sets the variable, the `proxy_pass` that
+//! The way of a request through nginx's configuration: the file that sets the variable, the `proxy_pass` that
 //! names it, and the address in it. `nginx -t` accepts each of them broken.
 
 use crate::nginx::dump::Dump;
@@ -8,7 +8,7 @@ use bg_probe::site::settings::Site;
 use std::net::IpAddr;
 use std::path::Path;
 
-/// How the way is found. The files of an nginx that is not `on_this_machine` may have other folders there.
+/// The findings about it. The files of an nginx that is not `on_this_machine` may have other folders there.
 pub(crate) fn findings(site: &Site, upstream: Option<&Upstream>, dump: &Dump, on_this_machine: bool) -> Vec<Finding> {
     let mut findings = vec![included(&site.upstream_file, dump, on_this_machine), passed_on(dump)];
     findings.extend(upstream.map(|upstream| found(&site.upstream_file, upstream, dump)));

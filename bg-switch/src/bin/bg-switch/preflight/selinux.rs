@@ -1,12 +1,12 @@
 //! Whether SELinux lets nginx connect to an application: where it does not, every request gets a 502, and only
-//! nginx's error log says why (`httpd_selinux(8)`).
+//! nginx's error log has the reason (`httpd_selinux(8)`).
 
 use bg_probe::cli::preflight::Finding;
 use std::process::{Command, Stdio};
 
 const BOOLEAN: &str = "httpd_can_network_connect";
 
-/// How that is found here.
+/// The finding here.
 pub(crate) fn finding() -> Finding {
     let enforced = std::fs::read_to_string("/sys/fs/selinux/enforce").is_ok_and(|text| text.trim() == "1");
     let said = || Command::new("getsebool").arg(BOOLEAN).stdin(Stdio::null()).output().ok();

@@ -1,0 +1,134 @@
+//! Why a link was moved and nginx did not follow, as far as can be known from outside.
+
+use crate::nginx::Nginx;
+use crate::nginx::workers::Master;
+use bg_probe::cli::preflight::Finding;
+use bg_probe::os::process::Process;
+use bg_probe::site::settings::Site;
+use std::fmt::{self, Display};
+use std::fs::Metadata;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+
+/// How far apart the times of a file and of a process may be that were made in the same moment: one is in clock ticks.
+const CLOCKS: Duration = Duration::from_millis(100);
+
+/// The user that a worker runs as.
+struct Identity {
+    uid: u32,
+    groups: Vec<u32>,
+}
+
+/// Something that may keep nginx from following the link.
+pub(crate) enum Obstacle {
+    /// nginx's workers, run as this user where that is known, may not enter a folder of that mode.
+    Barred { folder: PathBuf, mode: u32, uid: Option<u32> },
+    /// The upstream file was changed after nginx had read it.
+    Unread(PathBuf),
+    /// nginx remembers which files there are.
+    Cached,
+}
+
+impl Obstacle {
+    /// Whether no switch gets past it: the others pass with time, or with a reload.
+    pub(super) fn bars_every_switch(&self) -> bool {
+        matches!(self, Obstacle::Barred { .. })
+    }
+
+    /// How a preflight reports it.
+    pub(super) fn finding(&self) -> Finding {
+        let (what, remedy) = self.in_words();
+        match self {
+            Obstacle::Barred { .. } => Finding::fail("link", what, remedy),
+            Obstacle::Unread(_) => Finding::warn("upstream-file", what, remedy),
+            Obstacle::Cached => Finding::warn("open_file_cache", what, remedy),
+        }
+    }
+
+    /// The obstacle, and a remedy.
+    fn in_words(&self) -> (String, &'static str) {
+        match self {
+            Obstacle::Barred { folder, mode, uid } => {
+                let uid = uid.map(|uid| format!(" (uid {uid})")).unwrap_or_default();
+                let what = format!("nginx's workers{uid} may not enter {} (mode {mode:03o})", folder.display());
+                (what, "chmod o+x it, or choose a --dir elsewhere")
+            }
+            Obstacle::Unread(file) => {
+                (format!("{} was changed after nginx last read its configuration", file.display()), "reload nginx")
+            }
+            Obstacle::Cached => (
+                "open_file_cache is on".into(),
+                "nginx remembers for open_file_cache_valid (60s) whether a file is there; switch it off where the link \
+                 is looked up",
+            ),
+        }
+    }
+}
+
+impl Display for Obstacle {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        let (what, remedy) = self.in_words();
+        write!(f, "{what}: {remedy}")
+    }
+}
+
+/// The obstacles that can be seen from here.
+pub(super) fn obstacles(site: &Site, nginx: &Nginx) -> Vec<Obstacle> {
+    let worker = nginx.running().as_ref().and_then(Master::eldest_worker);
+    let user = worker.as_ref().and_then(|worker| identity(worker.pid));
+    let barred = barred(&site.dir.live(), user.as_ref());
+    let file = &site.upstream_file;
+    let is_unread = worker.and_then(|worker| is_older_than(&worker, file)).unwrap_or_default();
+    let unread = is_unread.then(|| Obstacle::Unread(file.clone()));
+    [barred, unread, cached(nginx)].into_iter().flatten().collect()
+}
+
+/// nginx's memory of files, if it has one.
+fn cached(nginx: &Nginx) -> Option<Obstacle> {
+    let is_on = nginx.configuration()?.has("open_file_cache", |words| words.get(1) != Some(&"off"));
+    is_on.then_some(Obstacle::Cached)
+}
+
+/// Whether a worker was there before the file became what it is; `None` where that can't be seen.
+fn is_older_than(worker: &Process, file: &Path) -> Option<bool> {
+    let meta = std::fs::metadata(file).ok()?;
+    let changed = Duration::new(meta.ctime().try_into().ok()?, meta.ctime_nsec().try_into().ok()?);
+    Some(SystemTime::UNIX_EPOCH + changed > worker.started()? + CLOCKS)
+}
+
+/// The first folder on the way to `path` that this user may not enter; by modes alone, without ACLs. Where the user of
+/// nginx's workers is not known, any user but the folder's owner and group is meant.
+fn barred(path: &Path, user: Option<&Identity>) -> Option<Obstacle> {
+    let folders: Vec<&Path> = path.ancestors().skip(1).collect();
+    folders.into_iter().rev().find_map(|folder| {
+        let meta = std::fs::metadata(folder).ok()?;
+        let may = user.map_or(meta.mode() & 0o001 != 0, |user| user.may_enter(&meta));
+        let (mode, uid) = (meta.mode() & 0o777, user.map(|user| user.uid));
+        (!may).then(|| Obstacle::Barred { folder: folder.to_owned(), mode, uid })
+    })
+}
+
+impl Identity {
+    fn may_enter(&self, folder: &Metadata) -> bool {
+        let bit = match folder {
+            _ if self.uid == 0 => return true,
+            meta if meta.uid() == self.uid => 0o100,
+            meta if self.groups.contains(&meta.gid()) => 0o010,
+            _ => 0o001,
+        };
+        folder.mode() & bit != 0
+    }
+}
+
+/// From `/proc/PID/status`: the effective uid, the effective gid and the other groups.
+fn identity(pid: i32) -> Option<Identity> {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    let numbers = |key: &str| -> Option<Vec<u32>> {
+        let line = status.lines().find_map(|line| line.strip_prefix(key))?;
+        line.split_ascii_whitespace().map(|number| number.parse().ok()).collect()
+    };
+    let mut groups = numbers("Groups:")?;
+    groups.push(*numbers("Gid:")?.get(1)?);
+    Some(Identity { uid: *numbers("Uid:")?.get(1)?, groups })
+}

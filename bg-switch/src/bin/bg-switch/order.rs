@@ -1,0 +1,44 @@
+//! The orders that a command line can give.
+
+use crate::means::Means;
+use crate::preflight;
+use crate::print::{self, Server};
+use crate::switch;
+use crate::target::Target;
+use anyhow::Result;
+use bg_probe::cli::preflight::conclude;
+use bg_probe::nginx::upstream::Form;
+use bg_probe::say::stdout::print;
+use bg_probe::site::settings::Site;
+
+/// One of the things that `bg-switch` does.
+pub(crate) enum Order {
+    /// Report whether nginx could be moved, and would be seen to move.
+    Preflight { site: Site, as_json: bool },
+    /// Print the server block to install.
+    PrintSite(Site, Server),
+    /// Print the upstream file to install, in this form.
+    PrintUpstream(Site, Form),
+    /// Change the upstream file to this form, keeping the live slot.
+    Convert(Site, Form),
+    /// Move nginx to the slot that the record or the operator names.
+    Switch(Target),
+}
+
+impl Order {
+    /// Carries the order out.
+    ///
+    /// # Errors
+    /// Those of what it asks for.
+    pub(crate) fn run(self, means: &Means) -> Result<()> {
+        match self {
+            Order::Preflight { site, as_json } => {
+                conclude(&preflight::findings(&site, &means.nginx), as_json, means.voice)
+            }
+            Order::PrintSite(site, server) => print(&print::site(&site, &server)?),
+            Order::PrintUpstream(site, form) => print(&print::upstream(&site, form, means)?),
+            Order::Convert(site, form) => switch::change_form(&site, form, means),
+            Order::Switch(target) => switch::switch(target, means),
+        }
+    }
+}
