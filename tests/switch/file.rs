@@ -105,6 +105,25 @@ fn an_unprivileged_user_is_refused_and_nothing_is_left() {
     assert_untouched(&world, &before);
 }
 
+#[test]
+fn a_user_who_may_not_replace_the_file_is_refused_and_told_how() {
+    assert!(nix::unistd::geteuid().is_root(), "this test needs root: it switches as another user");
+    let world = World::new().both_running();
+    let before = world.nginx.read_upstream();
+    let program = world.copy_of("bg-switch");
+    world.make_dir(world.dir());
+    let folder = world.nginx.upstream_file().parent().expect("a folder").to_owned();
+    std::os::unix::fs::chown(world.dir(), Some(65534), Some(65534)).expect("root may");
+    for (mode, why) in [(0o755, "may not be written (Permission denied)"), (0o777, "it belongs to another user")] {
+        world.chmod(&folder, mode);
+        let mut command = world.command(&program);
+        nobody(&mut command);
+        let refused = command.args(["--to", "set2"]).ran().exit(1).printed_nothing();
+        refused.said("service-url.inc can't be replaced").said(why).said("as root, bg-switch --convert link once");
+    }
+    assert_untouched(&world, &before);
+}
+
 fn nobody(command: &mut Command) {
     use std::os::unix::process::CommandExt;
     command.uid(65534).gid(65534);

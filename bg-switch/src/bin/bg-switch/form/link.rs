@@ -28,6 +28,7 @@ impl Rules for Link {
     fn switch(&self, change: &Change, to_do: &Move) -> Result<Evidence> {
         let dir = &change.site.dir;
         ensure_ours(dir, to_do.upstream)?;
+        ensure_movable(dir)?;
         switch(change, to_do).map_err(|why| explained(why, change))
     }
 

@@ -41,6 +41,7 @@ pub(super) fn apply(change: &Change, plan: &Pending, text: &str, to: &Slot) -> R
     if let Some(upgrade) = change.nginx.ensure_one_serves()? {
         change.voice.warn(&format!("{}: {}", upgrade.in_words(), upgrade.remedy()));
     }
+    ensure_replaceable(&site.upstream_file)?;
     let from = plan.from.as_deref().and_then(|from| site.slots.named(from).ok());
     let found = std::fs::read(&site.upstream_file).ok();
     let mut rewrite = Rewrite { change, plan, from, found, is_sent: false };
