@@ -106,3 +106,13 @@ fn a_user_who_may_not_write_or_reload_is_told_so() {
     assert!(seen.contains("service-url.inc can't be replaced:") && seen.contains("convert link"), "{seen}");
     assert!(seen.contains("fail    this user may not tell nginx to reload: let --nginx be 'sudo -n nginx'"), "{seen}");
 }
+
+#[test]
+fn a_switch_that_nothing_could_prove_fails() {
+    let world = World::new().env("BG_FRONT", "-");
+    says(&world, "bg-switch", 0, "nginx may be told to reload");
+    // As in a container: its workers can't be seen.
+    let nginx = world.script("ngx", &format!("exec {} \"$@\"", world.nginx.command_line()));
+    let world = world.env("BG_NGINX", &nginx);
+    says(&world, "bg-switch", 1, "fail    nothing could prove the switch");
+}
