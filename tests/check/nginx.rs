@@ -17,12 +17,12 @@ fn nginx_is_asked_to_test_and_to_print_its_configuration_once_in_a_preflight() {
     for world in [World::new(), World::new().link_form()] {
         let asked = world.folder().join("asked");
         let lines = format!("echo \"$*\" >>{}\nexec {} \"$@\"", asked.display(), world.nginx.command_line());
-        fs::create_dir(world.folder().join("counted")).unwrap();
+        world.make_dir("counted");
         // Only an nginx that is called so is taken for one of this machine.
         let nginx = world.script("counted/nginx", &lines);
         let world = world.env("BG_NGINX", &nginx);
         says(&world, "bg-switch", 0, "nginx -t accepts the configuration");
-        let asked = fs::read_to_string(asked).unwrap();
+        let asked = world.read(asked);
         for question in ["-t", "-T", "-v", "-V"] {
             assert_eq!(asked.lines().filter(|line| *line == question).count(), 1, "{question} in\n{asked}");
         }
