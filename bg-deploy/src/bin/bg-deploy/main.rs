@@ -8,6 +8,7 @@ mod env_file;
 mod history;
 mod leftover;
 mod messages;
+mod order;
 mod outcome;
 mod preflight;
 mod retire;
@@ -21,7 +22,7 @@ use bg_probe::say::exit::report;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    match command_line::parse().and_then(|args: Args| deploy::run(&args)) {
+    match command_line::parse().and_then(Args::order).and_then(deploy::carry_out) {
         Ok(code) => ExitCode::from(code),
         Err(error) => report(Args::NAME, Err(error)),
     }

@@ -1,67 +1,59 @@
 //! The last words of a deploy, for somebody at three in the morning: what serves now, and what to do next.
 
-use crate::args::Args;
 use crate::leftover::Leftover;
-use crate::outcome::End;
+use crate::order::Run;
+use crate::outcome::{Failure, Step};
+use crate::stage::Name;
 use bg_probe::record::Record;
 use bg_probe::say;
 use bg_probe::site::dir::Dir;
 use bg_probe::site::launched::Launched;
-use bg_probe::site::slot::Name;
-use nix::unistd::geteuid;
+use bg_probe::site::slot::Slot;
 
-/// Says what is live now, and how to go back.
-pub(crate) fn live(args: &Args, record: &str) {
-    // nginx has moved: a record that only this line can't be read from is no failure of the deploy.
-    if let Ok(record) = Record::parse(record.as_bytes()) {
-        let (dir, slot) = (&record.site.dir, &record.slot.name);
-        let back = match record.live_beside() {
-            Some(live) => {
-                format!("back to {} with: {}", named(dir, &live.name), move_over(args))
-            }
-            None => "there is nothing to go back to yet".to_owned(),
-        };
-        args.voice.done("live", &format!("{}; {back}", named(dir, slot)), None);
-    }
+/// Prints what is live now, and how to go back.
+pub(crate) fn live(run: &Run, record: &Record) {
+    let dir = &record.site.dir;
+    let back = match record.live_beside() {
+        Some(live) => format!("back to {} with: {}", named(dir, live), run.move_over),
+        None => "there is nothing to go back to yet".to_owned(),
+    };
+    run.calls.voice.done("live", &format!("{}; {back}", named(dir, &record.slot)), None);
 }
 
-/// Says where a deploy ended, what became of what it launched, and what serves now.
-pub(crate) fn failed(args: &Args, end: &End, leftover: Option<Leftover>) {
-    let stage = end.failed.unwrap_or_default();
-    let what = if args.rollback { "rollback" } else { "deploy" };
-    let mut report = vec![match end.signal {
-        Some(signal) => format!("{signal} ended the {what} at {stage}"),
-        None => format!("the {what} failed at {stage}, exit {}", end.code),
-    }];
-    let mut line = |label, text: &str| report.push(format!("  {label:<9} {text}"));
-    if let Ok(record) = Record::parse(end.record.as_bytes()) {
-        if let Some(leftover) = leftover {
-            line("release", &in_words(&record, leftover));
-        }
-        if leftover == Some(Leftover::Stopped) {
-            line("idle", &held(&record.site.dir, &record.slot.name));
-        }
-        if leftover == Some(Leftover::Live) {
-            line("next", &format!("to go back: {}", move_over(args)));
-        }
-        if leftover == Some(Leftover::Healthy) {
-            let when = if end.signal.is_some() { "to move to it" } else { "when the cause is gone" };
-            line("next", &format!("{when}: {}", move_over(args)));
-        }
-        // Where nginx is in the middle of a switch, only bg-switch knows; and where no slot was live, nginx may serve
-        // what was left over.
-        let known = stage != "switch" && !(record.live.is_none() && leftover == Some(Leftover::Running));
-        if known {
-            line("serving", &serving(&record));
-        }
+/// Prints where a deploy ended, what became of what it launched, and what serves now.
+pub(crate) fn failed(run: &Run, failure: Failure, record: Option<&Record>, leftover: Option<Leftover>) {
+    let (goal, at) = (&run.goal, failure.at);
+    let head = match failure.signal {
+        Some(signal) => format!("{signal} ended the {goal} at {at}"),
+        None => format!("the {goal} failed at {at}, exit {}", failure.code),
+    };
+    let notes = record.map(|record| notes(run, failure, record, leftover)).unwrap_or_default();
+    let notes = notes.iter().map(|(label, text)| format!("  {label:<9} {text}"));
+    run.calls.voice.error(&std::iter::once(head).chain(notes).collect::<Vec<_>>().join("\n"));
+}
+
+fn notes(run: &Run, failure: Failure, record: &Record, leftover: Option<Leftover>) -> Vec<(&'static str, String)> {
+    let back = &run.move_over;
+    let mut notes: Vec<_> = leftover.map(|leftover| ("release", in_words(record, leftover))).into_iter().collect();
+    match leftover {
+        Some(Leftover::Stopped) => notes.push(("idle", held(&record.site.dir, &record.slot))),
+        Some(Leftover::Live) => notes.push(("next", format!("to go back: {back}"))),
+        Some(Leftover::Healthy) if failure.signal.is_some() => notes.push(("next", format!("to move to it: {back}"))),
+        Some(Leftover::Healthy) => notes.push(("next", format!("when the cause is gone: {back}"))),
+        Some(Leftover::Kept | Leftover::Running) | None => {}
     }
-    args.voice.error(&report.join("\n"));
+    // Where nginx is in the middle of a switch, only bg-switch knows; and where no slot was live, nginx may serve what
+    // was left over.
+    let is_cold_and_running = record.live.is_none() && leftover == Some(Leftover::Running);
+    if failure.at != Step::Stage(Name::Switch) && !is_cold_and_running {
+        notes.push(("serving", serving(record)));
+    }
+    notes
 }
 
 fn in_words(record: &Record, leftover: Leftover) -> String {
-    let (dir, slot) = (&record.site.dir, &record.slot.name);
     let what = launched(record);
-    let log = dir.logs(slot).join("app.log");
+    let log = record.site.dir.logs(&record.slot.name).join("app.log");
     let log = log.display();
     match leftover {
         Leftover::Healthy => format!("{what} is healthy and runs on"),
@@ -74,17 +66,17 @@ fn in_words(record: &Record, leftover: Leftover) -> String {
 
 /// What was launched, which the slot need not hold any more.
 fn launched(record: &Record) -> String {
-    let (dir, slot) = (&record.site.dir, &record.slot.name);
-    match Launched::of(dir, slot) {
+    let (dir, slot) = (&record.site.dir, &record.slot);
+    match Launched::of(dir, &slot.name) {
         Ok(Some(launched)) => format!("{} in {slot}", file_of(dir, &launched.release)),
         _ => slot.to_string(),
     }
 }
 
-fn held(dir: &Dir, slot: &Name) -> String {
-    let failed = Launched::of(dir, slot).ok().flatten().map(|launched| launched.release);
-    match dir.release(slot) {
-        // Whoever was to put it back did not live to say what was there before.
+fn held(dir: &Dir, slot: &Slot) -> String {
+    let failed = Launched::of(dir, &slot.name).ok().flatten().map(|launched| launched.release);
+    match dir.release(&slot.name) {
+        // The launch was killed before it had written down what the slot held.
         held if held.is_some() && held == failed => {
             format!("{} still; the next deploy replaces it", named(dir, slot))
         }
@@ -95,14 +87,13 @@ fn held(dir: &Dir, slot: &Name) -> String {
 
 fn serving(record: &Record) -> String {
     let Some(live) = &record.live else { return "nothing: no slot was live before".to_owned() };
-    let what = named(&record.site.dir, &live.name);
-    let listens = live.listens();
-    if listens { format!("{what}, as before") } else { format!("{what} is live as before, but does not listen") }
+    let what = named(&record.site.dir, live);
+    if live.listens() { format!("{what}, as before") } else { format!("{what} is live as before, but does not listen") }
 }
 
 /// What a slot holds.
-fn named(dir: &Dir, slot: &Name) -> String {
-    dir.release(slot).map_or_else(|| slot.to_string(), |release| format!("{} in {slot}", file_of(dir, &release)))
+fn named(dir: &Dir, slot: &Slot) -> String {
+    dir.release(&slot.name).map_or_else(|| slot.to_string(), |release| format!("{} in {slot}", file_of(dir, &release)))
 }
 
 /// A release by its file or, without one, by its name.
@@ -111,23 +102,4 @@ fn file_of(dir: &Dir, release: &str) -> String {
         Some(file) => say::clean(&file.to_string_lossy()),
         None => format!("release {}", say::clean(release)),
     }
-}
-
-/// What to type to move nginx to the other slot, with what was typed for this deploy: without it, another
-/// application might be meant, or health be asked elsewhere.
-fn move_over(args: &Args) -> String {
-    let env_file = args.env_file.as_ref().and_then(|file| std::path::absolute(file).ok());
-    let env_file = env_file.map(|file| ["--env-file".to_owned(), file.display().to_string()]);
-    let nginx = args.nginx.clone().filter(|nginx| std::env::var("BG_NGINX").ok().as_ref() != Some(nginx));
-    let nginx = nginx.map(|nginx| ["--nginx".to_owned(), nginx]);
-    let settings = args.settings.typed_flags().unwrap_or_default();
-    // Who came by sudo will have to come that way again.
-    let sudo = (geteuid().is_root() && std::env::var_os("SUDO_USER").is_some()).then(|| "sudo".to_owned());
-    let words = sudo
-        .into_iter()
-        .chain(std::iter::once("bg-deploy".to_owned()))
-        .chain(env_file.into_iter().flatten())
-        .chain(settings);
-    let words = words.chain(nginx.into_iter().flatten()).chain(args.stages.typed());
-    shell_words::join(words.chain(std::iter::once("--rollback".to_owned())))
 }

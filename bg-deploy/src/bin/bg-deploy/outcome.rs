@@ -1,18 +1,57 @@
-//! How a deploy ended, as data.
+//! How a run of the stages ended, as data.
 
+use crate::stage::Name;
+use bg_probe::record::Record;
 use nix::sys::signal::Signal;
+use std::fmt::{self, Display};
 use std::time::Duration;
 
-/// How a run of the stages ended.
+/// What a run does one after the other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Step {
+    Stage(Name),
+    /// The hook that can keep nginx from being moved.
+    BeforeSwitch,
+    Watch,
+}
+
+/// How a run ended.
+#[derive(Default)]
 pub(crate) struct End {
     /// The last record that a stage printed.
-    pub(crate) record: String,
-    /// The stage that failed, or that a signal ended.
-    pub(crate) failed: Option<&'static str>,
-    /// The exit code.
+    pub(crate) line: String,
+    /// The steps, and how long each took.
+    pub(crate) took: Vec<(Step, Duration)>,
+    /// Why it ended before it was done, if it did.
+    pub(crate) failure: Option<Failure>,
+}
+
+/// A step that failed, or that a signal ended.
+#[derive(Clone, Copy)]
+pub(crate) struct Failure {
+    pub(crate) at: Step,
     pub(crate) code: u8,
-    /// The signal that asked for the end, if one did.
     pub(crate) signal: Option<Signal>,
-    /// The stages that ran, and how long each took.
-    pub(crate) took: Vec<(&'static str, Duration)>,
+}
+
+impl End {
+    /// The exit code.
+    pub(crate) fn code(&self) -> u8 {
+        self.failure.map_or(0, |failure| failure.code)
+    }
+
+    /// The last record, where there is one that can be read.
+    pub(crate) fn record(&self) -> Option<Record> {
+        Record::parse(self.line.as_bytes()).ok()
+    }
+}
+
+impl Display for Step {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        match self {
+            Step::Stage(name) => name.fmt(f),
+            Step::BeforeSwitch => f.write_str("before-switch"),
+            Step::Watch => f.write_str("watch"),
+        }
+    }
 }

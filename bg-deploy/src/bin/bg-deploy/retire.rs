@@ -1,8 +1,7 @@
 //! `--stop-old`: what becomes of the release that nginx has moved away from.
 
-use crate::args::Args;
 use crate::run::Runner;
-use crate::stage::Stage;
+use crate::stage::Name;
 use anyhow::{Result, bail};
 use bg_probe::record::Record;
 use bg_probe::site::launched::Launched;
@@ -12,17 +11,16 @@ use std::time::Duration;
 ///
 /// # Errors
 /// When the record or `process.json` can't be read, or bg-launch would not.
-pub(crate) fn old(args: &Args, runner: &Runner, line: &str, after: Duration) -> Result<()> {
+pub(crate) fn old(runner: &Runner, line: &str, after: Duration) -> Result<()> {
     let record = Record::parse(line.as_bytes())?;
     let Some(old) = record.live_beside().cloned() else { return Ok(()) };
     let launched = Launched::of(&record.site.dir, &old.name)?;
     let Some(launched) = launched.filter(|launched| launched.running().is_some()) else { return Ok(()) };
     let mut its = Record::new(record.site, old, Some(record.slot));
     its.set("launch", &launched)?;
-    let own = vec!["--stop".to_owned(), format!("--after={}", humantime::format_duration(after))];
-    let ended = runner.run_undisturbed(&Stage::new("launch", args, own), &its.to_line()?);
-    if ended.code != 0 {
-        bail!("bg-launch says why");
+    let words = ["--stop".to_owned(), format!("--after={}", humantime::format_duration(after))];
+    if runner.run_undisturbed(&runner.calls.stage(Name::Launch, words), &its.to_line()?).code != 0 {
+        bail!("see the message of bg-launch above");
     }
     Ok(())
 }

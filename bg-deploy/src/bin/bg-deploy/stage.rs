@@ -1,52 +1,118 @@
-//! The stages of a deploy: which programs they are, and what each is called with.
+//! The stages of a deploy: which programs they are, and how this run calls them.
 
-use crate::args::Args;
 use anyhow::{Context, Result};
+use bg_probe::say::Voice;
 use bg_probe::say::exit::Exit;
+use std::fmt::{self, Display};
 use std::path::{Path, PathBuf};
 
-/// One stage: a program and its arguments.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// A stage by its name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Name {
+    Probe,
+    Launch,
+    Health,
+    Switch,
+}
+
+/// One call of a stage: a program and its arguments.
 pub(crate) struct Stage {
-    /// `probe`, `launch`, `health` or `switch`.
-    pub(crate) name: &'static str,
+    pub(crate) name: Name,
     /// The program beside this one, else on PATH, else its bare name.
     pub(crate) program: PathBuf,
     pub(crate) args: Vec<String>,
 }
 
-/// The four stages of a deploy or a rollback.
-///
-/// # Errors
-/// When one of the programs is missing, or a path among the settings can't be used.
-pub(crate) fn stages(args: &Args) -> Result<[Stage; 4]> {
-    let stages = [
-        Stage::new("probe", args, args.settings.typed_flags()?),
-        Stage::new("launch", args, launch(args)),
-        Stage::new("health", args, Vec::new()),
-        switch(args),
-    ];
-    // Before anything is touched: a chain that lacks its end must not begin.
-    match stages.iter().find(|stage| !stage.program.is_absolute()) {
-        Some(missing) => Err(Exit::Refused
-            .because(format!("{} is neither beside bg-deploy nor on PATH; nothing was touched", missing.called()))),
-        None => Ok(stages),
+/// How this run calls its stages: what was typed for them, and how loud they are.
+pub(crate) struct Calls {
+    pub(crate) voice: Voice,
+    /// The settings that were typed. The first stage gets them; the others have its record.
+    pub(crate) settings: Vec<String>,
+    /// The words for single stages, in their order.
+    pub(crate) words: Vec<(Name, String)>,
+}
+
+impl Name {
+    /// Its program.
+    pub(crate) fn program(self) -> String {
+        format!("bg-{self}")
     }
 }
 
-fn launch(args: &Args) -> Vec<String> {
-    if args.rollback {
-        return vec![args.to.as_ref().map_or("--current".to_owned(), |release| format!("--release={release}"))];
+impl Display for Name {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        f.write_str(match self {
+            Name::Probe => "probe",
+            Name::Launch => "launch",
+            Name::Health => "health",
+            Name::Switch => "switch",
+        })
     }
-    let files = args.artifact.iter().map(|file| file.display().to_string());
-    let dashes = (!args.command.is_empty()).then(|| "--".to_owned());
-    files.chain(dashes).chain(args.command.iter().cloned()).collect()
 }
 
-/// `bg-switch`, the one stage that calls nginx.
-pub(crate) fn switch(args: &Args) -> Stage {
-    let nginx = args.nginx.iter().flat_map(|nginx| ["--nginx".to_owned(), nginx.clone()]).collect();
-    Stage::new("switch", args, nginx)
+impl Calls {
+    /// The four stages of a run, in their order, the second with these words.
+    ///
+    /// # Errors
+    /// When one of the programs is missing.
+    pub(crate) fn chain(&self, to_launch: Vec<String>) -> Result<[Stage; 4]> {
+        let stages = [
+            self.stage(Name::Probe, []),
+            self.stage(Name::Launch, to_launch),
+            self.stage(Name::Health, []),
+            self.stage(Name::Switch, []),
+        ];
+        // Before anything is touched: a chain that lacks its end must not begin.
+        match stages.iter().find(|stage| !stage.program.is_absolute()) {
+            Some(missing) => Err(Exit::Refused.refuse(
+                format!("{} is neither beside bg-deploy nor on PATH; nothing was touched", missing.name.program()),
+                "install the five programs in one folder",
+            )),
+            None => Ok(stages),
+        }
+    }
+
+    /// The same stages, each asked about its own ground.
+    ///
+    /// # Errors
+    /// Those of [`Calls::chain`].
+    pub(crate) fn preflight(&self, to_launch: Vec<String>) -> Result<[Stage; 4]> {
+        Ok(self.chain(to_launch)?.map(|stage| {
+            let check = ["--check", "--json"].map(str::to_owned);
+            // There is no record from which a later stage would have the settings.
+            let settings = self.settings.iter().filter(|_| stage.name != Name::Probe).cloned();
+            // Before the stage's own words, which may end in a COMMAND.
+            Stage { args: check.into_iter().chain(settings).chain(stage.args).collect(), ..stage }
+        }))
+    }
+
+    /// A stage with what was typed for it and these words, as loud as the driver is.
+    pub(crate) fn stage(&self, name: Name, words: impl IntoIterator<Item = String>) -> Stage {
+        let loud = match (self.voice.quiet, self.voice.verbose) {
+            (true, _) => Some("--quiet"),
+            (_, true) => Some("--verbose"),
+            _ => None,
+        };
+        self.call(name, loud, words)
+    }
+
+    /// The same, silent but for errors.
+    pub(crate) fn quiet(&self, name: Name, words: impl IntoIterator<Item = String>) -> Stage {
+        self.call(name, Some("--quiet"), words)
+    }
+
+    fn call(&self, name: Name, loud: Option<&str>, words: impl IntoIterator<Item = String>) -> Stage {
+        let own = self.words.iter().filter(|(stage, _)| *stage == name).map(|(_, word)| word.clone());
+        let settings = self.settings.iter().filter(|_| name == Name::Probe).cloned();
+        let args = loud.map(str::to_owned).into_iter().chain(own).chain(settings).chain(words).collect();
+        Stage { name, program: find(&name.program()), args }
+    }
+}
+
+/// A program's path.
+fn find(program: &str) -> PathBuf {
+    let beside = std::env::current_exe().ok().map(|this| this.with_file_name(program)).filter(|path| path.is_file());
+    beside.or_else(|| which::which(program).ok()).unwrap_or_else(|| program.into())
 }
 
 /// The stages as shell, for `--dry-run`.
@@ -62,38 +128,10 @@ pub(crate) fn shell(stages: &[Stage], env_file: Option<&Path>) -> Result<String>
 }
 
 impl Stage {
-    /// A stage with the flags that were given for it and these, as loud as the driver is.
-    pub(crate) fn new(name: &'static str, args: &Args, own: Vec<String>) -> Stage {
-        let loud = [(args.voice.quiet, "--quiet"), (args.voice.verbose, "--verbose")];
-        let loud = loud.into_iter().filter(|(on, _)| *on).map(|(_, flag)| flag.to_owned());
-        Stage::of(name, loud.chain(args.stages.of(name)).chain(own))
-    }
-
-    /// A stage with the flags that were given for it and these, that says nothing but errors.
-    pub(crate) fn quiet(name: &'static str, args: &Args, own: Vec<String>) -> Stage {
-        Stage::of(name, std::iter::once("--quiet".to_owned()).chain(args.stages.of(name)).chain(own))
-    }
-
-    /// A stage with just these words.
-    pub(crate) fn of(name: &'static str, words: impl Iterator<Item = String>) -> Stage {
-        Stage { name, program: program(name), args: words.collect() }
-    }
-
-    /// Its name as a program.
-    pub(crate) fn called(&self) -> String {
-        format!("bg-{}", self.name)
-    }
-
     /// What to type for it: its name, where that is enough.
     fn typed(&self) -> String {
-        let name = self.called();
+        let name = self.name.program();
         let same = which::which(&name).is_ok_and(|found| found.canonicalize().ok() == self.program.canonicalize().ok());
         if same { name } else { self.program.display().to_string() }
     }
-}
-
-fn program(stage: &str) -> PathBuf {
-    let name = format!("bg-{stage}");
-    let beside = std::env::current_exe().ok().map(|this| this.with_file_name(&name)).filter(|path| path.is_file());
-    beside.or_else(|| which::which(&name).ok()).unwrap_or_else(|| name.into())
 }

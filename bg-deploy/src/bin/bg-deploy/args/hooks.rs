@@ -18,7 +18,7 @@ pub(crate) struct Hooks {
     /// Run after nginx was moved back, by --rollback or by --watch
     #[arg(long, env = "BG_DEPLOY_ON_ROLLBACK", value_name = "CMD")]
     pub(crate) on_rollback: Option<Hook>,
-    /// How long a hook may take before it is killed
+    /// Kill a hook that takes longer than this
     #[arg(long, env = "BG_DEPLOY_HOOK_TIMEOUT", default_value = "30s", value_name = "DURATION")]
     pub(crate) hook_timeout: humantime::Duration,
 }

@@ -7,23 +7,29 @@ pub(crate) mod stop_old;
 use crate::args::hooks::Hooks;
 use crate::args::stages::Stages;
 use crate::args::stop_old::StopOld;
+use crate::env_file;
+use crate::order::{Goal, Order, Run};
+use crate::stage::{Calls, Name};
+use anyhow::Result;
 use bg_probe::cli::command_line::Program;
 use bg_probe::cli::preflight::Check;
 use bg_probe::say::Voice;
+use bg_probe::say::exit::Exit;
 use bg_probe::site::lock::Wait;
 use bg_probe::site::settings::Settings;
 use clap::Parser;
 use clap::builder::{FalseyValueParser, NonEmptyStringValueParser};
 use humantime::Duration;
+use nix::unistd::geteuid;
 use std::path::PathBuf;
 
 /// Deploy a release into the idle slot and move nginx to it when it is healthy
 #[derive(Debug, Parser)]
 #[command(name = Args::NAME, version, after_help = AFTER)]
 pub(crate) struct Args {
-    /// The file to deploy, as for bg-launch
+    /// Deploy this file, as bg-launch does
     pub(crate) artifact: Vec<PathBuf>,
-    /// How to start it, as for bg-launch
+    /// Start it by this command, as bg-launch does
     #[arg(last = true)]
     pub(crate) command: Vec<String>,
     /// Go back: move nginx to the idle slot; its release is started again first if it is not running
@@ -49,7 +55,7 @@ pub(crate) struct Args {
     /// Read settings first, from lines like BG_APP=web; the application gets the other variables
     #[arg(long, env = "BG_DEPLOY_ENV_FILE", value_name = "FILE")]
     pub(crate) env_file: Option<PathBuf>,
-    /// How nginx is called, as for bg-switch
+    /// Call nginx by this command, as bg-switch does
     #[arg(long, env = "BG_NGINX", value_name = "COMMAND")]
     pub(crate) nginx: Option<String>,
     // Under the same heading as the flags above; what follows has one of its own.
@@ -75,6 +81,62 @@ impl Program for Args {
     }
 }
 
+impl Args {
+    /// What is asked for. With `--env-file`, this process is replaced first by one that has its variables.
+    ///
+    /// # Errors
+    /// [`Exit::Usage`] where nothing is asked for; else when the file can't be read, or a program is missing.
+    pub(crate) fn order(self) -> Result<Order> {
+        if let Some(file) = &self.env_file {
+            env_file::apply(file)?;
+        }
+        let settings = self.settings.typed_flags()?;
+        let move_over = self.move_over(&settings);
+        let nginx = self.nginx.into_iter().flat_map(|nginx| ["--nginx".to_owned(), nginx]);
+        let words = self.stages.own().chain(nginx.map(|word| (Name::Switch, word))).collect();
+        let calls = Calls { voice: self.voice, settings, words };
+        let goal = if self.rollback {
+            Goal::Rollback { to: self.to }
+        } else {
+            Goal::Deploy { files: self.artifact, command: self.command }
+        };
+        if self.check.check {
+            let (stages, as_json) = (calls.preflight(goal.to_launch())?, self.check.json);
+            return Ok(Order::Preflight { stages, as_json, voice: self.voice });
+        }
+        goal.ensure_something()?;
+        let stages = calls.chain(goal.to_launch())?;
+        if self.dry_run {
+            return Ok(Order::DryRun { stages, env_file: self.env_file });
+        }
+        Ok(Order::Run(Box::new(Run {
+            goal,
+            site: self.settings.site()?,
+            stages,
+            calls,
+            wait: self.wait,
+            hooks: self.hooks,
+            watch: self.watch.map(Into::into),
+            stop_old: self.stop_old.0,
+            keep_failed: self.keep_failed,
+            move_over,
+        })))
+    }
+
+    /// What to type to move nginx to the other slot, with what was typed for this run.
+    fn move_over(&self, settings: &[String]) -> String {
+        let env_file = self.env_file.as_ref().and_then(|file| std::path::absolute(file).ok());
+        let env_file = env_file.map(|file| ["--env-file".to_owned(), file.display().to_string()]);
+        let nginx = self.nginx.clone().filter(|nginx| std::env::var("BG_NGINX").ok().as_ref() != Some(nginx));
+        let nginx = nginx.map(|nginx| ["--nginx".to_owned(), nginx]);
+        // A deploy by sudo is taken back by sudo.
+        let sudo = (geteuid().is_root() && std::env::var_os("SUDO_USER").is_some()).then(|| "sudo".to_owned());
+        let words = sudo.into_iter().chain([Args::NAME.to_owned()]).chain(env_file.into_iter().flatten());
+        let words = words.chain(settings.iter().cloned()).chain(nginx.into_iter().flatten()).chain(self.stages.typed());
+        shell_words::join(words.chain(["--rollback".to_owned()]))
+    }
+}
+
 const AFTER: &str = "\
 Examples:
   bg-deploy build/libs/*.jar
@@ -91,17 +153,17 @@ DIR/deploys.jsonl; so is that of a deploy that failed.
 
 A hook is split into words as a shell does it, but no shell runs it: for one,
 write sh -c '...'. Its output is on stderr. Hooks run for whatever comes into
-DIR/deploys.jsonl; only --before-switch has a say in how that ends.
+DIR/deploys.jsonl; only --before-switch can make it fail.
 
-A flag of a stage is also a variable: BG_HEALTH_TIMEOUT=60s is what
---health-timeout 60s says. A rollback asks the idle slot for its health as a
+A flag of a stage is also a variable: BG_HEALTH_TIMEOUT=60s means the same as
+--health-timeout 60s. A rollback asks the idle slot for its health as a
 deploy does, so what is always needed belongs in the environment or --env-file.
 
 Exit codes:
   0  done
   1  the system refused: I/O, a permission, a missing program
   2  usage
-  4  not healthy in time, or --before-switch said no; the old slot goes on serving
+  4  not healthy in time, or --before-switch failed; the old slot goes on serving
   5  nginx refused or did not move; it is back on the slot it was on
   6  another deploy holds the lock
   7  can't tell which slot is live, or the live one would be touched, or it or the folder is another application's

@@ -1,6 +1,8 @@
 //! The flags of single stages: `--health-timeout 60s` here is `--timeout 60s` of bg-health, and so is
 //! `BG_HEALTH_TIMEOUT=60s` in the environment, which the stages read themselves.
 
+use crate::stage::Name;
+use Name::{Health, Launch, Probe, Switch};
 use Takes::{Many, Nothing, One};
 use clap::{Arg, ArgAction, ArgMatches, Command, Error, FromArgMatches};
 
@@ -13,55 +15,50 @@ enum Takes {
     Many(&'static str),
 }
 
-/// Each flag by its name here, which begins with the stage's; what it takes; and its help.
-const FLAGS: [(&str, Takes, &str); 20] = [
-    ("probe-by", One("WITNESS"), "Whom to ask which slot is live: front, file or both"),
-    ("probe-timeout", One("DURATION"), "How long the front may take for one answer"),
-    ("launch-adopt", Nothing, "Take over a process of the same user that bg-launch did not start"),
-    ("launch-drain", One("DURATION"), "How long to wait until the slot's last connection is closed"),
-    ("launch-stop-timeout", One("DURATION"), "How long the old process may take to stop before it is killed"),
-    ("launch-via", One("VIA"), "Who looks after the application: session or systemd"),
-    ("launch-user", One("NAME"), "The user the application runs as, where root launches it"),
-    ("launch-keep", One("N"), "How many releases, and how many logs a slot, to keep"),
-    ("launch-workdir", One("DIR"), "The folder the application runs in"),
-    ("health-path", One("PATH"), "Where to ask whether it is healthy"),
-    ("health-expect", One("TEXT"), "What the answer must contain"),
-    ("health-expect-status", One("STATUS"), "The status to answer with"),
-    ("health-timeout", One("DURATION"), "How long to wait until it is healthy"),
-    ("health-check-timeout", One("DURATION"), "How long one answer may take"),
-    ("health-interval", One("DURATION"), "The time from one check to the next"),
-    ("health-successes", One("N"), "How many healthy answers in a row it takes"),
-    ("health-warmup", Many("PATH"), "A path to send real requests to first"),
-    ("health-warmup-requests", One("N"), "How many requests to send to each of them"),
-    ("switch-verify-timeout", One("DURATION"), "How long nginx may take until it is seen to serve the slot"),
-    ("switch-pid-file", One("FILE"), "The file with the process id of nginx"),
+/// Each flag: its stage; its name here, which begins with the stage's; what it takes; and its help.
+const FLAGS: [(Name, &str, Takes, &str); 20] = [
+    (Probe, "probe-by", One("WITNESS"), "Ask these which slot is live: front, file or both"),
+    (Probe, "probe-timeout", One("DURATION"), "Let the front take this long for one answer"),
+    (Launch, "launch-adopt", Nothing, "Take over a process of the same user that bg-launch did not start"),
+    (Launch, "launch-drain", One("DURATION"), "Wait this long until the slot's last connection is closed"),
+    (Launch, "launch-stop-timeout", One("DURATION"), "Let the old process take this long to stop, then kill it"),
+    (Launch, "launch-via", One("VIA"), "Start the application in a session, or by systemd as a unit"),
+    (Launch, "launch-user", One("NAME"), "Run the application as this user, where root launches it"),
+    (Launch, "launch-keep", One("N"), "Keep this many releases, and this many logs a slot"),
+    (Launch, "launch-workdir", One("DIR"), "Run the application in this folder"),
+    (Health, "health-path", One("PATH"), "Ask for the health at this path"),
+    (Health, "health-expect", One("TEXT"), "Require this text in the answer"),
+    (Health, "health-expect-status", One("STATUS"), "Require this status of the answer"),
+    (Health, "health-timeout", One("DURATION"), "Wait this long until it is healthy"),
+    (Health, "health-check-timeout", One("DURATION"), "Let one answer take this long"),
+    (Health, "health-interval", One("DURATION"), "Wait this long from one check to the next"),
+    (Health, "health-successes", One("N"), "Require this many healthy answers in a row"),
+    (Health, "health-warmup", Many("PATH"), "Send real requests to this path first"),
+    (Health, "health-warmup-requests", One("N"), "Send this many requests to each of them"),
+    (Switch, "switch-verify-timeout", One("DURATION"), "Wait this long until nginx is seen to serve the slot"),
+    (Switch, "switch-pid-file", One("FILE"), "Read the process id of nginx from this file"),
 ];
 
-/// The flags that were given, in the order of the table, each with its value.
+/// The flags that were given, in the order of the table: each with its stage, and in one word as it was typed, for a value
+/// may begin with a dash.
 #[derive(Clone, Debug)]
-pub(crate) struct Stages(Vec<(&'static str, Option<String>)>);
+pub(crate) struct Stages(Vec<(Name, String)>);
 
 impl Stages {
-    /// The flags for one stage, `probe`, `launch`, `health` or `switch`, as that stage knows them.
-    pub(crate) fn of(&self, stage: &str) -> Vec<String> {
-        let its = |name: &'static str| name.split_once('-').filter(|(of, _)| *of == stage).map(|(_, flag)| flag);
-        self.0.iter().filter_map(|(name, value)| Some(word(its(name)?, value.as_deref()))).collect()
+    /// Each with its stage, as that stage knows it.
+    pub(crate) fn own(&self) -> impl Iterator<Item = (Name, String)> {
+        self.0.iter().map(|(stage, word)| (*stage, word.replacen(&format!("{stage}-"), "", 1)))
     }
 
     /// All of them, as they were typed.
-    pub(crate) fn typed(&self) -> Vec<String> {
-        self.0.iter().map(|(name, value)| word(name, value.as_deref())).collect()
+    pub(crate) fn typed(&self) -> impl Iterator<Item = String> {
+        self.0.iter().map(|(_, word)| word.clone())
     }
-}
-
-/// In one word: a value may begin with a dash.
-fn word(flag: &str, value: Option<&str>) -> String {
-    value.map_or_else(|| format!("--{flag}"), |value| format!("--{flag}={value}"))
 }
 
 impl clap::Args for Stages {
     fn augment_args(command: Command) -> Command {
-        let arg = |(name, takes, help): (&'static str, Takes, &'static str)| {
+        let arg = |(_, name, takes, help): (Name, &'static str, Takes, &'static str)| {
             let arg = Arg::new(name).long(name).help(help);
             match takes {
                 Nothing => arg.action(ArgAction::SetTrue),
@@ -80,13 +77,12 @@ impl clap::Args for Stages {
 
 impl FromArgMatches for Stages {
     fn from_arg_matches(matches: &ArgMatches) -> Result<Stages, Error> {
-        let given = |(name, takes, _): (&'static str, Takes, _)| -> Vec<(&'static str, Option<String>)> {
+        let given = |(stage, name, takes, _): (Name, &'static str, Takes, _)| -> Vec<(Name, String)> {
             match takes {
-                Nothing if matches.get_flag(name) => vec![(name, None)],
-                Nothing => Vec::new(),
+                Nothing => matches.get_flag(name).then(|| (stage, format!("--{name}"))).into_iter().collect(),
                 One(_) | Many(_) => {
                     let values = matches.get_many::<String>(name).into_iter().flatten();
-                    values.map(|value| (name, Some(value.clone()))).collect()
+                    values.map(|value| (stage, format!("--{name}={value}"))).collect()
                 }
             }
         };

@@ -1,4 +1,4 @@
-//! The file that the audit is kept in: `DIR/deploys.jsonl`, and the one before it, `deploys.jsonl.1`.
+//! The file of the history: `DIR/deploys.jsonl`, and the one before it, `deploys.jsonl.1`.
 
 use anyhow::{Context, Result};
 use bg_probe::os::owner::hand_over;
@@ -12,7 +12,7 @@ use std::os::unix::fs::OpenOptionsExt;
 /// The longest the file gets, in bytes: some five hundred deploys.
 const MOST: u64 = 1024 * 1024;
 
-/// Appends a line to the audit of `site` for good, whole or not at all.
+/// Appends a line to the history of `site` for good, whole or not at all.
 ///
 /// # Errors
 /// When it can't be written.

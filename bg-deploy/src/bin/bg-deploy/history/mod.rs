@@ -1,18 +1,18 @@
-//! The audit: one line a deploy, also a failed one, that says who did what, when, and how it ended.
+//! The history: one line a deploy, also a failed one, with the user, the time, and how it ended.
 
 pub(crate) mod file;
 pub(crate) mod who;
 
-use crate::args::Args;
 use crate::history::who::Who;
+use crate::order::Goal;
 use crate::outcome::End;
 use bg_probe::site::settings::Site;
 use serde::Serialize;
 use serde_json::{Map, Value};
 use std::time::{Duration, Instant, SystemTime};
 
-/// What there is to say of a deploy once it has ended.
-pub(crate) struct Audit {
+/// The line of a deploy that is under way.
+pub(crate) struct Entry {
     at: SystemTime,
     began: Instant,
 }
@@ -23,38 +23,37 @@ struct Deploy {
     at: String,
     #[serde(flatten)]
     who: Who,
-    what: &'static str,
+    what: String,
     /// What was to be deployed, as it was named.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     files: Vec<String>,
     took_ms: u64,
     stages: Map<String, Value>,
-    failed: Option<&'static str>,
+    failed: Option<String>,
     exit: u8,
 }
 
-impl Audit {
-    /// Looks at the clock as a deploy begins.
-    pub(crate) fn begin() -> Audit {
-        Audit { at: SystemTime::now(), began: Instant::now() }
+impl Entry {
+    /// Reads the clock as a deploy begins.
+    pub(crate) fn begin() -> Entry {
+        Entry { at: SystemTime::now(), began: Instant::now() }
     }
 
     /// The last record of a deploy, with how it ended; a record of nothing where it did not get that far.
-    pub(crate) fn line(&self, args: &Args, site: &Site, end: &End) -> String {
-        let mut fields: Map<String, Value> = serde_json::from_str(&end.record).unwrap_or_else(|_| {
+    pub(crate) fn line(&self, goal: &Goal, site: &Site, end: &End) -> String {
+        let mut fields: Map<String, Value> = serde_json::from_str(&end.line).unwrap_or_else(|_| {
             let app = Value::from(site.app.as_str());
             Map::from_iter([("bg".to_owned(), 1.into()), ("app".to_owned(), app)])
         });
-        let names = args.artifact.iter().filter_map(|path| path.file_name());
         let deploy = Deploy {
             at: humantime::format_rfc3339_seconds(self.at).to_string(),
             who: Who::now(),
-            what: if args.rollback { "rollback" } else { "deploy" },
-            files: names.map(|name| name.to_string_lossy().into_owned()).collect(),
+            what: goal.to_string(),
+            files: goal.files(),
             took_ms: millis(self.began.elapsed()),
-            stages: end.took.iter().map(|(stage, took)| ((*stage).to_owned(), millis(*took).into())).collect(),
-            failed: end.failed,
-            exit: end.code,
+            stages: end.took.iter().map(|(step, took)| (step.to_string(), millis(*took).into())).collect(),
+            failed: end.failure.map(|failure| failure.at.to_string()),
+            exit: end.code(),
         };
         fields.insert("deploy".to_owned(), serde_json::to_value(deploy).unwrap_or_default());
         Value::Object(fields).to_string() + "\n"

@@ -1,4 +1,4 @@
-//! Who deploys: a user, who stands behind that user, and the job of a CI that did it for them.
+//! The user of a deploy: by name, by the name before `sudo(8)`, and by the job of a CI that ran it.
 
 use serde::Serialize;
 

@@ -5,9 +5,11 @@
 
 use crate::args::hooks::{Hook, Hooks};
 use crate::env_file::READ;
-use crate::outcome::End;
+use crate::order::Goal;
+use crate::outcome::{End, Step};
 use crate::run::interrupt::Interrupt;
 use anyhow::{Context, Result, bail};
+use bg_probe::os::deadline::Deadline;
 use bg_probe::say::exit::Exit;
 use bg_probe::say::{self, Voice};
 use bg_probe::site::lock::INHERITED;
@@ -25,10 +27,10 @@ use std::time::{Duration, Instant};
 const LOOK_EVERY: Duration = Duration::from_millis(10);
 
 impl Hooks {
-    /// Refuses where nginx could not be moved for want of a program.
+    /// Refuses a run whose `--before-switch` could only fail.
     ///
     /// # Errors
-    /// When that of `--before-switch` is missing.
+    /// When its program is missing.
     pub(crate) fn ensure_there(&self) -> Result<()> {
         match self.before_switch.as_ref().and_then(|hook| hook.0.first()) {
             Some(program) => which::which(program)
@@ -41,22 +43,22 @@ impl Hooks {
     /// Runs what comes before the switch; how long it took, if there is such a hook.
     ///
     /// # Errors
-    /// [`Exit::Unhealthy`] when it says no or takes too long; else when it can't be run.
+    /// [`Exit::Unhealthy`] when it fails or takes too long; else when it can't be run.
     pub(crate) fn before_switch(&self, voice: Voice, record: &str, interrupt: &Interrupt) -> Result<Option<Duration>> {
-        self.run("before-switch", self.before_switch.as_ref(), voice, record, interrupt)
+        self.run(&Step::BeforeSwitch.to_string(), self.before_switch.as_ref(), voice, record, interrupt)
     }
 
-    /// Runs those that are for what ended so. Whatever becomes of them, it has ended.
-    pub(crate) fn after(&self, voice: Voice, end: &End, rollback: bool, record: &str, interrupt: &Interrupt) {
-        let done = end.code == 0;
-        let back = (rollback && done) || end.code == Exit::WentBad as u8;
+    /// Runs the hooks for this end, which none of them changes.
+    pub(crate) fn after(&self, voice: Voice, end: &End, goal: &Goal, record: &str, interrupt: &Interrupt) {
+        let (done, rollback) = (end.failure.is_none(), matches!(goal, Goal::Rollback { .. }));
+        let back = (rollback && done) || end.code() == Exit::WentBad as u8;
         let meant = [
             ("on-success", &self.on_success, done && !rollback),
             ("on-failure", &self.on_failure, !done),
             ("on-rollback", &self.on_rollback, back),
         ];
         for (name, hook, _) in meant.into_iter().filter(|(_, _, meant)| *meant) {
-            // The signal that ended the deploy is not meant for them; another one is.
+            // The signal that ended the deploy was not for this hook; the next one is.
             interrupt.forget();
             if let Err(why) = self.run(name, hook.as_ref(), voice, record, interrupt) {
                 voice.error(&format!("{why:#}; that changes nothing of the deploy"));
@@ -102,8 +104,7 @@ fn paper(text: &str) -> Result<File> {
 /// Waits until a hook has ended, and ends what is left of its group.
 fn accompany(child: &mut Child, within: Duration, interrupt: &Interrupt) -> Result<()> {
     let pid = Pid::from_raw(i32::try_from(child.id()).context("its pid")?);
-    let deadline = Instant::now().checked_add(within);
-    let waited = wait(pid, deadline, interrupt);
+    let waited = wait(pid, within, interrupt);
     // It is not yet reaped, so the number is still its group's.
     let _ = killpg(pid, Signal::SIGKILL);
     let status = child.wait().context("wait")?;
@@ -127,18 +128,13 @@ enum Waited {
     Interrupted(Signal),
 }
 
-fn wait(pid: Pid, deadline: Option<Instant>, interrupt: &Interrupt) -> Result<Waited> {
-    loop {
-        let flags = WaitPidFlag::WEXITED | WaitPidFlag::WNOWAIT | WaitPidFlag::WNOHANG;
+fn wait(pid: Pid, within: Duration, interrupt: &Interrupt) -> Result<Waited> {
+    let flags = WaitPidFlag::WEXITED | WaitPidFlag::WNOWAIT | WaitPidFlag::WNOHANG;
+    let waited = Deadline::within(within).poll(LOOK_EVERY, || {
         if waitid(Id::Pid(pid), flags).context("wait")? != WaitStatus::StillAlive {
-            return Ok(Waited::Ended);
+            return Ok(Some(Waited::Ended));
         }
-        if let Some(signal) = interrupt.heard() {
-            return Ok(Waited::Interrupted(signal));
-        }
-        if deadline.is_some_and(|deadline| Instant::now() >= deadline) {
-            return Ok(Waited::Late);
-        }
-        std::thread::sleep(LOOK_EVERY);
-    }
+        Ok(interrupt.heard().map(Waited::Interrupted))
+    })?;
+    Ok(waited.unwrap_or(Waited::Late))
 }

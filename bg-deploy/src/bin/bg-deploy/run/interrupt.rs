@@ -1,7 +1,7 @@
 //! Signals that ask for an end: Ctrl-C, a CI runner's TERM, a terminal that closes.
 //!
-//! The driver must outlive its stages to tidy up, so it does not die of these. It hands them on to the stage that
-//! runs, which knows how to end, and starts no other.
+//! The driver must outlive its stages to tidy up, so these do not end it. It hands them on to the stage that runs,
+//! and starts no other.
 
 use anyhow::{Context, Result};
 use bg_probe::os::signals::{ASK_FOR_AN_END, heeded};
@@ -44,18 +44,18 @@ impl Interrupt {
         i32::try_from(self.signal.load(Ordering::SeqCst)).ok().and_then(|signal| Signal::try_from(signal).ok())
     }
 
-    /// Forgets the signal that was heard: what it asked for is done, and what follows is not what it was about.
+    /// Forgets the signal that was heard, once what it asked for is done.
     pub(crate) fn forget(&self) {
         self.signal.store(0, Ordering::SeqCst);
     }
 
-    /// Says which process runs now. A signal that came while it was started is handed on at once.
+    /// Notes which process runs now. A signal that came while it was started is handed on immediately.
     pub(crate) fn runs(&self, stage: Pid) {
         *self.stage.lock().unwrap_or_else(PoisonError::into_inner) = Some(stage);
         self.hand_on();
     }
 
-    /// Says that it has ended. It must not be reaped before, after which its pid may be anybody's.
+    /// Notes that it has ended. Reap it only after this: then its pid may be another process's.
     pub(crate) fn runs_no_more(&self) {
         *self.stage.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }

@@ -4,9 +4,8 @@ pub(crate) mod hooks;
 pub(crate) mod interrupt;
 
 use crate::run::interrupt::Interrupt;
-use crate::stage::Stage;
+use crate::stage::{Calls, Stage};
 use anyhow::{Context, Result};
-use bg_probe::say::Voice;
 use bg_probe::say::exit::Exit;
 use bg_probe::site::lock::{INHERITED, Lock};
 use nix::sys::wait::{Id, WaitPidFlag, waitid};
@@ -21,8 +20,9 @@ const FOR_ONE_STAGE: [&str; 6] =
 /// The surroundings in which stages run.
 pub(crate) struct Runner<'a> {
     pub(crate) interrupt: Interrupt,
+    /// How the stages are called.
+    pub(crate) calls: &'a Calls,
     lock: &'a Lock,
-    voice: Voice,
 }
 
 /// What a stage left when it ended.
@@ -33,29 +33,36 @@ pub(crate) struct Ended {
     pub(crate) code: u8,
 }
 
-impl Runner<'_> {
+impl<'a> Runner<'a> {
     /// Listens for signals from now on. The lock is handed down to every stage, and to nothing else that is run.
     ///
     /// # Errors
     /// When it can't listen.
-    pub(crate) fn new(lock: &Lock, voice: Voice) -> Result<Runner<'_>> {
-        Ok(Runner { interrupt: Interrupt::listen()?, lock, voice })
+    pub(crate) fn new(lock: &'a Lock, calls: &'a Calls) -> Result<Runner<'a>> {
+        Ok(Runner { interrupt: Interrupt::listen()?, calls, lock })
     }
 
-    /// Runs a stage on a record; a signal meanwhile is handed on to it. A stage that can't be run has failed, and
-    /// that is said.
+    /// Runs a stage on a record; a signal meanwhile is handed on to it. A stage that can't be run has failed, and an
+    /// error is printed.
     pub(crate) fn run(&self, stage: &Stage, record: &str) -> Ended {
-        or_refused(self.voice, stage, self.start(stage).and_then(|child| self.accompany(child, record)))
+        self.ended(stage, self.start(stage).and_then(|child| self.accompany(child, record)))
     }
 
     /// Runs a stage that no signal reaches, not even a terminal's Ctrl-C: it tidies up, and a signal may be why.
     pub(crate) fn run_undisturbed(&self, stage: &Stage, record: &str) -> Ended {
         let child = interrupt::held_back(|| self.start(stage)).and_then(|child| child);
-        or_refused(
-            self.voice,
-            stage,
-            child.and_then(|mut child| Ok((converse(&mut child, record)?, child.wait().context("wait")?))),
-        )
+        let converse = |mut child: Child| Ok((converse(&mut child, record)?, child.wait().context("wait")?));
+        self.ended(stage, child.and_then(converse))
+    }
+
+    fn ended(&self, stage: &Stage, ended: Result<(String, ExitStatus)>) -> Ended {
+        match ended {
+            Ok((output, status)) => Ended { output, code: code_of(status) },
+            Err(why) => {
+                self.calls.voice.error(&format!("{} could not be run: {why:#}", stage.name.program()));
+                Ended { output: String::new(), code: Exit::Refused as u8 }
+            }
+        }
     }
 
     fn start(&self, stage: &Stage) -> Result<Child> {
@@ -82,16 +89,6 @@ impl Runner<'_> {
         self.interrupt.runs_no_more();
         ended?;
         Ok((output?, child.wait().context("wait")?))
-    }
-}
-
-fn or_refused(voice: Voice, stage: &Stage, ended: Result<(String, ExitStatus)>) -> Ended {
-    match ended {
-        Ok((output, status)) => Ended { output, code: code_of(status) },
-        Err(why) => {
-            voice.error(&format!("{} could not be run: {why:#}", stage.called()));
-            Ended { output: String::new(), code: Exit::Refused as u8 }
-        }
     }
 }
 
