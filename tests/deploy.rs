@@ -146,6 +146,25 @@ fn deploy_exits_2_when_there_is_nothing_to_deploy() {
 }
 
 #[test]
+fn a_word_that_is_a_flag_elsewhere_is_answered_with_the_flag_that_was_meant() {
+    let world = World::new();
+    for (word, meant) in [
+        ("status", "bg-probe --format table"),
+        ("history", "bg-probe --history"),
+        ("rollback", "bg-deploy --rollback"),
+        ("check", "bg-deploy --check"),
+        ("help", "bg-deploy --help"),
+    ] {
+        let refused = world.run("bg-deploy", &[word]).exit(2).printed_nothing();
+        refused.said(format!("no file {word} is here")).said(meant);
+    }
+    assert!(!world.dir().exists());
+    world.write("status", "");
+    world.cmd("bg-deploy").current_dir(world.folder()).args(["--dry-run", "status"]).ran().success();
+    world.run("bg-deploy", &["--dry-run", "app"]).success();
+}
+
+#[test]
 fn deploy_exits_1_before_anything_begins_when_a_stage_is_missing() {
     let world = World::new();
     let alone = world.make_dir("alone");

@@ -17,8 +17,8 @@ use bg_probe::say::Voice;
 use bg_probe::say::exit::Exit;
 use bg_probe::site::lock::Wait;
 use bg_probe::site::settings::Settings;
-use clap::Parser;
 use clap::builder::{FalseyValueParser, NonEmptyStringValueParser};
+use clap::{CommandFactory, Parser};
 use humantime::Duration;
 use nix::unistd::geteuid;
 use std::path::PathBuf;
@@ -90,6 +90,7 @@ impl Args {
         if let Some(file) = &self.env_file {
             env_file::apply(file)?;
         }
+        self.ensure_no_flag_without_dashes()?;
         let settings = self.settings.typed_flags()?;
         let move_over = self.move_over(&settings);
         let nginx = self.nginx.into_iter().flat_map(|nginx| ["--nginx".to_owned(), nginx]);
@@ -121,6 +122,22 @@ impl Args {
             keep_failed: self.keep_failed,
             move_over,
         })))
+    }
+
+    /// Refuses one bare word that is no file, where it is a flag: `bg-deploy rollback`.
+    fn ensure_no_flag_without_dashes(&self) -> Result<()> {
+        let [file] = self.artifact.as_slice() else { return Ok(()) };
+        let Some(word) = file.to_str().filter(|_| !file.is_file()) else { return Ok(()) };
+        let mut command = Args::command();
+        command.build();
+        let is_flag = |arg: &clap::Arg| arg.get_long() == Some(word) && !arg.get_action().takes_values();
+        let meant = match word {
+            "status" => "bg-probe --format table".to_owned(),
+            "history" => "bg-probe --history".to_owned(),
+            _ if command.get_arguments().any(is_flag) => format!("bg-deploy --{word}"),
+            _ => return Ok(()),
+        };
+        Err(Exit::Usage.refuse(format!("no file {word} is here to deploy"), format!("type {meant} if you meant that")))
     }
 
     /// What to type to move nginx to the other slot, with what was typed for this run.
