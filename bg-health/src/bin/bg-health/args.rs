@@ -1,9 +1,16 @@
 //! The command line of `bg-health`.
 
+use crate::check::Expectation;
+use crate::check::warmup::Requests;
+use crate::order::Order;
+use crate::subject::Subject;
+use crate::wait::pace::Pace;
 use anyhow::{Result, ensure};
 use bg_probe::cli::command_line::Program;
 use bg_probe::cli::preflight::Check;
+use bg_probe::nginx::upstream::site_of;
 use bg_probe::os::http::Url;
+use bg_probe::say::exit::Exit;
 use bg_probe::say::{Voice, quoted};
 use bg_probe::site::settings::Settings;
 use bg_probe::site::slot::Choice;
@@ -15,42 +22,42 @@ use humantime::Duration;
 #[derive(Debug, Parser)]
 #[command(name = Args::NAME, version, after_help = AFTER)]
 pub(crate) struct Args {
-    /// The slot to check (idle, live or its name); no record is read then
+    /// Check this slot (idle, live or its name) and read no record
     #[arg(long, env = "BG_HEALTH_SLOT", value_name = "SLOT")]
     pub(crate) slot: Option<Choice>,
-    /// Where to ask [default: /actuator/health, and /health where that is 404]
+    /// Ask at this path [default: /actuator/health, and /health where that is 404]
     #[arg(long, env = "BG_HEALTH_PATH", value_name = "PATH", value_parser = path)]
     pub(crate) path: Option<String>,
-    /// What the body must contain
+    /// Require this text in the body
     #[arg(long, env = "BG_HEALTH_EXPECT", value_name = "TEXT")]
     pub(crate) expect: Option<String>,
-    /// The status to answer with, or several with commas [default: any 2xx]
+    /// Require this status, or one of several with commas [default: any 2xx]
     #[arg(long, env = "BG_HEALTH_EXPECT_STATUS", value_name = "CODE", value_delimiter = ',',
         value_parser = clap::value_parser!(u16).range(100..=599))]
     pub(crate) expect_status: Vec<u16>,
-    /// How long to wait until it is healthy
+    /// Wait this long until it is healthy
     #[arg(long, env = "BG_HEALTH_TIMEOUT", default_value = "110s", value_name = "DURATION")]
     pub(crate) timeout: Duration,
-    /// How long one answer may take
+    /// Let one answer take this long
     #[arg(long, env = "BG_HEALTH_CHECK_TIMEOUT", default_value = "2s", value_name = "DURATION")]
     pub(crate) check_timeout: Duration,
-    /// The time from one check to the next [default: 20ms, and 100ms while the answers are not healthy]
+    /// Wait this long from one check to the next [default: 20ms, and 100ms while the answers are not healthy]
     #[arg(long, env = "BG_HEALTH_INTERVAL", value_name = "DURATION")]
     pub(crate) interval: Option<Duration>,
-    /// How many healthy answers in a row it takes
+    /// Require this many healthy answers in a row
     #[arg(long, env = "BG_HEALTH_SUCCESSES", default_value = "2", value_name = "N",
         value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) successes: u32,
-    /// A path to send real requests to before saying yes; repeatable, or several with commas
+    /// Send real requests to this path once it is healthy; repeatable, or several with commas
     #[arg(long, env = "BG_HEALTH_WARMUP", value_name = "PATH", value_delimiter = ',', value_parser = path)]
     pub(crate) warmup: Vec<String>,
-    /// How many requests to send to each of them
+    /// Send this many requests to each of them
     #[arg(long, env = "BG_HEALTH_WARMUP_REQUESTS", default_value_t = 20, value_name = "N")]
     pub(crate) warmup_requests: u32,
-    /// Check once and say how it is: 0 or 4
+    /// Check once and report the result: 0 or 4
     #[arg(long, env = "BG_HEALTH_ONCE", value_parser = FalseyValueParser::new())]
     pub(crate) once: bool,
-    /// After bg-switch: look this long whether the slot stays healthy and nginx serves it, and say how it is: 0 or 9
+    /// Watch this long after bg-switch whether the slot stays healthy and nginx serves it: 0 or 9
     #[arg(long, conflicts_with = "once", value_name = "DURATION")]
     pub(crate) watch: Option<Duration>,
     #[command(flatten)]
@@ -66,6 +73,36 @@ impl Program for Args {
 
     fn shared(&mut self) -> (&mut Settings, &mut Voice) {
         (&mut self.settings, &mut self.voice)
+    }
+}
+
+impl Args {
+    /// What is asked for.
+    ///
+    /// # Errors
+    /// [`Exit::Usage`] for a watch over the idle slot; else when no folder for state is known.
+    pub(crate) fn order(self) -> Result<Order> {
+        let expectation =
+            Expectation { path: self.path, text: self.expect, codes: self.expect_status, within: *self.check_timeout };
+        let voice = self.voice;
+        if self.check.check {
+            let site = site_of(&self.settings)?;
+            return Ok(Order::Preflight { site, expectation, as_json: self.check.json, voice });
+        }
+        let subject = Subject { settings: self.settings, slot: self.slot, voice };
+        if self.once {
+            return Ok(Order::Once { subject, expectation });
+        }
+        let Some(within) = self.watch else {
+            let interval = self.interval.map(Into::into);
+            let pace = Pace { timeout: *self.timeout, successes: self.successes, interval };
+            let warmup = Requests { paths: self.warmup, each: self.warmup_requests };
+            return Ok(Order::Wait { subject, expectation, pace, warmup });
+        };
+        if subject.slot == Some(Choice::Idle) {
+            return Err(Exit::Usage.refuse("the idle slot can't be watched", "name a slot that serves: --slot live"));
+        }
+        Ok(Order::Watch { subject, expectation, within: *within })
     }
 }
 
@@ -86,7 +123,7 @@ Examples:
 
 Healthy is a 2xx whose body is JSON with \"status\" exactly \"UP\" at its top.
 With --path a 2xx is enough, but a JSON \"status\" that is there must still be
-\"UP\". Redirects are not followed; bodies past 64 KiB fail. It asks at once,
+\"UP\". Redirects are not followed; bodies past 64 KiB fail. It asks immediately,
 then every 20 ms while nothing listens or the last answer was healthy, else
 every 100 ms. A warm-up request must be answered with less than 500, or the
 wait goes on.

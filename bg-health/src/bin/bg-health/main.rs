@@ -1,19 +1,35 @@
-//! `bg-health` waits until the slot is fit to serve, watches whether it stays so, and says why when it is not.
+//! `bg-health` waits until the slot is fit to serve, watches whether it stays so, and prints why when it is not.
 
 #![forbid(unsafe_code)]
 
 mod args;
 mod check;
-mod health;
+mod healthy;
+mod inquiry;
+mod once;
+mod order;
 mod preflight;
 mod report;
+mod subject;
 mod wait;
 mod watch;
 
+use anyhow::Result;
 use args::Args;
 use bg_probe::cli::command_line;
+use order::Order;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    command_line::run(|args: Args| health::run(&args))
+    command_line::run(|args: Args| args.order().and_then(carry_out))
+}
+
+/// Does what is asked for.
+fn carry_out(order: Order) -> Result<()> {
+    match order {
+        Order::Preflight { site, expectation, as_json, voice } => preflight::run(&site, &expectation, as_json, voice),
+        Order::Once { subject, expectation } => once::run(&subject, &expectation),
+        Order::Wait { subject, expectation, pace, warmup } => wait::run(&subject, &expectation, pace, &warmup),
+        Order::Watch { subject, expectation, within } => watch::run(&subject, &expectation, within),
+    }
 }

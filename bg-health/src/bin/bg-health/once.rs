@@ -1,38 +1,37 @@
-//! What `bg-health` does: it waits, watches or looks, and for which record.
+//! `--once`: one check, for monitors and cron.
 
-use crate::args::Args;
-use crate::{preflight, wait, watch};
+use crate::check::Expectation;
+use crate::healthy;
+use crate::inquiry::Inquiry;
+use crate::report;
+use crate::report::case::{Case, Failure};
+use crate::subject::Subject;
 use anyhow::Result;
-use bg_probe::cli::preflight::conclude;
-use bg_probe::live::subject;
-use bg_probe::nginx::upstream::site_of;
-use bg_probe::record::Record;
+use bg_health::verdict::Kind;
+use bg_launch::Launch;
 use bg_probe::say::exit::Exit;
-use bg_probe::site::slot::Choice;
 
-/// Runs the program.
-pub(crate) fn run(args: &Args) -> Result<()> {
-    if args.check.check {
-        return conclude(&preflight::findings(args, &site_of(&args.settings)?)?, args.check.json, args.voice);
-    }
-    let record = subject(args)?;
-    match args.watch {
-        Some(within) => watch::run(args, record, *within),
-        None => wait::run(args, record),
-    }
-}
-
-/// The record to work on. Nothing is touched here, so a slot that was named can be checked also where nobody
-/// knows which one is live: on a machine without nginx, say.
-fn subject(args: &Args) -> Result<Record> {
-    let subject = subject::subject(&args.settings, args.slot.as_ref());
-    match (&args.slot, subject) {
-        (Some(Choice::Named(name)), Err(why)) if Exit::of(&why) == Exit::Unsure => {
-            args.voice.detail(&format!("{why:#}"));
-            let site = site_of(&args.settings)?;
-            let slot = site.slots.named(name.as_str())?.clone();
-            Ok(Record::new(site, slot, None))
-        }
-        (_, subject) => subject,
-    }
+/// Checks once, and prints the record with what was found.
+///
+/// # Errors
+/// [`Exit::Unhealthy`] with the reason in one line.
+pub(crate) fn run(subject: &Subject, expectation: &Expectation) -> Result<()> {
+    let record = subject.record()?;
+    let launch: Option<Launch> = record.get("launch")?;
+    let mut inquiry = Inquiry::new(&record, launch.as_ref(), expectation, subject.voice)?;
+    inquiry.look()?;
+    let (answer, is_known) = inquiry.ask(expectation.within)?;
+    let at = inquiry.began.elapsed();
+    inquiry.hear(&answer);
+    let failure = if inquiry.is_on_other_port()? {
+        Failure::OnOtherPort
+    } else if is_known && answer.kind == Kind::Healthy {
+        let (facts, took) = (inquiry.healthy(answer, at), inquiry.began.elapsed());
+        drop(inquiry);
+        return healthy::conclude(record, &facts, took, subject.voice);
+    } else {
+        Failure::Once
+    };
+    let case = Case::new(&record, launch.as_ref(), expectation, &inquiry.answers, failure);
+    Err(Exit::Unhealthy.because(report::in_a_line(&case)))
 }

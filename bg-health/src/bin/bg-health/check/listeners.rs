@@ -1,4 +1,4 @@
-//! Who answers: what was launched, or somebody who was there before.
+//! The process that answers: what was launched, or one that was there before.
 //!
 //! An older process that holds the port answers as well as the new one would, and the switch would go to it.
 //! A process that began before the launch can't belong to it, so its answers don't count.
@@ -9,6 +9,7 @@ use bg_health::verdict::Kind;
 use bg_launch::Launch;
 use bg_probe::os::port;
 use bg_probe::os::process::{Stat, command_line};
+use bg_probe::site::slot::Slot;
 use std::collections::BTreeSet;
 
 /// The sockets that listen on the slot's port, as they were at the last look.
@@ -19,15 +20,15 @@ pub(crate) struct Listeners {
 }
 
 impl Listeners {
-    /// Looks who listens on `port`; whether that is still the same as at the last look.
+    /// Looks who listens in `slot`; whether that is still the same as at the last look.
     ///
     /// Finding the holder of a socket means reading every process's descriptors, so that is done only when the
     /// sockets are others than before.
     ///
     /// # Errors
     /// When `/proc` can't be read.
-    pub(crate) fn look(&mut self, launch: &Launch, port: u16) -> Result<bool> {
-        let sockets = port::listeners(port)?;
+    pub(crate) fn look(&mut self, launch: &Launch, slot: &Slot) -> Result<bool> {
+        let sockets = slot.listeners()?;
         if sockets == self.sockets {
             return Ok(true);
         }
@@ -41,8 +42,8 @@ impl Listeners {
     ///
     /// # Errors
     /// When `/proc` can't be read.
-    pub(crate) fn whose(&mut self, mut answer: Answer, launch: &Launch, port: u16) -> Result<(Answer, bool)> {
-        let same = self.look(launch, port)?;
+    pub(crate) fn whose(&mut self, mut answer: Answer, launch: &Launch, slot: &Slot) -> Result<(Answer, bool)> {
+        let same = self.look(launch, slot)?;
         if let Some(stranger) = self.stranger() {
             answer.text = format!("{} from {stranger}, which is older than the launch", answer.text);
             answer.kind = Kind::Stranger(stranger.to_owned());
@@ -97,15 +98,15 @@ mod tests {
     #[test]
     fn only_a_listener_older_than_the_launch_is_a_stranger() {
         let (later, listener) = launched_by_this(|ticks| ticks + 1);
-        let port = listener.local_addr().unwrap().port();
+        let slot = Slot { name: "set1".parse().unwrap(), port: listener.local_addr().unwrap().port() };
         let mut listeners = Listeners::default();
-        assert!(!listeners.look(&later, port).unwrap(), "a listener where none was");
+        assert!(!listeners.look(&later, &slot).unwrap(), "a listener where none was");
         assert!(listeners.stranger().unwrap().starts_with(&format!("pid {} (", std::process::id())));
-        assert!(listeners.look(&later, port).unwrap(), "the same listener");
+        assert!(listeners.look(&later, &slot).unwrap(), "the same listener");
 
         let (earlier, _) = launched_by_this(|ticks| ticks);
         let mut listeners = Listeners::default();
-        listeners.look(&earlier, port).unwrap();
+        listeners.look(&earlier, &slot).unwrap();
         assert_eq!(listeners.stranger(), None);
     }
 }

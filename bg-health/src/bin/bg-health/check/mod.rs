@@ -1,10 +1,9 @@
-//! One check: ask the application, at one page or at another, and have judged what it answers.
+//! One check: ask the application, at one page or at another, and judge what it answers.
 
 pub(crate) mod listeners;
 pub(crate) mod other_port;
 pub(crate) mod warmup;
 
-use crate::args::Args;
 use anyhow::Result;
 use bg_health::verdict::{Kind, Rules};
 use bg_probe::os::http::Get;
@@ -12,40 +11,53 @@ use bg_probe::site::address::Address;
 use bg_probe::site::slot::Slot;
 use std::time::{Duration, Instant};
 
-/// Where Spring Boot's actuator says how it is, and where older applications do.
+/// The health page of Spring Boot's actuator, and that of older applications.
 const PATHS: [&str; 2] = ["/actuator/health", "/health"];
+
+/// What is expected of an application.
+#[derive(Debug, Default)]
+pub(crate) struct Expectation {
+    /// Where to ask; `None` for the usual pages, which must answer with a status.
+    pub(crate) path: Option<String>,
+    /// What the body must contain.
+    pub(crate) text: Option<String>,
+    /// The codes that will do; none for any 2xx.
+    pub(crate) codes: Vec<u16>,
+    /// How long one answer may take.
+    pub(crate) within: Duration,
+}
 
 /// What came of one check.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Answer {
     /// What it means.
     pub(crate) kind: Kind,
-    /// What it said, in a few harmless words: `503 {"status":"DOWN"}`, `connection refused`.
+    /// What it was, in a few harmless words: `503 {"status":"DOWN"}`, `connection refused`.
     pub(crate) text: String,
-    /// Who was asked.
+    /// The URL that was asked.
     pub(crate) url: String,
 }
 
 /// A check that can be made again and again.
 pub(crate) struct Check {
     first: Target,
-    /// Whom to ask where the first says 404.
+    /// The page to ask where the first is 404.
     second: Option<Target>,
     rules: Rules,
 }
 
 impl Check {
-    /// The check that the flags describe, of the application in `slot`.
+    /// The check of the application in `slot`.
     ///
     /// # Errors
     /// When a path makes no URL.
-    pub(crate) fn new(args: &Args, address: &Address, slot: &Slot) -> Result<Check> {
-        let (first, second) = match &args.path {
+    pub(crate) fn new(expectation: &Expectation, address: &Address, slot: &Slot) -> Result<Check> {
+        let (first, second) = match &expectation.path {
             Some(path) => (path.as_str(), None),
             None => (PATHS[0], Some(PATHS[1])),
         };
-        let rules =
-            Rules { status_needed: args.path.is_none(), text: args.expect.clone(), codes: args.expect_status.clone() };
+        let status_needed = expectation.path.is_none();
+        let rules = Rules { status_needed, text: expectation.text.clone(), codes: expectation.codes.clone() };
         let second = second.map(|path| Target::new(address, slot, path)).transpose()?;
         Ok(Check { first: Target::new(address, slot, first)?, second, rules })
     }

@@ -6,18 +6,19 @@
 use anyhow::Result;
 use bg_launch::Launch;
 use bg_probe::os::port;
+use bg_probe::site::slot::Slot;
 use std::collections::BTreeSet;
 
 /// The sockets that listen on the other slot's port, as they were at the last look.
-pub(crate) struct OtherPort {
-    port: u16,
+pub(crate) struct OtherPort<'a> {
+    slot: &'a Slot,
     sockets: BTreeSet<u64>,
 }
 
-impl OtherPort {
-    /// That port, not yet looked at.
-    pub(crate) fn new(port: u16) -> OtherPort {
-        OtherPort { port, sockets: BTreeSet::new() }
+impl<'a> OtherPort<'a> {
+    /// The port of that slot, not yet looked at.
+    pub(crate) fn new(slot: &'a Slot) -> OtherPort<'a> {
+        OtherPort { slot, sockets: BTreeSet::new() }
     }
 
     /// Whether what was launched listens on it.
@@ -28,7 +29,7 @@ impl OtherPort {
     /// # Errors
     /// When the kernel does not list its sockets, or `/proc` can't be read.
     pub(crate) fn is_taken_by(&mut self, launch: &Launch) -> Result<bool> {
-        let sockets = port::listeners(self.port)?;
+        let sockets = self.slot.listeners()?;
         let is_new = |socket: &u64| sockets.contains(socket) && !self.sockets.contains(socket);
         let taken = !sockets.is_subset(&self.sockets)
             && launch.members()?.into_iter().flat_map(port::sockets_of).any(|socket| is_new(&socket));

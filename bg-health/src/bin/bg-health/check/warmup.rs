@@ -1,7 +1,6 @@
 //! The warm-up: real requests that an application gets before its first visitor, so that what is compiled,
 //! connected and cached on first use is so by then.
 
-use crate::args::Args;
 use crate::check::{Answer, Target};
 use anyhow::Result;
 use bg_health::verdict::Kind;
@@ -9,27 +8,35 @@ use bg_probe::site::address::Address;
 use bg_probe::site::slot::Slot;
 use std::time::Duration;
 
-/// The requests to send.
+/// What is asked for.
+pub(crate) struct Requests {
+    /// The paths to send requests to.
+    pub(crate) paths: Vec<String>,
+    /// How many requests to send to each of them.
+    pub(crate) each: u32,
+}
+
+/// The requests, ready to be sent to a slot.
 pub(crate) struct Warmup {
     targets: Vec<Target>,
-    requests: u32,
+    each: u32,
 }
 
 impl Warmup {
-    /// The warm-up that the flags describe, of the application in `slot`.
+    /// The warm-up of the application in `slot`.
     ///
     /// # Errors
     /// When a path makes no URL.
-    pub(crate) fn new(args: &Args, address: &Address, slot: &Slot) -> Result<Warmup> {
-        let targets = args.warmup.iter().map(|path| Target::new(address, slot, path)).collect::<Result<_>>()?;
-        Ok(Warmup { targets, requests: args.warmup_requests })
+    pub(crate) fn new(requests: &Requests, address: &Address, slot: &Slot) -> Result<Warmup> {
+        let targets = requests.paths.iter().map(|path| Target::new(address, slot, path)).collect::<Result<_>>()?;
+        Ok(Warmup { targets, each: requests.each })
     }
 
     /// Sends them one after another; each may take what `left` allows by then. The first that fails ends it
     /// and is handed back: no answer, or one of 500 and above.
     pub(crate) fn run(&self, left: impl Fn() -> Duration) -> Result<(), Answer> {
         for target in &self.targets {
-            for _ in 0..self.requests {
+            for _ in 0..self.each {
                 let failed = match target.get.send(left()) {
                     Ok(reply) if reply.status < 500 => continue,
                     Ok(reply) => reply.status.to_string(),

@@ -1,104 +1,19 @@
-//! The likely cause of a slot that is not healthy, in one sentence that says what to do.
+//! The likely cause of a slot that is not healthy, in one sentence with what to do.
+//!
+//! An application's log and answers are text, and reading them is the subject here.
 
-use crate::args::Args;
 use crate::check::Answer;
-use crate::report::answers::Answers;
+use crate::report::case::{Case, Failure};
+use crate::report::signs;
+use crate::wait::pace::Pace;
 use bg_health::verdict::Kind;
-use bg_launch::Launch;
 use bg_probe::live::front::{Answer as Served, LIMITED, Silence};
 use bg_probe::os::http::NoReply;
-use bg_probe::os::port;
 use bg_probe::os::process::command_line;
-use bg_probe::record::Record;
 use bg_probe::say::seconds;
 use bg_probe::site::slot::Slot;
-use std::time::Duration;
 
-/// What applications write when they can't go on, and what it means. In lower case.
-const SIGNS: [(&str, &str); 5] = [
-    ("outofmemoryerror", "it ran out of memory: give it more (-Xmx in JAVA_OPTS); two releases run during a deploy"),
-    ("address already in use", "a port it needs is already in use: its log says which"),
-    ("was already in use", "a port it needs is already in use: its log says which"),
-    ("unsupportedclassversionerror", "it was built for a newer Java than the one that runs it"),
-    ("no space left on device", "the disk is full"),
-];
-
-/// What an application writes that could not have a port.
-const TAKEN: [&str; 2] = ["address already in use", "was already in use"];
-
-/// How a slot turned out not to be healthy.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Failure {
-    /// The time was up.
-    Late,
-    /// The launched process ended, after that time.
-    Died(Duration),
-    /// What was launched listens on the other slot's port.
-    OnOtherPort,
-    /// It went bad within the watch, after that time; and what nginx answered, where that was what was bad.
-    WentBad(Duration, Option<Served>),
-}
-
-/// Everything a cause is judged by.
-pub(crate) struct Case<'a> {
-    pub(crate) args: &'a Args,
-    pub(crate) record: &'a Record,
-    pub(crate) launch: Option<&'a Launch>,
-    /// The slot in question.
-    pub(crate) slot: &'a Slot,
-    /// The slot that it is not.
-    pub(crate) other: &'a Slot,
-    pub(crate) answers: &'a Answers,
-    pub(crate) failure: Failure,
-    /// Whether the launched process is gone.
-    died: bool,
-    /// Whether a launch is known at all.
-    launched: bool,
-    /// Whether something listens now that did not at the last check.
-    came_late: bool,
-    /// The ports on which the application listens.
-    ports: Vec<u16>,
-    /// Who holds the slot's port after the application has died.
-    holder: Option<i32>,
-    /// What is left of the application after its first process has gone.
-    survivor: Option<i32>,
-}
-
-impl<'a> Case<'a> {
-    /// The case as it is now. What `/proc` does not tell stays unknown: a report is made of what there is.
-    pub(crate) fn new(
-        args: &'a Args,
-        record: &'a Record,
-        launch: Option<&'a Launch>,
-        answers: &'a Answers,
-        failure: Failure,
-    ) -> Case<'a> {
-        let (slot, slots) = (&record.slot, &record.site.slots);
-        let port = slot.port;
-        let members = launch.and_then(|launch| launch.members().ok()).unwrap_or_default();
-        let is_a_look = args.once || matches!(failure, Failure::WentBad(..));
-        // A monitor does not wait for that, but sees it as well.
-        let died = matches!(failure, Failure::Died(_)) || (is_a_look && launch.is_some() && members.is_empty());
-        // What a unit has after its first process is what systemd has started in its place.
-        let is_unit = launch.is_some_and(|launch| launch.unit.is_some());
-        let was_silent = answers.last().is_some_and(|last| last.kind == Kind::Silent);
-        Case {
-            args,
-            record,
-            launch,
-            slot,
-            other: slots.other(&slot.name),
-            answers,
-            failure,
-            died,
-            launched: launch.is_some(),
-            came_late: !died && was_silent && record.site.address.is_reachable(&record.slot),
-            ports: if was_silent && !died { ports_of(&members) } else { Vec::new() },
-            holder: if died { holder_of(port) } else { None },
-            survivor: members.first().copied().filter(|_| died && !is_unit),
-        }
-    }
-
+impl Case<'_> {
     /// The likely cause, where this is the end of the application's log.
     pub(crate) fn likely(&self, log: &str) -> String {
         match &self.failure {
@@ -106,7 +21,7 @@ impl<'a> Case<'a> {
                 return format!("its port is fixed, in its code or its settings: {}", self.remedy());
             }
             Failure::WentBad(_, Some(served)) => return self.of_front(served),
-            _ => {}
+            Failure::Once | Failure::Late(_) | Failure::Died(_) | Failure::WentBad(_, None) => {}
         }
         let Some(mut last) = self.answers.last() else { return "it was never asked".into() };
         // Of an application that is healthy now and then, the other times are to be explained.
@@ -124,12 +39,11 @@ impl<'a> Case<'a> {
     }
 
     fn in_the_log(&self, log: &str) -> Option<String> {
-        let log = log.to_lowercase();
         let Slot { name, port } = self.other;
-        if TAKEN.iter().any(|sign| log.contains(sign)) && has_number(&log, *port) {
+        if signs::is_taken(log, *port) {
             return Some(format!("it wanted port {port}, which is that of {name} and taken: {}", self.remedy()));
         }
-        SIGNS.iter().find(|(sign, _)| log.contains(sign)).map(|(_, cause)| (*cause).to_owned())
+        signs::cause(log).map(str::to_owned)
     }
 
     /// What to do about an application that does not listen where it is told to.
@@ -191,7 +105,7 @@ impl<'a> Case<'a> {
                 "a web page answers at {url}, as a login or a single-page application does: \
                  name the real health path with --path"
             ),
-            Kind::Missing if self.args.path.is_none() => {
+            Kind::Missing if self.expectation.path.is_none() => {
                 "the application has no health page at /actuator/health or /health: name one with --path".into()
             }
             Kind::Missing => format!("the application has no page at {url}: name another with --path"),
@@ -202,15 +116,18 @@ impl<'a> Case<'a> {
             Kind::TooLong => format!("{url} is no health page: name another with --path"),
             Kind::Slow => format!(
                 "the application hangs, or takes longer than {} for one answer (--check-timeout)",
-                seconds(*self.args.check_timeout)
+                seconds(self.expectation.within)
             ),
             Kind::Broken => format!("what listens on {} breaks off, or does not speak HTTP", self.slot.port),
             Kind::Fails => format!("the application runs and fails at {url}: see its log"),
             Kind::Stranger(who) => self.held_by(who),
             Kind::Cold => format!("the application says UP, but fails at {url}: see its log"),
-            Kind::Healthy => {
-                format!("it said UP at last, but not {} times in a row: a longer --timeout", self.args.successes)
-            }
+            Kind::Healthy => match &self.failure {
+                Failure::Late(Pace { successes, .. }) => {
+                    format!("it said UP at last, but not {successes} times in a row: a longer --timeout")
+                }
+                _ => "it said UP, but another process began to listen meanwhile: check it again".into(),
+            },
         }
     }
 
@@ -246,47 +163,34 @@ impl<'a> Case<'a> {
     }
 }
 
-/// Whether a text has this number in it, and not as a part of a longer one.
-fn has_number(text: &str, number: u16) -> bool {
-    let number = number.to_string();
-    text.split(|c: char| !c.is_ascii_digit()).any(|digits| digits == number)
-}
-
-/// The ports on which these processes listen, as far as this user may see.
-fn ports_of(members: &[i32]) -> Vec<u16> {
-    port::ports_of(members).map(Vec::from_iter).unwrap_or_default()
-}
-
-/// A process that holds the port, as far as this user may see.
-fn holder_of(port: u16) -> Option<i32> {
-    let sockets = port::listeners(port).ok().filter(|sockets| !sockets.is_empty())?;
-    port::holders(&sockets).ok()?.first().copied()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use clap::Parser;
+    use crate::check::Expectation;
+    use crate::report::answers::Answers;
+    use bg_probe::record::Record;
+    use std::time::Duration;
 
     /// The cause after these answers, in a case that is changed as the test likes.
     fn likely(kinds: &[Kind], log: &str, change: impl FnOnce(&mut Case)) -> String {
         let line = br#"{"bg":1,"app":"web","slot":"set2","port":8082,"live":"set1","slots":{"set1":8081,"set2":8082},
             "dir":"/d","front":null,"upstream_file":"/u"}"#;
         let record = Record::parse(&line.iter().copied().filter(|byte| *byte != b'\n').collect::<Vec<_>>()).unwrap();
-        let args = Args::try_parse_from(["bg-health"]).unwrap();
+        let expectation = Expectation { within: Duration::from_secs(2), ..Expectation::default() };
+        let pace = Pace { timeout: Duration::from_secs(110), successes: 2, interval: None };
         let mut answers = Answers::default();
         for kind in kinds {
             let answer = Answer { kind: kind.clone(), text: String::new(), url: "http://h/".into() };
             answers.add(&answer, Duration::ZERO);
         }
         let mut case = Case {
-            args: &args,
             record: &record,
             launch: None,
             slot: &record.slot,
             other: record.site.slots.first(),
+            expectation: &expectation,
             answers: &answers,
-            failure: Failure::Late,
+            failure: Failure::Late(pace),
             died: false,
             launched: true,
             came_late: false,

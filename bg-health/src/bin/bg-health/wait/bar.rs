@@ -1,7 +1,7 @@
 //! What a terminal shows while the wait goes on: how long already, and what was answered last.
 
-use crate::args::Args;
-use bg_probe::site::slot::Name;
+use bg_probe::say::Voice;
+use bg_probe::site::slot::{Name, Slot};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::time::Duration;
 
@@ -13,17 +13,18 @@ pub(crate) struct Bar {
 }
 
 impl Bar {
-    /// The bar of a wait for `slot`.
-    pub(crate) fn new(args: &Args, slot: &Name) -> Bar {
+    /// The bar of a wait for `slot` that may take so long.
+    pub(crate) fn new(voice: Voice, timeout: Duration, slot: &Slot) -> Bar {
         // It would be drawn over the lines of -v.
-        let hidden = args.voice.quiet || args.voice.verbose || args.once;
-        let target = if hidden { ProgressDrawTarget::hidden() } else { ProgressDrawTarget::stderr() };
-        let bar = ProgressBar::with_draw_target(Some(millis(*args.timeout)), target);
-        let template = format!("health  {{bar:24}} {{elapsed}} of {}  {{wide_msg}}", args.timeout);
+        let is_hidden = voice.quiet || voice.verbose;
+        let target = if is_hidden { ProgressDrawTarget::hidden() } else { ProgressDrawTarget::stderr() };
+        let bar = ProgressBar::with_draw_target(Some(millis(timeout)), target);
+        let timeout = humantime::format_duration(timeout);
+        let template = format!("health  {{bar:24}} {{elapsed}} of {timeout}  {{wide_msg}}");
         if let Ok(style) = ProgressStyle::with_template(&template) {
             bar.set_style(style.progress_chars("=> "));
         }
-        Bar { bar, slot: slot.clone() }
+        Bar { bar, slot: slot.name.clone() }
     }
 
     /// Shows how long it has been.
@@ -32,7 +33,7 @@ impl Bar {
     }
 
     /// Shows what was answered last.
-    pub(crate) fn say(&self, answer: &str) {
+    pub(crate) fn show(&self, answer: &str) {
         self.bar.set_message(format!("{}: {answer}", self.slot));
     }
 }

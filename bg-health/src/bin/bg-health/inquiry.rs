@@ -1,0 +1,122 @@
+//! One slot, asked again and again: what it answers, and whose answers those are.
+
+use crate::check::listeners::Listeners;
+use crate::check::other_port::OtherPort;
+use crate::check::{Answer, Check, Expectation};
+use crate::healthy::Facts;
+use crate::report::answers::Answers;
+use anyhow::Result;
+use bg_health::verdict::Kind;
+use bg_launch::Launch;
+use bg_probe::record::Record;
+use bg_probe::say::Voice;
+use bg_probe::site::slot::Slot;
+use std::time::{Duration, Instant};
+
+/// The checks of one slot.
+pub(crate) struct Inquiry<'a> {
+    slot: &'a Slot,
+    launch: Option<&'a Launch>,
+    check: Check,
+    listeners: Listeners,
+    other_port: OtherPort<'a>,
+    voice: Voice,
+    /// All answers so far.
+    pub(crate) answers: Answers,
+    /// When it began.
+    pub(crate) began: Instant,
+}
+
+impl<'a> Inquiry<'a> {
+    /// Begins to ask the slot of `record`, in which this was launched, if anything was.
+    ///
+    /// # Errors
+    /// When the path makes no URL.
+    pub(crate) fn new(
+        record: &'a Record,
+        launch: Option<&'a Launch>,
+        expectation: &Expectation,
+        voice: Voice,
+    ) -> Result<Inquiry<'a>> {
+        let slot = &record.slot;
+        Ok(Inquiry {
+            slot,
+            launch,
+            check: Check::new(expectation, &record.site.address, slot)?,
+            listeners: Listeners::default(),
+            other_port: OtherPort::new(record.site.slots.other(&slot.name)),
+            voice,
+            answers: Answers::default(),
+            began: Instant::now(),
+        })
+    }
+
+    /// Looks who listens before anything is asked.
+    ///
+    /// # Errors
+    /// When `/proc` can't be read.
+    pub(crate) fn look(&mut self) -> Result<()> {
+        self.launch.map_or(Ok(()), |launch| self.listeners.look(launch, self.slot).map(drop))
+    }
+
+    /// Asks once, `within` at most. Whether the listeners are still those of the look before: if not, nobody knows which
+    /// of them has answered.
+    ///
+    /// # Errors
+    /// When `/proc` can't be read.
+    pub(crate) fn ask(&mut self, within: Duration) -> Result<(Answer, bool)> {
+        let answer = self.check.run(within);
+        if self.is_worth_a_look(&answer) { self.whose(answer) } else { Ok((answer, true)) }
+    }
+
+    /// Asks once, `within` at most, whatever can be found out about whose answer it is.
+    pub(crate) fn answer(&self, within: Duration) -> Answer {
+        self.check.run(within)
+    }
+
+    /// The same answer, made out to be a stranger's where it is, and whether the listeners are still those of the look
+    /// before.
+    ///
+    /// # Errors
+    /// When `/proc` can't be read.
+    pub(crate) fn whose(&mut self, answer: Answer) -> Result<(Answer, bool)> {
+        match self.launch {
+            Some(launch) => self.listeners.whose(answer, launch, self.slot),
+            None => Ok((answer, true)),
+        }
+    }
+
+    /// Finding the listener scans every socket, so skip it for refused connections and repeated answers.
+    fn is_worth_a_look(&self, answer: &Answer) -> bool {
+        let was_silent = self.answers.last().is_none_or(|last| last.kind == Kind::Silent);
+        let is_new = was_silent || self.listeners.stranger().is_some();
+        answer.kind == Kind::Healthy || (is_new && answer.kind != Kind::Silent)
+    }
+
+    /// Adds an answer to those so far.
+    pub(crate) fn hear(&mut self, answer: &Answer) {
+        let at = self.began.elapsed();
+        if self.answers.add(answer, at) {
+            self.voice.detail(&format!("{:.3}s {}", at.as_secs_f64(), answer.text));
+        }
+    }
+
+    /// Whether what was launched listens on the other slot's port.
+    ///
+    /// # Errors
+    /// When the kernel does not list its sockets, or `/proc` can't be read.
+    pub(crate) fn is_on_other_port(&mut self) -> Result<bool> {
+        self.launch.map_or(Ok(false), |launch| self.other_port.is_taken_by(launch))
+    }
+
+    /// Whether the launched process is gone.
+    pub(crate) fn has_died(&self) -> bool {
+        self.launch.is_some_and(|launch| !launch.process().is_alive())
+    }
+
+    /// The facts of a slot that is healthy since that time of the inquiry.
+    pub(crate) fn healthy(&self, answer: Answer, since: Duration) -> Facts {
+        let ready_ms = u64::try_from(since.as_millis()).unwrap_or(u64::MAX);
+        Facts { url: answer.url, checks: self.answers.checks, ready_ms }
+    }
+}

@@ -1,0 +1,109 @@
+//! The case of a slot that is not healthy: everything that is known when its report is made.
+
+use crate::check::Expectation;
+use crate::report::answers::Answers;
+use crate::wait::pace::Pace;
+use bg_health::verdict::Kind;
+use bg_launch::Launch;
+use bg_probe::live::front::Answer as Served;
+use bg_probe::os::port;
+use bg_probe::record::Record;
+use bg_probe::site::slot::Slot;
+use std::time::Duration;
+
+/// How a slot turned out not to be healthy.
+pub(crate) enum Failure {
+    /// It was checked once.
+    Once,
+    /// The time of a wait at this pace was up.
+    Late(Pace),
+    /// The launched process ended, after that time.
+    Died(Duration),
+    /// What was launched listens on the other slot's port.
+    OnOtherPort,
+    /// It went bad within the watch, after that time; and what nginx answered, where that was what was bad.
+    WentBad(Duration, Option<Served>),
+}
+
+/// Everything a report is made of.
+pub(crate) struct Case<'a> {
+    pub(crate) record: &'a Record,
+    pub(crate) launch: Option<&'a Launch>,
+    /// The slot in question.
+    pub(crate) slot: &'a Slot,
+    /// The slot that it is not.
+    pub(crate) other: &'a Slot,
+    pub(crate) expectation: &'a Expectation,
+    pub(crate) answers: &'a Answers,
+    pub(crate) failure: Failure,
+    /// Whether the launched process is gone.
+    pub(crate) died: bool,
+    /// Whether a launch is known at all.
+    pub(crate) launched: bool,
+    /// Whether something listens now that did not at the last check.
+    pub(crate) came_late: bool,
+    /// The ports on which the application listens.
+    pub(crate) ports: Vec<u16>,
+    /// A process that holds the slot's port after the application has died.
+    pub(crate) holder: Option<i32>,
+    /// What is left of the application after its first process has gone.
+    pub(crate) survivor: Option<i32>,
+}
+
+impl<'a> Case<'a> {
+    /// The case as it is now. What `/proc` does not show stays unknown: a report is made of what there is.
+    pub(crate) fn new(
+        record: &'a Record,
+        launch: Option<&'a Launch>,
+        expectation: &'a Expectation,
+        answers: &'a Answers,
+        failure: Failure,
+    ) -> Case<'a> {
+        let slot = &record.slot;
+        let members = launch.and_then(|launch| launch.members().ok()).unwrap_or_default();
+        let died = match failure {
+            Failure::Died(_) => true,
+            // Neither waits for the process, but both see that it is gone.
+            Failure::Once | Failure::WentBad(..) => launch.is_some() && members.is_empty(),
+            Failure::Late(_) | Failure::OnOtherPort => false,
+        };
+        // What a unit has after its first process is what systemd has started in its place.
+        let is_unit = launch.is_some_and(|launch| launch.unit.is_some());
+        let was_silent = answers.last().is_some_and(|last| last.kind == Kind::Silent);
+        Case {
+            record,
+            launch,
+            slot,
+            other: record.site.slots.other(&slot.name),
+            expectation,
+            answers,
+            failure,
+            died,
+            launched: launch.is_some(),
+            came_late: !died && was_silent && record.site.address.is_reachable(slot),
+            ports: if was_silent && !died { ports_of(&members) } else { Vec::new() },
+            holder: if died { holder_of(slot) } else { None },
+            survivor: members.first().copied().filter(|_| died && !is_unit),
+        }
+    }
+
+    /// Whether it listens on the port that nginx sends the visitors to.
+    pub(crate) fn takes_visitors(&self) -> bool {
+        matches!(self.failure, Failure::OnOtherPort) && self.record.live.as_ref() == Some(self.other)
+    }
+
+    /// What was answered last.
+    pub(crate) fn last_words(&self) -> &str {
+        self.answers.last().map_or("no answer", |answer| answer.text.as_str())
+    }
+}
+
+/// The ports on which these processes listen, as far as this user may see.
+fn ports_of(members: &[i32]) -> Vec<u16> {
+    port::ports_of(members).map(Vec::from_iter).unwrap_or_default()
+}
+
+/// A process that holds the slot's port, as far as this user may see.
+fn holder_of(slot: &Slot) -> Option<i32> {
+    slot.holders().ok()?.first().copied()
+}
