@@ -36,7 +36,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn lines_as_a_shell_reads_them() {
+    fn lines_are_read_as_a_shell_reads_them() {
         let read = parse("# web\n\nBG_APP=web\nexport JAVA_OPTS='-Xmx256m -Da=b'\nA=\"x y\" B=\n").unwrap();
         let expected = [("BG_APP", "web"), ("JAVA_OPTS", "-Xmx256m -Da=b"), ("A", "x y"), ("B", "")];
         assert_eq!(read, expected.map(|(name, value)| (name.to_owned(), value.to_owned())));

@@ -1,7 +1,7 @@
 //! The verdict: what an answer means.
 //!
-//! A pattern over the body takes a nested `"status":"UP"`, or a login page with the word in it, for health. So
-//! the body is read as what it claims to be, and only the top of it counts.
+//! A pattern over the body would take a nested `"status":"UP"`, or a login page with the word in it, for health. So
+//! the body is parsed as JSON, and only the `status` at its top counts.
 
 use bg_probe::os::http::{NoReply, Reply};
 use bg_probe::say::quoted;
@@ -49,12 +49,12 @@ pub struct Rules {
     pub status_needed: bool,
     /// What the body must contain.
     pub text: Option<String>,
-    /// The codes that will do; none for any 2xx.
+    /// The codes that are healthy; none for any 2xx.
     pub codes: Vec<u16>,
 }
 
 impl Rules {
-    /// What an answer means, or that there is none, and what it said in a few harmless words.
+    /// What an answer means, or that there is none, and the answer in a few harmless words.
     #[must_use]
     pub fn judge(&self, reply: Result<Reply, NoReply>) -> (Kind, String) {
         match reply {
@@ -90,7 +90,7 @@ impl Rules {
         if self.codes.is_empty() { (200..300).contains(&code) } else { self.codes.contains(&code) }
     }
 
-    /// What a code means that will not do.
+    /// What a code means that is not healthy.
     fn refusal(&self, code: u16, says: Option<&Value>) -> Kind {
         match (code, says) {
             (300..=399, _) => Kind::Redirect,
@@ -203,7 +203,7 @@ mod tests {
     }
 
     #[test]
-    fn a_web_page_is_told_from_other_bodies() {
+    fn a_web_page_is_told_apart_from_other_bodies() {
         assert_eq!(by_default(200, "\n<!DOCTYPE html><p>UP to now: nobody"), Kind::Page);
     }
 
@@ -243,7 +243,7 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_is_told_in_a_few_harmless_words() {
+    fn an_answer_is_shown_in_a_few_harmless_words() {
         assert_eq!(in_words(&reply(200, "")), "200");
         assert_eq!(in_words(&reply(503, "{\n  \"status\" : \"DOWN\"\n}\n")), r#"503 { "status" : "DOWN" }"#);
         assert_eq!(in_words(&reply(500, "\u{1b}[2Jx")), "500 \\u{1b}[2Jx");

@@ -42,7 +42,7 @@ fn under_lock(run: &Run) -> Result<u8> {
     if end.failure.is_none()
         && let Err(why) = print(&line)
     {
-        // nginx has moved: whoever reads the exit code must not take it for a failure.
+        // nginx has moved: the exit code must not report a failure.
         voice.warn(&format!("the deploy is done, but its record could not be printed: {why:#}"));
     }
     let interrupt = runner.interrupt;

@@ -8,12 +8,12 @@ use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::Command;
 
-/// What says that this very process was given the variables of a file already: its pid and the file. It is of no use to
-/// another process, which may stand in another folder and mean another file by the same name.
+/// The mark of a process that has the variables of a file already: its pid and the file. It is of no use to another
+/// process, which may be in another folder and mean another file by the same name.
 pub(crate) const READ: &str = "BG_ENV_FILE_READ";
 
 /// The names of the variables that came from the file. Hooks have them, and a deploy that a hook starts with a file of
-/// its own needs to know which of its settings are another application's.
+/// its own drops those: they are another application's.
 const NAMES: &str = "BG_ENV_FILE_NAMES";
 
 /// Replaces this process by one with the variables of `file` in its environment, unless that was done already. Those

@@ -47,7 +47,7 @@ pub(crate) fn tidy_up(runner: &Runner, end: &End, keep: bool) -> Leftover {
         }
     }
     let stop = runner.calls.quiet(Name::Launch, ["--stop".to_owned()]);
-    // If it can't be stopped, bg-launch says why.
+    // If it can't be stopped, bg-launch prints why.
     if runner.run_undisturbed(&stop, &end.line).code == 0 { Leftover::Stopped } else { Leftover::Running }
 }
 

@@ -1,4 +1,4 @@
-//! The last words of a deploy, for somebody at three in the morning: what serves now, and what to do next.
+//! The last words of a deploy, to be read at three in the morning: what serves now, and what to do next.
 
 use crate::leftover::Leftover;
 use crate::order::Run;

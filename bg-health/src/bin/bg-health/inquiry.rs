@@ -51,7 +51,7 @@ impl<'a> Inquiry<'a> {
         })
     }
 
-    /// Looks who listens before anything is asked.
+    /// Notes the listeners before anything is asked.
     ///
     /// # Errors
     /// When `/proc` can't be read.
@@ -59,8 +59,8 @@ impl<'a> Inquiry<'a> {
         self.launch.map_or(Ok(()), |launch| self.listeners.look(launch, self.slot).map(drop))
     }
 
-    /// Asks once, `within` at most. Whether the listeners are still those of the look before: if not, nobody knows which
-    /// of them has answered.
+    /// Asks once, `within` at most. Whether the listeners are still those of the look before: if not, it is not
+    /// known which of them has answered.
     ///
     /// # Errors
     /// When `/proc` can't be read.
@@ -69,7 +69,7 @@ impl<'a> Inquiry<'a> {
         if self.is_worth_a_look(&answer) { self.whose(answer) } else { Ok((answer, true)) }
     }
 
-    /// Asks once, `within` at most, whatever can be found out about whose answer it is.
+    /// Asks once, `within` at most, and leaves open whose answer it is.
     pub(crate) fn answer(&self, within: Duration) -> Answer {
         self.check.run(within)
     }

@@ -18,8 +18,8 @@ pub(crate) struct Subject {
 }
 
 impl Subject {
-    /// The record to work on. Nothing is touched here, so a slot that was named can be checked also where nobody
-    /// knows which one is live: on a machine without nginx, say.
+    /// The record to work on. Nothing is touched here, so a slot that was named can be checked also where it is not known
+    /// which one is live, as on a machine without nginx.
     ///
     /// # Errors
     /// Those of [`verdict::subject`].

@@ -40,7 +40,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn words_are_split_as_a_shell_does_and_nothing_else_is_done_to_them() {
+    fn a_hook_is_split_into_words_as_a_shell_does_and_not_expanded() {
         let words = |text: &str| text.parse::<Hook>().unwrap().0;
         assert_eq!(words("notify 'a b' $HOME;x *"), ["notify", "a b", "$HOME;x", "*"]);
         assert_eq!(words(" "), [""; 0]);

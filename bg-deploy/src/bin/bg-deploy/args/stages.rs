@@ -94,3 +94,15 @@ impl FromArgMatches for Stages {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_flag_begins_with_the_name_of_its_stage() {
+        for (stage, name, ..) in FLAGS {
+            assert!(name.starts_with(&format!("{stage}-")), "{name}");
+        }
+    }
+}

@@ -5,11 +5,11 @@ use serde::Serialize;
 /// The longest address of a job that is kept, in bytes.
 const MOST_URL: usize = 500;
 
-/// Who deploys, as far as that is known.
+/// The user of a deploy, as far as that is known.
 #[derive(Debug, PartialEq, Eq, Serialize)]
 pub(crate) struct Who {
     user: Option<String>,
-    /// Who became that user by `sudo(8)`.
+    /// The user that became this one by `sudo(8)`.
     #[serde(skip_serializing_if = "Option::is_none")]
     sudo_user: Option<String>,
     /// Where the CI's job can be looked at.
@@ -18,7 +18,7 @@ pub(crate) struct Who {
 }
 
 impl Who {
-    /// Whoever runs this.
+    /// The user of this process.
     pub(crate) fn now() -> Who {
         let user = nix::unistd::User::from_uid(nix::unistd::getuid()).ok().flatten().map(|user| user.name);
         Who::of(user, |name| std::env::var(name).ok())
@@ -51,7 +51,7 @@ mod tests {
     }
 
     #[test]
-    fn each_ci_says_in_its_own_words_where_its_job_is() {
+    fn a_job_is_found_by_the_variables_of_each_ci() {
         let github =
             [("GITHUB_SERVER_URL", "https://github.com"), ("GITHUB_REPOSITORY", "a/b"), ("GITHUB_RUN_ID", "7")];
         assert_eq!(job(&github).unwrap(), "https://github.com/a/b/actions/runs/7");

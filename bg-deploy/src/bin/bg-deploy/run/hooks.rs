@@ -1,7 +1,7 @@
 //! Hooks: commands of the operator's own, before nginx is moved and after it all.
 //!
-//! They come from flags and the environment, never from the record, and no shell reads them unless the operator
-//! wrote one. A hook is a guest: it gets the record and a time limit, and what it leaves behind goes with it.
+//! They come from flags and the environment, never from the record, and run without a shell unless the operator
+//! wrote one. A hook gets the record and a time limit; processes that it leaves behind are ended with it.
 
 use crate::args::hooks::{Hook, Hooks};
 use crate::env_file::READ;
@@ -93,7 +93,7 @@ fn start(program: &str, words: &[String], record: &str) -> Result<Child> {
     Ok(command.spawn()?)
 }
 
-/// A file with this text and no name: a hook need not read it, and then nobody waits until it does, as with a pipe.
+/// A file with this text and no name. A hook need not read it, and unlike a pipe it makes nothing wait.
 fn paper(text: &str) -> Result<File> {
     let file = memfd_create("record", MFdFlags::MFD_CLOEXEC).context("memfd_create")?;
     let mut file = File::from(file);

@@ -13,7 +13,7 @@ use nix::unistd::Pid;
 use std::io::{ErrorKind, Read, Write};
 use std::process::{Child, Command, ExitStatus, Stdio};
 
-/// The variables by which one stage alone is told what to do. In a deploy the record decides, once for all.
+/// The variables for one stage called by itself. In a deploy the record decides, once for all.
 const FOR_ONE_STAGE: [&str; 6] =
     ["BG_PROBE_SLOT", "BG_PROBE_FORMAT", "BG_LAUNCH_SLOT", "BG_HEALTH_SLOT", "BG_HEALTH_ONCE", "BG_SWITCH_TO"];
 
@@ -92,7 +92,7 @@ impl<'a> Runner<'a> {
     }
 }
 
-/// Hands the record over and takes what is printed. A stage may end without reading: then its code says why.
+/// Hands the record over and takes what is printed. A stage may end without reading: then its exit code counts.
 fn converse(child: &mut Child, record: &str) -> Result<String> {
     let handed = child.stdin.take().map_or(Ok(()), |mut stdin| stdin.write_all(record.as_bytes()));
     let mut output = Vec::new();

@@ -20,7 +20,7 @@ pub(crate) struct Listeners {
 }
 
 impl Listeners {
-    /// Looks who listens in `slot`; whether that is still the same as at the last look.
+    /// Looks up the listeners of `slot`; whether they are still those of the last look.
     ///
     /// Finding the holder of a socket means reading every process's descriptors, so that is done only when the
     /// sockets are others than before.
@@ -38,7 +38,7 @@ impl Listeners {
     }
 
     /// The same answer, made out to be a stranger's where it is, and whether the listeners are still those of the look
-    /// before: if not, nobody knows which of them has answered.
+    /// before: if not, it is not known which of them has answered.
     ///
     /// # Errors
     /// When `/proc` can't be read.

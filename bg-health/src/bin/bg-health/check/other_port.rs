@@ -1,7 +1,7 @@
 //! The other slot's port: a release that listens there as well is sent a share of its visitors.
 //!
-//! Where two processes of one user both say `SO_REUSEPORT` (`socket(7)`), the kernel lets both listen on one port and
-//! deals the connections out among them. So a release whose port is fixed takes visitors before it was found healthy.
+//! Where two processes of one user both set `SO_REUSEPORT` (`socket(7)`), the kernel lets both listen on one port and
+//! shares the connections out among them. So a release whose port is fixed takes visitors before it was found healthy.
 
 use anyhow::Result;
 use bg_launch::Launch;

@@ -1,5 +1,5 @@
-//! The warm-up: real requests that an application gets before its first visitor, so that what is compiled,
-//! connected and cached on first use is so by then.
+//! The warm-up: real requests that an application gets before its first visitor. What is compiled, connected and
+//! cached on first use is ready by then.
 
 use crate::check::{Answer, Target};
 use anyhow::Result;

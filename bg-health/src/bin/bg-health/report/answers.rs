@@ -1,4 +1,4 @@
-//! What the application answered while it was waited for: each answer once, how often, and from when to when.
+//! The answers of an application: each once, how often it came, and from when to when.
 
 use crate::check::Answer;
 use bg_health::verdict::Kind;
@@ -63,7 +63,7 @@ impl Answers {
         self.relapse.as_ref()
     }
 
-    /// Whether ever anything answered.
+    /// Whether anything has answered.
     pub(crate) fn any_reply(&self) -> bool {
         self.seen.iter().any(|seen| seen.answer.kind != Kind::Silent)
     }
@@ -97,7 +97,7 @@ fn seconds(at: Duration) -> String {
     if seconds < 10.0 { format!("{seconds:.1}") } else { format!("{seconds:.0}") }
 }
 
-/// Whether two answers say the same. Bodies that differ only in digits do: those are times and sizes.
+/// Whether two answers are the same. Bodies that differ only in digits do: those are times and sizes.
 fn is_same(one: &Answer, other: &Answer) -> bool {
     one.kind == other.kind && shape(&one.text) == shape(&other.text)
 }
@@ -124,7 +124,7 @@ mod tests {
     }
 
     #[test]
-    fn each_answer_is_told_once_with_its_time() {
+    fn each_answer_is_shown_once_with_its_time() {
         assert_eq!(
             lines(&[(0, "connection refused"), (4080, "connection refused"), (4100, "503 x"), (109_900, "503 x")]),
             ["2 x connection refused (0.0 to 4.1 s)", "2 x 503 x (4.1 to 110 s)"]

@@ -46,7 +46,7 @@ impl Case<'_> {
         signs::cause(log).map(str::to_owned)
     }
 
-    /// What to do about an application that does not listen where it is told to.
+    /// What to do about an application that does not listen on its slot's port.
     fn remedy(&self) -> String {
         format!("let it listen on $PORT, {} here (Spring Boot: server.port)", self.slot.port)
     }
@@ -147,8 +147,8 @@ impl Case<'_> {
             [] => format!("nothing runs in the slot, or not on port {port}: see bg-probe --format table"),
             ports if ports.contains(&port) => {
                 format!(
-                    "the application listens on {port}, but not on {}: see its server.address, or say with BG_SLOT_URL where \
-                     it listens",
+                    "the application listens on {port}, but not on {}: see its server.address, or set BG_SLOT_URL to where it \
+                     listens",
                     self.record.site.address.asked()
                 )
             }
@@ -203,21 +203,21 @@ mod tests {
     }
 
     #[test]
-    fn what_the_application_says_comes_first() {
+    fn what_the_application_answers_comes_before_its_log() {
         let log = "java.net.BindException: Address already in use";
         let said = likely(&[Kind::Silent, Kind::Says("DOWN".into())], log, |_| {});
         assert_eq!(said, "the application runs and says DOWN; its own reasons: http://h/");
     }
 
     #[test]
-    fn of_an_application_that_comes_and_goes_the_going_is_told() {
+    fn an_application_that_comes_and_goes_is_explained_by_its_going() {
         let down = Kind::Says("DOWN".into());
         assert!(likely(&[Kind::Healthy, down.clone(), Kind::Healthy], "", |_| {}).contains("says DOWN"));
         assert!(likely(&[down, Kind::Healthy], "", |_| {}).contains("it said UP at last"));
     }
 
     #[test]
-    fn where_the_silent_application_listens() {
+    fn a_silent_application_is_explained_by_where_it_listens() {
         let on = |ports: &[u16]| likely(&[Kind::Silent], "", |case| case.ports = ports.to_vec());
         assert_eq!(on(&[8080]), "the application listens on 8080, not 8082: the profile's properties did not load?");
         assert!(on(&[8080, 9090]).contains("listens on 8080 and 9090, not 8082"));
@@ -228,7 +228,7 @@ mod tests {
     }
 
     #[test]
-    fn the_log_tells_why_it_is_silent_or_dead() {
+    fn a_silent_or_dead_application_is_explained_by_its_log() {
         let log = "Exception in thread \"main\" java.lang.OutOfMemoryError: Java heap space";
         assert!(likely(&[Kind::Silent], log, |_| {}).contains("out of memory"));
         let dead = |log| likely(&[Kind::Silent], log, |case| case.died = true);
@@ -242,7 +242,7 @@ mod tests {
     }
 
     #[test]
-    fn a_death_is_explained_by_who_is_still_there() {
+    fn a_death_is_explained_by_a_process_that_is_still_there() {
         let background = likely(&[Kind::Silent], "", |case| {
             case.died = true;
             case.survivor = Some(4711);

@@ -64,14 +64,14 @@ fn tail(path: &Path) -> Result<String> {
     let mut bytes = Vec::new();
     file.take(TAIL).read_to_end(&mut bytes)?;
     let text = String::from_utf8_lossy(&bytes).into_owned();
-    // What was cut in two is not shown as if it were a line.
+    // A line that was cut in two is not shown.
     Ok(if start > 0 { text.split_once('\n').map_or(text.clone(), |(_, rest)| rest.to_owned()) } else { text })
 }
 
-/// By the run and not by the unit, whose journal has those before as well, and systemd's own remarks.
+/// By the run and not by the unit, whose journal has earlier runs as well, and systemd's own remarks.
 fn journal(invocation: &str) -> Result<String> {
     let (run, lines) = (format!("_SYSTEMD_INVOCATION_ID={invocation}"), format!("--lines={LINES}"));
-    // What was written just now may not be there yet. Only root can have it hurried up.
+    // The last lines may not be there yet. Only root may ask for them to be written.
     let _ = journalctl(&["--sync"]);
     let read = || journalctl(&["--quiet", "--no-pager", "--output=cat", &lines, &run]);
     let written =
@@ -110,7 +110,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_file_is_not_read() {
+    fn a_path_that_is_no_file_is_not_read() {
         assert_eq!(Log::read("/dev/zero".into()).tail, Err("not a file".into()));
         assert!(Log::read("/nowhere".into()).tail.is_err());
     }

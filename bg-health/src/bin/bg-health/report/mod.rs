@@ -108,7 +108,7 @@ fn serving(case: &Case) -> Option<String> {
     match &record.live {
         Some(live) if *live == record.slot => Some(format!("{live}, which is this very slot")),
         Some(live) => Some(serving_slot(case, live)),
-        // Without a probe, that none is named means that nobody knows.
+        // Without a probe, no live slot in the record means that it is not known.
         None => record.get::<Value>("probe").ok()?.map(|_| "nothing: no slot was live".to_owned()),
     }
 }

@@ -89,7 +89,7 @@ mod tests {
     }
 
     #[test]
-    fn a_log_that_says_nothing_is_told_as_well() {
+    fn an_empty_or_unreadable_log_is_reported_as_that() {
         let with = |tail| Report { log: Some(Log { path: "/l".into(), tail }), ..report() }.to_string();
         assert!(with(Ok("\n\n".into())).contains("\n  log       /l (empty)\n  likely"));
         assert!(with(Err("denied".into())).contains("\n  log       /l (can't be read: denied)\n  likely"));

@@ -80,7 +80,7 @@ impl Wait<'_> {
         loop {
             let (asked, left) = (Instant::now(), self.deadline.left());
             let (mut answer, is_known) = self.inquiry.ask(self.patience.min(left))?;
-            // Cut off by the end of the wait, it means nothing where others have said something.
+            // The end of the wait cut it off: it means nothing beside the answers before it.
             if answer.kind == Kind::Slow && left < self.patience && self.inquiry.answers.checks > 0 {
                 return Ok(End::Late);
             }

@@ -3,10 +3,10 @@
 use bg_health::verdict::Kind;
 use std::time::Duration;
 
-/// From one check to the next while nothing listens, which costs nobody anything, and between two successes.
+/// From one check to the next while nothing listens, which costs nothing, and between two successes.
 const SOON: Duration = Duration::from_millis(20);
 
-/// From one check to the next while the application has other things to do than to answer.
+/// From one check to the next while the application answers and is busy with its start.
 const LATER: Duration = Duration::from_millis(100);
 
 /// How long to wait, and how often to ask.
