@@ -3,8 +3,8 @@
 use crate::outcome::{End, Failure, Step};
 use crate::run::Runner;
 use crate::stage::Name;
-use bg_probe::os::process::Stat;
 use bg_probe::record::Record;
+use bg_probe::site::family;
 use bg_probe::site::launched::Launched;
 use bg_probe::site::settings::Site;
 use bg_probe::site::slot::Slot;
@@ -67,7 +67,5 @@ fn is_live(runner: &Runner, record: &Record) -> bool {
 fn shared_port(record: &Record) -> Option<&Slot> {
     let live = record.live_beside()?;
     let launched = Launched::of(&record.site.dir, &record.slot.name).ok()??;
-    // A launch leads a session of its own, as a unit and without one.
-    let is_its = |pid: &i32| Stat::of(*pid).is_some_and(|stat| stat.session == launched.pid);
-    live.holders().ok()?.iter().any(is_its).then_some(live)
+    live.is_held_by(&family::members(&launched).ok()?).ok()?.then_some(live)
 }
