@@ -1,7 +1,7 @@
 //! The slot in question: that of the record on stdin, or the one that was named.
 
 use anyhow::Result;
-use bg_probe::live::verdict;
+use bg_probe::live::subject;
 use bg_probe::nginx::upstream::site_of;
 use bg_probe::record::Record;
 use bg_probe::say::Voice;
@@ -22,9 +22,9 @@ impl Subject {
     /// which one is live, as on a machine without nginx.
     ///
     /// # Errors
-    /// Those of [`verdict::subject`].
+    /// Those of [`subject::subject`].
     pub(crate) fn record(&self) -> Result<Record> {
-        let record = verdict::subject(&self.settings, self.slot.as_ref());
+        let record = subject::subject(&self.settings, self.slot.as_ref());
         match (&self.slot, record) {
             (Some(Choice::Named(name)), Err(why)) if Exit::of(&why) == Exit::Unsure => {
                 self.voice.detail(&format!("{why:#}"));
