@@ -2,7 +2,7 @@
 
 /// How it ends when a stage fails, and what is left then.
 mod failing;
-/// The flags of the stages, in the help of each program and in README.
+/// The flags of the stages, in the help of each program and on its page.
 mod flags;
 /// What the idle slot holds after a deploy that failed.
 mod held;

@@ -85,7 +85,21 @@ fn make(folder: &Path) -> PathBuf {
         assert_eq!(shipped.expect("a program").status.code(), Some(2), "{program} is not the one for users");
     }
     let notes = unpacked.join("usr/share/doc/bg");
-    for file in ["copyright", "README.md", "examples/web.env", "examples/crontab", "examples/codedeploy/appspec.yml"] {
+    for file in [
+        "copyright",
+        "README.md",
+        "bg-probe/README.md",
+        "bg-launch/README.md",
+        "bg-health/README.md",
+        "bg-switch/README.md",
+        "bg-deploy/README.md",
+        "tests/README.md",
+        "tests/deploy.svg",
+        "changelog.gz",
+        "examples/web.env",
+        "examples/crontab",
+        "examples/codedeploy/appspec.yml",
+    ] {
         assert!(notes.join(file).is_file(), "no {file}");
     }
     package

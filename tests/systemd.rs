@@ -9,7 +9,7 @@ mod launched;
 mod machine;
 /// A user's own systemd.
 mod owned;
-/// The README's recipe, as it stands there.
+/// The recipe on the page of bg-launch, as it stands there.
 mod readme;
 /// The machine is rebooted, and loses its power.
 mod rebooted;

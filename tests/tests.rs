@@ -49,6 +49,9 @@ mod live;
 /// `--check`: what would keep a deploy from working, each thing with what to do about it.
 mod check;
 
+/// README and the page of each program: their parts, and where their links lead.
+mod documents;
+
 /// The walls between the rooms of the library and between the crates, and no circle.
 mod rooms;
 

@@ -1,4 +1,4 @@
-use bg_tests::programs;
+use bg_tests::{pages, programs};
 use std::collections::BTreeSet;
 use std::process::Command;
 
@@ -21,6 +21,9 @@ const COMMON: [&str; 13] = [
     "check",
     "json",
 ];
+
+/// The settings among them.
+const SETTINGS: [&str; 7] = ["app", "slots", "front", "front-host", "dir", "upstream-file", "slot-url"];
 
 /// The flags of a stage that are not for the driver's command line.
 const NOT_THROUGH_THE_DRIVER: [(&str, &[&str]); 4] = [
@@ -92,41 +95,32 @@ fn bg_deploy_has_every_flag_of_every_stage_and_no_other() {
 }
 
 #[test]
-fn the_readme_has_every_flag_of_every_program_and_no_other() {
-    let readme = include_str!("../../README.md");
-    for program in ["bg-probe", "bg-launch", "bg-health", "bg-switch", "bg-deploy"] {
-        let (_, section) = readme.split_once(&format!("\n## {program}\n")).expect("a section of its own");
-        let section = section.split("\n## ").next().unwrap_or_default();
+fn the_page_of_a_program_has_every_flag_of_it_and_no_other() {
+    for program in pages::PROGRAMS {
+        let page = pages::of(program);
         let known: BTreeSet<String> = flags_of(program).into_iter().map(|(flag, _)| flag).collect();
-        let common = [
-            "app",
-            "slots",
-            "front",
-            "front-host",
-            "dir",
-            "upstream-file",
-            "slot-url",
-            "quiet",
-            "verbose",
-            "help",
-            "version",
-        ];
-        let told: BTreeSet<String> = named(section);
-        for flag in known.iter().filter(|flag| !common.contains(&flag.as_str()) && *flag != "json" && *flag != "check")
-        {
+        let told: BTreeSet<String> = named(&page);
+        for flag in known.iter().filter(|flag| !COMMON.contains(&flag.as_str())) {
             let is_a_stages = program == "bg-deploy"
                 && ["probe", "launch", "health", "switch"].iter().any(|stage| flag.starts_with(stage));
-            assert!(is_a_stages || told.contains(flag), "README's section of {program} has no --{flag}");
+            assert!(is_a_stages || told.contains(flag), "the page of {program} has no --{flag}");
         }
-        let (_, options) = section.split_once("\n### Options\n").expect("options");
-        let options = options.split("\n### ").next().unwrap_or_default();
-        for line in options.lines().filter(|line| line.starts_with("- `--")) {
+        for line in pages::part(&page, "## Options").lines().filter(|line| line.starts_with("- `--")) {
             // The line of one flag may speak of others further on; those it begins with are its own.
             let first = named(line.split_once(": ").map_or(line, |(flags, _)| flags));
             for flag in first.iter().filter(|flag| *flag != "STAGE-FLAG") {
-                assert!(known.contains(flag), "{program} has no --{flag}, which README's options name: {line}");
+                assert!(known.contains(flag), "{program} has no --{flag}, which the options of its page name: {line}");
             }
         }
+    }
+}
+
+#[test]
+fn the_readme_has_the_settings_that_all_programs_share() {
+    let readme = pages::readme();
+    let told = named(pages::part(&readme, "## Settings"));
+    for (flag, _) in flags_of("bg-probe").iter().filter(|(flag, _)| SETTINGS.contains(&flag.as_str())) {
+        assert!(told.contains(flag), "README's settings have no --{flag}");
     }
 }
 

@@ -18,6 +18,7 @@ pub mod http;
 pub mod jar;
 mod keepalive;
 mod nginx;
+pub mod pages;
 pub mod ports;
 pub mod process;
 pub mod programs;

@@ -1,5 +1,5 @@
 use super::{NOBODY, SOON, as_nobody, give_to_nobody, needs_root, nobodys_dir, owners};
-use bg_tests::{Run, World, process, until};
+use bg_tests::{Run, World, pages, process, until};
 use nix::sys::stat::Mode;
 use nix::unistd::mkfifo;
 use std::fs;
@@ -29,7 +29,7 @@ fn by_link_an_unprivileged_user_needs_nobody_and_no_nginx_program() {
     assert_nobodys(&dir);
 }
 
-/// What the README's line of sudoers lets a user do, by a servant of root's: `-t` and `-s reload`, to the letter. The
+/// What the line of sudoers on the page of bg-switch lets a user do, by a servant of root's: `-t` and `-s reload`, to the letter. The
 /// script to call; it has to be told to end.
 struct TwoLines {
     nginx: String,
@@ -91,7 +91,7 @@ fn by_reload_an_unprivileged_user_needs_two_command_lines_of_root() {
     needs_root();
     let world = World::new();
     let dir = nobodys_dir(&world);
-    // As in the README: a folder and a file of the user's own, which nginx includes.
+    // As on the page of bg-switch: a folder and a file of the user's own, which nginx includes.
     let folder = world.make_dir("own");
     let file = world.copy(world.nginx.upstream_file(), "own/service-url.inc");
     give_to_nobody(&folder);
@@ -127,7 +127,7 @@ fn what_root_makes_in_a_users_folder_is_that_users() {
     let dir = nobodys_dir(&world);
     as_nobody(&world, "bg-launch").args(["--slot", "set1", "--", "fake-app"]).ran().success();
     until(SOON, "it listens", || world.listens("set1"));
-    // The README's way from one form to the other.
+    // The way on the page of bg-switch from one form to the other.
     world.run("bg-switch", &["--convert", "link"]).success();
     assert_nobodys(&dir);
     let upstream = fs::metadata(world.nginx.upstream_file()).expect("the upstream file");
@@ -257,17 +257,19 @@ fn the_application_gets_no_secret_of_ours_and_no_secret_of_its_own_is_told() {
     }
 }
 
-/// The README's line that gives the folder to root, for this one and without the sudo.
+/// The line on the page of bg-launch that gives the folder to root, for this one and without the sudo.
 #[track_caller]
 fn line_that_gives_it_to_root(dir: &Path) -> String {
-    let readme = include_str!("../../README.md");
-    let recipe = readme.split("\n### systemd\n").nth(1).expect("a recipe");
-    let line = recipe.lines().find(|line| line.starts_with("sudo ") && line.contains("chown")).expect("such a line");
+    let page = pages::of("bg-launch");
+    let line = pages::part(&page, "### systemd")
+        .lines()
+        .find(|line| line.starts_with("sudo ") && line.contains("chown"))
+        .expect("such a line");
     line.trim_start_matches("sudo ").replace("/var/lib/bg/web", &dir.display().to_string())
 }
 
 #[test]
-fn the_readmes_line_gives_root_the_folder_and_leaves_a_running_release_what_it_owns() {
+fn the_pages_line_gives_root_the_folder_and_leaves_a_running_release_what_it_owns() {
     needs_root();
     let world = World::new().link_form();
     let dir = nobodys_dir(&world);

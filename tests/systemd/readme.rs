@@ -1,21 +1,14 @@
-//! The README's recipe, as it stands there.
+//! The recipe on the page of bg-launch, as it stands there.
 
 use super::{SOON, machine, main_pid, units};
-use bg_tests::until;
-
-const README: &str = include_str!("../../README.md");
+use bg_tests::{pages, until};
 
 #[test]
-fn the_recipe_of_the_readme_works_line_by_line() {
+fn the_recipe_of_the_page_works_line_by_line() {
     let Some(mut machine) = machine() else { return };
-    let recipe = README.split("\n### systemd\n").nth(1).and_then(|rest| rest.split("\n### ").next()).expect("a recipe");
-    let [deploy, boot] = recipe
-        .split("```sh\n")
-        .skip(1)
-        .filter_map(|block| block.split("```").next())
-        .collect::<Vec<_>>()
-        .try_into()
-        .expect("two blocks of shell");
+    let page = pages::of("bg-launch");
+    let [deploy, boot] =
+        pages::blocks(pages::part(&page, "### systemd"), "sh").try_into().expect("two blocks of shell");
     // There is no java in that machine, and nobody but root.
     let deploy = deploy.replace("web.env app.jar", "web.env -- fake-app");
     assert!(deploy.contains("-- fake-app"), "{deploy}");

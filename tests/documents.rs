@@ -1,0 +1,125 @@
+//! README, the page of each program, and the other documents: they have the parts that a reader looks for, and their
+//! links lead somewhere.
+
+use std::collections::BTreeSet;
+use std::path::{Component, Path, PathBuf};
+use std::process::Command;
+
+use bg_tests::{pages, programs};
+
+/// All documents that link to each other.
+const DOCUMENTS: [&str; 10] = [
+    "README.md",
+    "bg-probe/README.md",
+    "bg-launch/README.md",
+    "bg-health/README.md",
+    "bg-switch/README.md",
+    "bg-deploy/README.md",
+    "tests/README.md",
+    "bg-probe/DESIGN.md",
+    ".github/CONTRIBUTING.md",
+    ".github/SECURITY.md",
+];
+
+/// A document without its blocks of code, where a `#` is a comment and a bracket is shell.
+fn prose(document: &Path) -> String {
+    pages::read(document).split("\n```").step_by(2).collect::<Vec<_>>().join("\n")
+}
+
+/// The targets of the links and pictures: `](TARGET)`.
+fn links(text: &str) -> Vec<&str> {
+    text.split("](").skip(1).filter_map(|rest| rest.split(')').next()).collect()
+}
+
+/// The anchors that GitHub makes of the headings: small letters, hyphens for spaces, and no other signs.
+fn anchors(text: &str) -> BTreeSet<String> {
+    let headings = text
+        .lines()
+        .filter_map(|line| line.trim_start_matches('#').strip_prefix(' ').filter(|_| line.starts_with('#')));
+    let anchor = |heading: &str| {
+        let kept = heading.chars().filter(|c| c.is_alphanumeric() || [' ', '-', '_'].contains(c));
+        kept.collect::<String>().to_lowercase().replace(' ', "-")
+    };
+    headings.map(anchor).collect()
+}
+
+/// A path without `..`, as a link from one folder to another has it.
+fn resolved(path: &Path) -> PathBuf {
+    path.components().fold(PathBuf::new(), |mut so_far, part| {
+        match part {
+            Component::ParentDir => _ = so_far.pop(),
+            part => so_far.push(part),
+        }
+        so_far
+    })
+}
+
+#[test]
+fn every_link_of_a_document_leads_to_a_file_and_a_heading() {
+    for document in DOCUMENTS.map(Path::new) {
+        let text = prose(document);
+        for link in links(&text).into_iter().filter(|link| !link.starts_with("http")) {
+            let (path, anchor) = link.split_once('#').unwrap_or((link, ""));
+            let target = if path.is_empty() {
+                document.to_owned()
+            } else {
+                resolved(&document.parent().unwrap_or(Path::new("")).join(path))
+            };
+            assert!(pages::workspace().join(&target).exists(), "{}: no file {link}", document.display());
+            let is_there = anchor.is_empty() || anchors(&prose(&target)).contains(anchor);
+            assert!(is_there, "{}: no heading {link}", document.display());
+        }
+    }
+}
+
+#[test]
+fn the_readme_leads_to_the_page_of_each_program() {
+    let readme = pages::readme();
+    let targets = links(&readme);
+    for program in pages::PROGRAMS {
+        assert!(targets.contains(&format!("{program}/README.md").as_str()), "no link to the page of {program}");
+    }
+}
+
+#[test]
+fn the_page_of_a_program_has_the_four_parts_in_their_order() {
+    for program in pages::PROGRAMS {
+        let page = pages::of(program);
+        let headings: Vec<&str> =
+            page.lines().filter(|line| line.starts_with("# ") || line.starts_with("## ")).collect();
+        let title = format!("# {program}");
+        assert_eq!(headings, [&title, "## Interface", "## Exit codes", "## Options", "## Notes"]);
+    }
+}
+
+#[test]
+fn the_page_of_a_program_has_the_exit_codes_of_its_help() {
+    for program in pages::PROGRAMS {
+        let help = Command::new(programs::ours(program)).arg("--help").output().expect("a program of ours").stdout;
+        let help = String::from_utf8(help).expect("UTF-8");
+        let (_, codes) = help.split_once("\nExit codes:\n").expect("exit codes");
+        let is_code = |word: &&str| word.starts_with(|c: char| c.is_ascii_digit());
+        let first = |line: &str| line.split([' ', '|']).find(|word| !word.is_empty()).unwrap_or_default().to_owned();
+        // A meaning that takes two lines goes on further in.
+        let told: BTreeSet<String> = codes
+            .lines()
+            .filter_map(|line| line.strip_prefix("  "))
+            .map(first_of)
+            .filter(|code| is_code(&code.as_str()))
+            .collect();
+        let page = pages::of(program);
+        let page = pages::part(&page, "## Exit codes");
+        let known: BTreeSet<String> = page
+            .lines()
+            .filter(|line| line.starts_with("| "))
+            .map(first)
+            .filter(|code| is_code(&code.as_str()))
+            .collect();
+        assert_eq!(known, told, "the page of {program}, and its --help");
+    }
+}
+
+/// The first word of a line that does not begin with a space.
+fn first_of(line: &str) -> String {
+    line.split(' ').next().unwrap_or_default().to_owned()
+}
