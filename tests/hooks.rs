@@ -105,6 +105,16 @@ fn deploy_exits_4_when_before_switch_fails() {
 }
 
 #[test]
+fn before_switch_does_not_run_for_a_release_that_did_not_become_healthy() {
+    let world = World::new().serving();
+    let tried = world.path("tried");
+    let line = format!("touch {}", tried.display());
+    let deploy = world.run("bg-deploy", &["--before-switch", &line, "--", "fake-app", "--crash-at-boot"]).exit(8);
+    deploy.said("the deploy failed at health, exit 8");
+    assert!(!tried.exists(), "the hook ran for a release that is not there");
+}
+
+#[test]
 fn deploy_exits_5_when_the_release_dies_in_before_switch() {
     let world = serving();
     let line = r#"sh -c 'kill -9 "$(sed "s/.*\"pid\":\([0-9]*\).*/\1/")"'"#;

@@ -82,7 +82,7 @@ fn deploy(run: &Run, runner: &Runner) -> End {
 fn through(run: &Run, runner: &Runner) -> End {
     let mut end = End::default();
     for stage in &run.stages {
-        if stage.name == Name::Switch && matches!(run.goal, Goal::Deploy { .. }) {
+        if end.failure.is_none() && stage.name == Name::Switch && matches!(run.goal, Goal::Deploy { .. }) {
             before_switch(run, runner, &mut end);
         }
         if end.failure.is_some() {
