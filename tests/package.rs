@@ -95,7 +95,7 @@ fn make(folder: &Path) -> PathBuf {
         "bg-deploy/README.md",
         "tests/README.md",
         "tests/deploy.svg",
-        "changelog.gz",
+        "changelog.Debian.gz",
         "examples/web.env",
         "examples/crontab",
         "examples/codedeploy/appspec.yml",
