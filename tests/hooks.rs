@@ -106,7 +106,7 @@ fn deploy_exits_4_when_before_switch_fails() {
 
 #[test]
 fn before_switch_does_not_run_for_a_release_that_did_not_become_healthy() {
-    let world = World::new().serving();
+    let world = serving();
     let tried = world.path("tried");
     let line = format!("touch {}", tried.display());
     let deploy = world.run("bg-deploy", &["--before-switch", &line, "--", "fake-app", "--crash-at-boot"]).exit(8);
