@@ -21,12 +21,9 @@ use std::time::Duration;
 /// What `bg-launch` adds to the record.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Launch {
-    /// The process id of the application; also that of its group and its session, but for a unit.
-    pub pid: i32,
-    /// When it started, in clock ticks since boot.
-    pub start_ticks: u64,
-    /// The boot it started in.
-    pub boot_id: String,
+    /// The process of the application. Its id is also that of its group and its session, but for a unit.
+    #[serde(flatten)]
+    pub process: Process,
     /// The release it runs.
     pub release: String,
     /// The release's own copy of the artifact, if it has one.
@@ -53,18 +50,12 @@ pub struct Launch {
 }
 
 impl Launch {
-    /// The process alone.
-    #[must_use]
-    pub fn process(&self) -> Process {
-        Process { pid: self.pid, start_ticks: self.start_ticks, boot_id: self.boot_id.clone() }
-    }
-
     /// Its processes: the one that was started and all it has started since. None once they are all gone.
     ///
     /// # Errors
     /// When `/proc` can't be read, or systemd not be asked.
     pub fn members(&self) -> Result<Vec<i32>> {
-        family::of(self.unit.as_ref(), &self.process(), &self.release)
+        family::of(self.unit.as_ref(), &self.process, &self.release)
     }
 }
 

@@ -34,9 +34,9 @@ pub enum Stopped {
 /// # Errors
 /// When this user may not signal it, or it outlives SIGKILL.
 pub fn stop(launched: &Launched, within: Duration) -> Result<Stopped> {
-    let leader = launched.process();
+    let leader = &launched.process;
     // While the leader is there, one look at it says enough; all processes are looked through only after.
-    let gone = || Ok(!leader.is_alive() && members(&leader, &launched.release)?.is_empty());
+    let gone = || Ok(!leader.is_alive() && members(leader, &launched.release)?.is_empty());
     if gone()? {
         return Ok(Stopped::WasGone);
     }
@@ -49,7 +49,7 @@ pub fn stop(launched: &Launched, within: Duration) -> Result<Stopped> {
     ensure!(
         wait(KILL_WITHIN, killed)?,
         "pid {} is still there {} after SIGKILL",
-        launched.pid,
+        leader.pid,
         say::seconds(KILL_WITHIN)
     );
     Ok(Stopped::Killed)
@@ -74,8 +74,8 @@ pub fn stop_each(strangers: &[Process], within: Duration) -> Result<Stopped> {
 }
 
 fn signal(launched: &Launched, signal: Signal) -> Result<()> {
-    let leader = launched.process();
-    let members = members(&leader, &launched.release)?;
+    let leader = &launched.process;
+    let members = members(leader, &launched.release)?;
     let grouped = |pid: &i32| Stat::of(*pid).is_some_and(|stat| stat.group == leader.pid);
     let (group, alone): (Vec<i32>, Vec<i32>) = members.iter().partition(|pid| grouped(pid));
     if !group.is_empty() {

@@ -150,7 +150,7 @@ fn slots(input: &[u8]) -> String {
 fn process(input: &[u8]) -> String {
     let parsed = Launched::parse(&String::from_utf8_lossy(input));
     if let Ok(launched) = &parsed {
-        let process = launched.process();
+        let process = &launched.process;
         let _ = (process.is_alive(), process.is_recycled(), process.started());
     }
     way(parsed.map(drop))

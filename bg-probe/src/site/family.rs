@@ -13,7 +13,7 @@ use anyhow::Result;
 /// # Errors
 /// When `/proc` can't be read, or systemd not be asked.
 pub fn members(launched: &Launched) -> Result<Vec<i32>> {
-    of(launched.unit.as_ref(), &launched.process(), &launched.release)
+    of(launched.unit.as_ref(), &launched.process, &launched.release)
 }
 
 /// The same by what is known of a launch.

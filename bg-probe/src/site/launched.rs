@@ -11,13 +11,10 @@ use std::io::ErrorKind;
 /// What `process.json` says of a slot: which process is the slot's, and what it runs.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Launched {
-    /// Its process id; also that of its process group and its session. Of a unit, the main process of its first
-    /// start, and 0 until systemd has started it.
-    pub pid: i32,
-    /// When it started, in clock ticks since boot.
-    pub start_ticks: u64,
-    /// The boot it started in.
-    pub boot_id: String,
+    /// The process that was started. Its id is also that of its process group and its session. Of a unit, it is the
+    /// main process of its first start, and its id is 0 until systemd has started it.
+    #[serde(flatten)]
+    pub process: Process,
     /// The port it was told to listen on.
     pub port: u16,
     /// The release it runs.
@@ -38,22 +35,16 @@ pub struct Launched {
 }
 
 impl Launched {
-    /// The process that was started, alone.
-    #[must_use]
-    pub fn process(&self) -> Process {
-        Process { pid: self.pid, start_ticks: self.start_ticks, boot_id: self.boot_id.clone() }
-    }
-
     /// Whether that is its process: the one that was started, or the one systemd has started since in its place.
     #[must_use]
     pub fn is(&self, process: &Process) -> bool {
-        self.process() == *process || self.running().as_ref() == Some(process)
+        self.process == *process || self.running().as_ref() == Some(process)
     }
 
     /// The process that runs now: the one that was started, or the one systemd has started since in its place.
     #[must_use]
     pub fn running(&self) -> Option<Process> {
-        Some(self.process()).filter(Process::is_alive).or_else(|| {
+        Some(&self.process).filter(|process| process.is_alive()).cloned().or_else(|| {
             let state = self.unit.as_ref()?.state().ok()?;
             Process::with_pid(state.main).filter(|_| state.is_up_with(&self.release))
         })

@@ -47,7 +47,7 @@ pub(crate) fn leave(args: &Args, record: &Record, after: Duration) -> Result<()>
     let when = if after.is_zero() { "now".to_owned() } else { format!("in {}", humantime::format_duration(after)) };
     let words = format!("pid {} in {slot} will be stopped {when}, unless it is live by then", running.pid);
     let mut its = record.clone();
-    its.set("launch", &launched.process())?;
+    its.set("launch", &launched.process)?;
     start(args, &its, after)?;
     args.voice.done("launch", &words, None);
     Ok(())
@@ -58,7 +58,7 @@ fn meant(record: &Record) -> Result<Option<(Launched, Process)>> {
     let Some(launched) = Launched::of(&record.site.dir, &record.slot.name)? else { return Ok(None) };
     let Some(running) = launched.running() else { return Ok(None) };
     let said = record.get::<Process>("launch")?;
-    let is_meant = said.is_none_or(|said| said == launched.process() || said == running);
+    let is_meant = said.is_none_or(|said| said == launched.process || said == running);
     Ok(Some((launched, running)).filter(|_| is_meant))
 }
 
@@ -132,7 +132,7 @@ fn be_left_alone() -> Result<()> {
 /// Whether the slot holds what was meant. What systemd has started again is still the same launch.
 fn still_there(record: &Record, process: &Process) -> bool {
     let last = Launched::of(&record.site.dir, &record.slot.name).ok().flatten();
-    last.is_some_and(|last| last.process() == *process && (last.unit.is_some() || process.is_alive()))
+    last.is_some_and(|last| last.process == *process && (last.unit.is_some() || process.is_alive()))
 }
 
 /// Waits that long, or as long as there is something to wait for.

@@ -206,7 +206,7 @@ fn stop(args: &Args, record: &Record) -> Result<()> {
 fn undone(record: &Record) -> Result<Option<Replaced>> {
     let (dir, slot) = (&record.site.dir, &record.slot.name);
     let Some(launch) = record.get::<Launch>("launch")? else { return Ok(None) };
-    let is_last = Launched::of(dir, slot)?.is_some_and(|last| last.is(&launch.process()))
+    let is_last = Launched::of(dir, slot)?.is_some_and(|last| last.is(&launch.process))
         && dir.release(slot).as_ref() == Some(&launch.release);
     Ok(launch.replaced.filter(|_| is_last))
 }
@@ -262,12 +262,13 @@ fn begin(args: &Args, start: &Start, record: &Record) -> Result<Launch> {
     // The program alone: what else is in the command may be a secret.
     args.voice.detail(&format!("running {}, its output is in {output}", start.command[0]));
     let name = launched.unit.as_ref().map_or_else(String::new, |unit| format!("{unit}, "));
-    let words = format!("release {} as {name}pid {}", start.release.name, launched.pid);
+    let words = format!("release {} as {name}pid {}", start.release.name, launched.process.pid);
     args.voice.done("launch", &words, Some(began.elapsed()));
     if let Err(why) = detached::prune_logs(start.site, &start.slot.name, args.keep) {
         args.voice.warn(&format!("old logs stay: {why:#}"));
     }
-    Ok(facts(&launched, launched.process(), Some(start.release), false))
+    let process = launched.process.clone();
+    Ok(facts(&launched, process, Some(start.release), false))
 }
 
 /// Says what may surprise somebody later, while it can still be prevented.
@@ -293,9 +294,7 @@ fn facts(launched: &Launched, process: Process, release: Option<&Release>, was_r
     // It runs, whether or not systemd says more of it; without this, its journal is not shown.
     let state = launched.unit.as_ref().and_then(|unit| unit.state().ok());
     Launch {
-        pid: process.pid,
-        start_ticks: process.start_ticks,
-        boot_id: process.boot_id,
+        process,
         release: launched.release.clone(),
         artifact,
         sha256: release.and_then(|release| release.sha256.clone()),

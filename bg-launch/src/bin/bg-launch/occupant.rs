@@ -80,7 +80,7 @@ impl<'a> Occupant<'a> {
         let cut = port::established(self.slot.port)?;
         let mut stopped = Vec::new();
         if let Some(ours) = &self.ours {
-            let who = ours.unit.as_ref().map_or_else(|| format!("pid {}", ours.pid), ToString::to_string);
+            let who = ours.unit.as_ref().map_or_else(|| format!("pid {}", ours.process.pid), ToString::to_string);
             stopped.push(in_words(&who, bg_launch::stop(ours, within)?, within));
         }
         if !self.strangers.is_empty() {
@@ -106,7 +106,10 @@ impl<'a> Occupant<'a> {
 
 /// When it began, in clock ticks since boot. Of a unit that is not written down yet, when its process did.
 fn began(ours: &Launched) -> Option<u64> {
-    if ours.start_ticks == 0 { Some(ours.running()?.start_ticks) } else { Some(ours.start_ticks) }
+    match ours.process.start_ticks {
+        0 => Some(ours.running()?.start_ticks),
+        ticks => Some(ticks),
+    }
 }
 
 fn in_words(who: &str, how: Stopped, within: Duration) -> String {

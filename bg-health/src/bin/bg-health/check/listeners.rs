@@ -66,7 +66,7 @@ fn stranger(launch: &Launch, sockets: &BTreeSet<u64>) -> Result<Option<String>> 
         return Ok(None);
     }
     // One that began since is not in the session but came with it: a container's proxy.
-    let is_older = |pid: &i32| Stat::of(*pid).is_some_and(|stat| stat.start_ticks < launch.start_ticks);
+    let is_older = |pid: &i32| Stat::of(*pid).is_some_and(|stat| stat.start_ticks < launch.process.start_ticks);
     let older = port::holders(&others)?.into_iter().find(is_older);
     Ok(older.map(|pid| format!("pid {pid} ({})", command_line(pid))))
 }
@@ -80,9 +80,7 @@ mod tests {
     fn launched_by_this(start_ticks: impl Fn(u64) -> u64) -> (Launch, TcpListener) {
         let this = Process::with_pid(i32::try_from(std::process::id()).unwrap()).unwrap();
         let launch = Launch {
-            pid: this.pid,
-            start_ticks: start_ticks(this.start_ticks),
-            boot_id: this.boot_id,
+            process: Process { start_ticks: start_ticks(this.start_ticks), ..this },
             release: "r".into(),
             artifact: None,
             sha256: None,

@@ -34,11 +34,9 @@ pub(crate) fn start(start: &Start) -> Result<Launched> {
     let pid = hold(start, theirs, output)?;
     let process = Process::with_pid(pid).context("the new process is gone before it began")?;
     let launched = Launched {
-        pid,
-        start_ticks: process.start_ticks,
         log: Some(log.to_str().context("the log's path is not UTF-8")?.to_owned()),
         oom_score_adj: to_be_left(pid).filter(|_| start.gives_way),
-        ..start.launched()?
+        ..start.launched(process)
     };
     start.write_down(&launched)?;
     let left = launched.oom_score_adj.and_then(|place| make_first_to_go(pid).map(|now| (now, place)));

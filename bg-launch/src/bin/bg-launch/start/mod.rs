@@ -11,8 +11,8 @@ pub(crate) mod user;
 use crate::release::Release;
 use crate::release::template::Blanks;
 use crate::start::mode::{Mode, Via};
-use anyhow::{Context, Result};
-use bg_probe::os::process::boot_id;
+use anyhow::Result;
+use bg_probe::os::process::Process;
 use bg_probe::os::replace;
 use bg_probe::site::launched::Launched;
 use bg_probe::site::settings::Site;
@@ -65,22 +65,17 @@ impl Start<'_> {
         ]
     }
 
-    /// What is to be written down of it; its process is not known yet.
-    ///
-    /// # Errors
-    /// When the kernel does not say which boot this is.
-    pub(crate) fn launched(&self) -> Result<Launched> {
-        Ok(Launched {
-            pid: 0,
-            start_ticks: 0,
-            boot_id: boot_id().context("read the id of this boot")?,
+    /// What is to be written down of it, as far as both ways to start it have that.
+    pub(crate) fn launched(&self, process: Process) -> Launched {
+        Launched {
+            process,
             port: self.slot.port,
             release: self.release.name.clone(),
             log: None,
             unit: None,
             user: self.mode.user.as_ref().map(|user| user.name.clone()),
             oom_score_adj: None,
-        })
+        }
     }
 
     /// Writes it down as the slot's.

@@ -9,7 +9,7 @@ use crate::start::exec;
 use anyhow::{Context, Result, bail};
 use bg_launch::unit;
 use bg_probe::os::oom::{may_put, place_of, put};
-use bg_probe::os::process::Process;
+use bg_probe::os::process::{Process, boot_id};
 use bg_probe::say::exit::Exit;
 use bg_probe::say::{Voice, quoted};
 use bg_probe::site::first_to_go::{FIRST, to_be_left};
@@ -65,7 +65,9 @@ pub(crate) fn warn_of_logout(voice: Voice, site: &Site, slot: &Slot) {
 pub(crate) fn start(start: &Start) -> Result<Launched> {
     let unit = Unit::of(&start.site.app, &start.slot.name);
     unit::forget(&unit)?;
-    let launched = Launched { unit: Some(unit.clone()), ..start.launched()? };
+    let boot_id = boot_id().context("read the id of this boot")?;
+    let not_yet = Process { pid: 0, start_ticks: 0, boot_id };
+    let launched = Launched { unit: Some(unit.clone()), ..start.launched(not_yet) };
     start.write_down(&launched)?;
     let begun = run(start, &unit).and_then(|()| with_its_process(start, &unit, launched));
     if begun.is_err() {
@@ -78,9 +80,9 @@ pub(crate) fn start(start: &Start) -> Result<Launched> {
 /// Asks systemd which process it has started, and writes that down too.
 fn with_its_process(start: &Start, unit: &Unit, mut launched: Launched) -> Result<Launched> {
     let state = unit.state()?;
-    launched.pid = state.last_main;
+    launched.process.pid = state.last_main;
     // One that has ended already is known by a start that nobody else has.
-    launched.start_ticks = Process::with_pid(state.last_main).map_or(0, |process| process.start_ticks);
+    launched.process.start_ticks = Process::with_pid(state.last_main).map_or(0, |process| process.start_ticks);
     launched.oom_score_adj = to_be_left(state.last_main).filter(|_| start.gives_way);
     start.write_down(&launched)?;
     if let Some(place) = launched.oom_score_adj {
