@@ -1,6 +1,8 @@
 //! `--check`: what would keep a deploy from working, each thing in a line with what to do about it, and nothing
 //! changed by looking.
 
+/// What a launch would refuse.
+mod launch;
 /// What a switch needs of nginx.
 mod nginx;
 /// What a launch needs.

@@ -1,12 +1,19 @@
-//! What a jar says of itself, as far as java needs it to begin.
+//! A jar: its name and its manifest, as far as java needs them to begin.
 
 use anyhow::{Context, Result, bail};
 use std::io::{Read, Seek};
+use std::path::Path;
 use zip::ZipArchive;
 use zip::result::ZipError;
 
 /// A manifest is a few hundred bytes; this much of one is read.
 const MOST_MANIFEST: u64 = 1024 * 1024;
+
+/// Whether a file's name is one of those that `java -jar` runs.
+#[must_use]
+pub fn is_java(path: &Path) -> bool {
+    path.extension().is_some_and(|end| end.eq_ignore_ascii_case("jar") || end.eq_ignore_ascii_case("war"))
+}
 
 /// Whether a jar names a class to start.
 ///

@@ -145,9 +145,9 @@ fn a_launch_warns_where_it_would_end_with_the_agent_that_started_it() {
     in_group(&world, runner, "--slot set2 -- fake-app").success().said(words).said("BG_LAUNCH_VIA=systemd");
     let said = in_group(&world, runner, "--check -- fake-app").success().stdout();
     assert!(said.lines().any(|line| line.starts_with("warn    ") && line.contains(words)), "{said}");
-    // It is what the warning asks for.
-    let check = in_group(&world, runner, "--check --via systemd -- fake-app").success();
-    assert!(!check.stdout().contains(words));
+    // It is what the warning asks for; whether systemd runs here is another finding.
+    let said = in_group(&world, runner, "--check --via systemd -- fake-app").stdout();
+    assert!(said.contains("the command's program is") && !said.contains(words), "{said}");
 }
 
 #[test]

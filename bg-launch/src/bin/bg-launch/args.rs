@@ -1,6 +1,10 @@
 //! The command line of `bg-launch`.
 
-use crate::start::mode::Via;
+use crate::manner::Manner;
+use crate::order::{Order, What};
+use crate::release::given::Given;
+use crate::start::mode::{Via, Wish};
+use crate::stop::Clearing;
 use bg_probe::cli::command_line::Program;
 use bg_probe::cli::preflight::Check;
 use bg_probe::say::Voice;
@@ -90,6 +94,40 @@ pub(crate) struct Later {
     /// This is that process
     #[arg(long, hide = true, requires = "after")]
     pub(crate) detached: bool,
+}
+
+impl Args {
+    /// What this command line asks for.
+    pub(crate) fn order(self) -> Order {
+        let stop_timeout = *self.stop_timeout;
+        let wish = Wish { via: self.via, user: self.user, workdir: self.workdir, stop_timeout };
+        let clearing = Clearing { adopt: self.adopt, drain: *self.drain, stop_timeout };
+        let given = Given { files: self.artifact, command: self.command };
+        let (slot, wait, keep) = (self.slot, self.wait, self.keep);
+        // Before anything else: a preflight starts nothing.
+        if self.check.check {
+            return Order::Preflight { given, wish, adopt: self.adopt, json: self.check.json };
+        }
+        if self.print_unit {
+            return Order::PrintUnit { wish, keep };
+        }
+        if self.live {
+            return Order::Revive { wait, manner: Manner { wish, clearing, keep } };
+        }
+        if self.stop {
+            return match self.later.after {
+                Some(after) if self.later.detached => Order::StopDetached { slot, after: *after, clearing },
+                Some(after) => Order::StopLater { slot, after: *after, clearing },
+                None => Order::Stop { slot, wait, clearing },
+            };
+        }
+        let what = match self.release {
+            Some(wanted) => What::Named(wanted),
+            None if self.current => What::Current,
+            None => What::New(given),
+        };
+        Order::Launch { slot, what, wait, manner: Manner { wish, clearing, keep } }
+    }
 }
 
 impl Program for Args {

@@ -1,8 +1,7 @@
 //! `--print-unit`: the unit that starts the live slot again after a reboot. Transient units do not outlive one.
 
-use crate::args::Args;
+use crate::start::mode::Wish;
 use anyhow::{Context, Result};
-use bg_probe::nginx::upstream::site_of;
 use bg_probe::site::settings::{Setting, Site, text_of};
 use nix::unistd::geteuid;
 
@@ -10,10 +9,9 @@ use nix::unistd::geteuid;
 ///
 /// # Errors
 /// When this program's own path, or a path among the settings, can't stand in a unit.
-pub(crate) fn unit(args: &Args) -> Result<String> {
-    let site = site_of(&args.settings)?;
+pub(crate) fn unit(site: &Site, wish: &Wish, keep: usize) -> Result<String> {
     let this = std::env::current_exe().context("find this program")?;
-    let command = [vec![text_of(&this)?.to_owned(), "--live".to_owned()], flags(args, &site)?].concat();
+    let command = [vec![text_of(&this)?.to_owned(), "--live".to_owned()], flags(site, wish, keep)?].concat();
     let command: Vec<String> = command.iter().map(|word| word_of(word)).collect();
     let app = &site.app;
     // A user's own systemd knows neither the network nor nginx; at boot it begins when both are there.
@@ -41,16 +39,16 @@ WantedBy={wanted_by}
     ))
 }
 
-/// Every setting, said: what the environment says now, it will not say then.
-fn flags(args: &Args, site: &Site) -> Result<Vec<String>> {
+/// Every setting as a flag: what the environment has now, it will not have at boot.
+fn flags(site: &Site, wish: &Wish, keep: usize) -> Result<Vec<String>> {
     let mut flags = vec![("via", "systemd".to_owned())];
     for setting in Setting::ALL {
         flags.extend(site.spelled(setting)?.map(|value| (setting.flag(), value)));
     }
-    flags.push(("stop-timeout", args.stop_timeout.to_string()));
-    flags.push(("keep", args.keep.to_string()));
-    flags.extend(args.user.iter().map(|user| ("user", user.clone())));
-    if let Some(workdir) = &args.workdir {
+    flags.push(("stop-timeout", humantime::format_duration(wish.stop_timeout).to_string()));
+    flags.push(("keep", keep.to_string()));
+    flags.extend(wish.user.iter().map(|user| ("user", user.clone())));
+    if let Some(workdir) = &wish.workdir {
         flags.push(("workdir", text_of(&std::path::absolute(workdir)?)?.to_owned()));
     }
     // With "=", for a value may begin with a dash.

@@ -5,19 +5,19 @@
 //! the wait goes to a process as detached as an application is. It believes nothing that it was told at the start:
 //! what it stops is the very process that was meant, and not if that is live again.
 
-use crate::args::Args;
-use crate::launch::vacate;
 use crate::start::detached::MARKS;
 use crate::start::hold::{GO, detach};
+use crate::stop::{Clearing, vacate};
+use crate::turn;
 use anyhow::{Context, Result, ensure};
 use bg_probe::live::last_look::ensure_idle;
-use bg_probe::live::pending;
 use bg_probe::os::deadline::Deadline;
 use bg_probe::os::process::Process;
 use bg_probe::record::Record;
-use bg_probe::site::folder_app;
+use bg_probe::say::Voice;
 use bg_probe::site::launched::Launched;
-use bg_probe::site::lock::{INHERITED, Lock, Wait};
+use bg_probe::site::lock::{INHERITED, Wait};
+use bg_probe::site::folder_app;
 use nix::unistd::setsid;
 use std::fs::{File, OpenOptions};
 use std::io::{Read, Write};
@@ -37,19 +37,19 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 ///
 /// # Errors
 /// When it can't be started; nothing will be stopped then.
-pub(crate) fn leave(args: &Args, record: &Record, after: Duration) -> Result<()> {
+pub(crate) fn leave(record: &Record, after: Duration, clearing: Clearing, voice: Voice) -> Result<()> {
     folder_app::ensure(&record.site)?;
-    let slot = &record.slot.name;
+    let slot = &record.slot;
     let Some((launched, running)) = meant(record)? else {
-        args.voice.done("launch", &format!("nothing that bg-launch has started runs in {slot}"), None);
+        voice.done("launch", &format!("nothing that bg-launch has started runs in {slot}"), None);
         return Ok(());
     };
     let when = if after.is_zero() { "now".to_owned() } else { format!("in {}", humantime::format_duration(after)) };
     let words = format!("pid {} in {slot} will be stopped {when}, unless it is live by then", running.pid);
     let mut its = record.clone();
     its.set("launch", &launched.process)?;
-    start(args, &its, after)?;
-    args.voice.done("launch", &words, None);
+    start(&its, after, clearing)?;
+    voice.done("launch", &words, None);
     Ok(())
 }
 
@@ -62,13 +62,13 @@ fn meant(record: &Record) -> Result<Option<(Launched, Process)>> {
     Ok(Some((launched, running)).filter(|_| is_meant))
 }
 
-fn start(args: &Args, record: &Record, after: Duration) -> Result<()> {
+fn start(record: &Record, after: Duration, clearing: Clearing) -> Result<()> {
     let (path, log) = log(record)?;
     let (mut ours, theirs) = UnixStream::pair().context("make a socket pair")?;
     let time = |flag: &str, time: Duration| format!("--{flag}={}", humantime::format_duration(time));
     let mut command = Command::new("/proc/self/exe");
     command.arg0("bg-launch").args(["--stop", "--detached"]).arg(time("after", after));
-    command.arg(time("drain", *args.drain)).arg(time("stop-timeout", *args.stop_timeout));
+    command.arg(time("drain", clearing.drain)).arg(time("stop-timeout", clearing.stop_timeout));
     for name in MARKS.into_iter().chain([INHERITED, "BG_LAUNCH_SLOT", "BG_LAUNCH_ADOPT"]) {
         command.env_remove(name);
     }
@@ -100,25 +100,22 @@ fn log(record: &Record) -> Result<(PathBuf, File)> {
 ///
 /// # Errors
 /// When it can't be stopped, or may not.
-pub(crate) fn stop(args: &Args, record: &Record, after: Duration) -> Result<()> {
+pub(crate) fn stop(record: &Record, after: Duration, clearing: Clearing, voice: Voice) -> Result<()> {
     let began = SystemTime::now();
     be_left_alone()?;
     let (site, slot) = (&record.site, &record.slot);
     let process = record.get::<Process>("launch")?.context("the record says nothing of a launch")?;
     let since = humantime::format_rfc3339_seconds(began);
     let when = humantime::format_duration(after);
-    args.voice.done("launch", &format!("to stop pid {} in {} {when} after {since}", process.pid, slot.name), None);
-    wait(after, || still_there(record, &process));
-    let _lock = Lock::take(site, Wait { within: Duration::MAX.into() }, args.voice)?;
-    if let Some(words) = pending::settle(site)? {
-        args.voice.warn(&words);
-    }
+    voice.done("launch", &format!("to stop pid {} in {slot} {when} after {since}", process.pid), None);
+    let _ = Deadline::within(after).wait(LOOK_EVERY, || Ok(!still_there(record, &process)))?;
+    let _lock = turn::take(site, Wait { within: Duration::MAX.into() }, voice)?;
     if !still_there(record, &process) {
-        args.voice.done("launch", &format!("pid {} is not there any more; nothing was stopped", process.pid), None);
+        voice.done("launch", &format!("pid {} is not there any more; nothing was stopped", process.pid), None);
         return Ok(());
     }
     ensure_idle(site, slot)?;
-    vacate(args, record).map(drop)
+    vacate(record, clearing, voice).map(drop)
 }
 
 /// Leaves the session, the descriptors and the signals of whoever started this, and says so on stdin, a socket.
@@ -133,10 +130,4 @@ fn be_left_alone() -> Result<()> {
 fn still_there(record: &Record, process: &Process) -> bool {
     let last = Launched::of(&record.site.dir, &record.slot.name).ok().flatten();
     last.is_some_and(|last| last.process == *process && (last.unit.is_some() || process.is_alive()))
-}
-
-/// Waits that long, or as long as there is something to wait for.
-fn wait(after: Duration, still_there: impl Fn() -> bool) {
-    let deadline = Deadline::within(after);
-    while still_there() && deadline.pause(LOOK_EVERY) {}
 }

@@ -5,7 +5,6 @@ use bg_launch::session::{Stopped, stop_each, wait};
 use bg_launch::{is_there, members};
 use bg_probe::live::last_look::is_named;
 use bg_probe::live::whose::Other;
-use bg_probe::os::port;
 use bg_probe::os::process::{Process, Stat, command_line};
 use bg_probe::say;
 use bg_probe::say::exit::Exit;
@@ -36,8 +35,8 @@ impl<'a> Occupant<'a> {
         let family = launched.as_ref().map(members).transpose()?.unwrap_or_default();
         let is_ours = launched.as_ref().map(is_there).transpose()?.unwrap_or(false);
         let ours = launched.filter(|_| is_ours);
-        let sockets = port::listeners(slot.port)?;
-        let holders = if sockets.is_empty() { Vec::new() } else { port::holders(&sockets)? };
+        let listens = !slot.listeners()?.is_empty();
+        let holders = if listens { slot.holders()? } else { Vec::new() };
         // What began after our launch came with it (a container's proxy): it should go with it too, and is
         // looked for again when it has.
         let since = ours.as_ref().and_then(began);
@@ -47,7 +46,7 @@ impl<'a> Occupant<'a> {
         };
         let strangers: Vec<i32> =
             holders.iter().copied().filter(|pid| !family.contains(pid) && !came_with(pid)).collect();
-        let unseen = !sockets.is_empty() && holders.is_empty() && ours.is_none();
+        let unseen = listens && holders.is_empty() && ours.is_none();
         if unseen || !strangers.is_empty() {
             ensure_adoptable(site, slot, &strangers, adopt)?;
         }
@@ -66,7 +65,7 @@ impl<'a> Occupant<'a> {
     /// When the kernel's list of connections can't be read.
     pub(crate) fn drain(&self, within: Duration) -> Result<()> {
         if !self.is_empty() {
-            wait(within, || Ok(port::established(self.slot.port)? == 0))?;
+            wait(within, || Ok(self.slot.connections()? == 0))?;
         }
         Ok(())
     }
@@ -77,7 +76,7 @@ impl<'a> Occupant<'a> {
     /// # Errors
     /// When they can't be stopped, or the port is not free afterwards.
     pub(crate) fn stop(&self, within: Duration) -> Result<Option<String>> {
-        let cut = port::established(self.slot.port)?;
+        let cut = self.slot.connections()?;
         let mut stopped = Vec::new();
         if let Some(ours) = &self.ours {
             let who = ours.unit.as_ref().map_or_else(|| format!("pid {}", ours.process.pid), ToString::to_string);
@@ -88,9 +87,10 @@ impl<'a> Occupant<'a> {
             let who = format!("pid {} (adopted)", pids.join(", "));
             stopped.push(in_words(&who, stop_each(&self.strangers, within)?, within));
         }
-        if !wait(FREE_WITHIN, || Ok(port::listeners(self.slot.port)?.is_empty()))? {
-            let held = held(self.slot, &port::holders(&port::listeners(self.slot.port)?)?);
-            return Err(Exit::Unsure.because(format!("{held}, still or again; so far: {}", stopped.join(", "))));
+        if !wait(FREE_WITHIN, || Ok(self.slot.listeners()?.is_empty()))? {
+            let held = held(self.slot, &self.slot.holders()?);
+            let what = format!("{held}, still or again; so far: {}", stopped.join(", "));
+            return Err(Exit::Unsure.refuse(what, "find out what starts it again, and stop that"));
         }
         if stopped.is_empty() {
             return Ok(None);
@@ -132,38 +132,43 @@ fn ensure_adoptable(site: &Site, slot: &Slot, strangers: &[i32], adopt: bool) ->
     if let Some(other) = strangers.iter().find_map(|pid| Other::is(site, *pid)) {
         return Err(launched_elsewhere(site, slot, &other));
     }
-    let then = if strangers.is_empty() {
-        "Run this as the user it belongs to, or stop it"
+    let (why, remedy) = if strangers.is_empty() {
+        ("", "run this as the user it belongs to, or stop it")
     } else if !adopt {
-        "Stop it, or let bg-launch take it over with --adopt (bg-deploy --launch-adopt)"
+        ("", "stop it, or let bg-launch take it over with --adopt (bg-deploy --launch-adopt)")
     } else if !strangers.iter().all(|pid| is_same_user(*pid)) {
-        "It belongs to another user: run this as that user, or stop it"
+        (". It belongs to another user", "run this as that user, or stop it")
     } else if belong_to(site, site.slots.other(&slot.name), strangers)? {
-        "It is the other slot's, too, and may be what serves: it is not for bg-launch to stop"
+        (
+            ". It is the other slot's, too, and may be what serves",
+            "give the slots ports that only one of them listens on",
+        )
     } else if is_named(site, slot)? {
-        "It is what nginx serves, or is set to: move nginx first"
+        (". It is what nginx serves, or is set to", "move nginx to the other slot first: bg-switch --to NAME")
     } else {
         return Ok(());
     };
     let held = held(slot, strangers);
-    Err(Exit::Unsure.because(format!("{held}, which bg-launch did not start. Nothing was touched. {then}")))
+    Err(Exit::Unsure.refuse(format!("{held}, which bg-launch did not start. Nothing was touched{why}"), remedy))
 }
 
 /// The refusal of what another folder's bg-launch has started, with `--adopt` too: that is for what nobody looks after.
 fn launched_elsewhere(site: &Site, slot: &Slot, other: &Other) -> anyhow::Error {
     let (held, app) = (held(slot, &[other.pid]), say::quoted(&other.marks.app));
-    Exit::Unsure.because(format!(
-        "{held}, which bg-launch started for {app} from another folder. Nothing was touched. \
-         Give {} other --slots, or the --dir it was launched from; if it serves nobody: kill {}",
-        site.app, other.pid
-    ))
+    Exit::Unsure.refuse(
+        format!("{held}, which bg-launch started for {app} from another folder. Nothing was touched"),
+        format!(
+            "give {} other --slots, or the --dir it was launched from; if it serves nobody: kill {}",
+            site.app, other.pid
+        ),
+    )
 }
 
 /// Whether any of these processes was launched in `slot`, or holds its port as well: a management port, say.
 fn belong_to(site: &Site, slot: &Slot, pids: &[i32]) -> Result<bool> {
     let launched = Launched::of(&site.dir, &slot.name)?;
     let family = launched.as_ref().map(members).transpose()?.unwrap_or_default();
-    Ok(pids.iter().any(|pid| family.contains(pid)) || port::ports_of(pids)?.contains(&slot.port))
+    Ok(pids.iter().any(|pid| family.contains(pid)) || slot.is_held_by(pids)?)
 }
 
 fn held(slot: &Slot, holders: &[i32]) -> String {

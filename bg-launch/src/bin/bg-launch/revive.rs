@@ -1,49 +1,56 @@
 //! `--live`: the live slot's release runs, after a reboot or a crash too.
 //!
-//! It is for cron and for systemd at boot, so it speaks only where it has done something or somebody has to.
+//! It is for cron and for systemd at boot, so it prints only where it has done something, or where somebody has to.
 
-use crate::args::Args;
-use crate::launch;
+use crate::current::{Current, is_foreign, runs_already};
+use crate::manner::Manner;
+use crate::start::protect;
+use crate::turn;
 use anyhow::Result;
 use bg_probe::live::front::FRONT_WITHIN;
 use bg_probe::live::front::{Answer, Front};
-use bg_probe::live::pending;
 use bg_probe::live::verdict;
 use bg_probe::live::witnesses::By;
-use bg_probe::nginx::upstream::{Upstream, site_of};
+use bg_probe::nginx::upstream::Upstream;
 use bg_probe::record::Record;
-use bg_probe::say::exit::Exit;
-use bg_probe::site::lock::Lock;
+use bg_probe::say::Voice;
+use bg_probe::say::exit::{Exit, OrExit};
+use bg_probe::site::lock::Wait;
 use bg_probe::site::settings::Site;
 use bg_probe::site::slot::Slot;
 
 /// Starts the live slot's release again, unless it runs. A deploy that is under way is left alone: it knows better.
-pub(crate) fn run(args: &Args) -> Result<()> {
-    let site = site_of(&args.settings)?;
+///
+/// # Errors
+/// [`Exit::Unsure`] when nothing tells which slot is live; those of a launch.
+pub(crate) fn run(site: Site, wait: Wait, manner: &Manner, voice: Voice) -> Result<()> {
     site.dir.ensure_own()?;
-    let lock = match Lock::take(&site, args.wait, args.voice) {
+    let _lock = match turn::take(&site, wait, voice) {
         Err(why) if Exit::of(&why) == Exit::Locked => {
-            args.voice.detail(&format!("{why:#}"));
+            voice.detail(&format!("{why:#}"));
             return Ok(());
         }
         lock => lock?,
     };
-    if let Some(words) = pending::settle(&site)? {
-        args.voice.warn(&words);
-    }
-    let slots = site.slots.both();
-    if slots.iter().all(|slot| site.dir.release(&slot.name).is_none()) {
-        args.voice.detail("no slot holds a release yet");
+    if site.slots.both().iter().all(|slot| site.dir.release(&slot.name).is_none()) {
+        voice.detail("no slot holds a release yet");
         return Ok(());
     }
-    let slot = slot(&site)?;
-    launch::current(args, &Record::new(site, slot.clone(), Some(slot)))?;
-    drop(lock);
+    let slot = live_slot(&site)?;
+    match Current::of(&site, &slot)? {
+        Current::Runs { last, launch } => {
+            voice.detail(&runs_already(&launch, &slot));
+            // A switch to it may have been cut short.
+            protect(&last, &slot, voice);
+        }
+        Current::Foreign => voice.detail(&is_foreign(&slot)),
+        Current::Down(down) => drop(down.start(&Record::new(site, slot.clone(), Some(slot)), manner, voice)?),
+    }
     Ok(())
 }
 
 /// The live slot. Where nothing listens none is, and then it is the one that nginx is set to serve.
-fn slot(site: &Site) -> Result<Slot> {
+fn live_slot(site: &Site) -> Result<Slot> {
     if let Some(live) = verdict::live(site, By::Both, FRONT_WITHIN)?.live {
         return Ok(live);
     }
@@ -52,12 +59,12 @@ fn slot(site: &Site) -> Result<Slot> {
     {
         return Ok(named);
     }
-    let said = Upstream::read(&site.upstream_file).map_err(|why| Exit::Unsure.because(format!("{why:#}")))?;
-    match said.points_at(site) {
-        Some(slot) => Ok(slot),
-        None => Err(Exit::Unsure.because(format!(
-            "no slot is live, and {} points at neither: nobody can say which one to start",
-            site.upstream_file.display()
-        ))),
-    }
+    let upstream = Upstream::read(&site.upstream_file).or_exit(Exit::Unsure)?;
+    upstream.points_at(site).ok_or_else(|| {
+        let file = site.upstream_file.display();
+        Exit::Unsure.refuse(
+            format!("no slot is live, and {file} points at neither: nothing tells which one to start"),
+            "start the right one: bg-launch --slot NAME --current, and point nginx at it: bg-switch --to NAME",
+        )
+    })
 }

@@ -1,8 +1,7 @@
 //! What is deployed: which of the given files it is, and whether it is whole.
 
-use crate::release::template::Template;
-use anyhow::{Context, Result, ensure};
-use bg_launch::jar;
+use anyhow::{Context, Result};
+use bg_launch::jar::{self, is_java};
 use bg_probe::say::exit::Exit;
 use std::fs::File;
 use std::io::BufReader;
@@ -23,11 +22,11 @@ pub(crate) fn choose(given: &[PathBuf]) -> Result<Option<&Path>> {
             let left: Vec<&PathBuf> = several.iter().filter(|path| !is_by_product(path)).collect();
             match left.as_slice() {
                 [one] => Ok(Some(one)),
-                _ => Err(Exit::Usage.because(format!(
-                    "{} artifacts given, {} left without -plain, -sources and -javadoc: name the one to deploy",
-                    several.len(),
-                    left.len()
-                ))),
+                left => {
+                    let (given, left) = (several.len(), left.len());
+                    let what = format!("{given} artifacts given, {left} left without -plain, -sources and -javadoc");
+                    Err(Exit::Usage.refuse(what, "name the one to deploy"))
+                }
             }
         }
     }
@@ -38,26 +37,26 @@ fn is_by_product(path: &Path) -> bool {
     is_java(path) && BY_PRODUCTS.iter().any(|end| stem.ends_with(end))
 }
 
-/// Whether the file's name says that `java -jar` runs it.
-pub(crate) fn is_java(path: &Path) -> bool {
-    path.extension().is_some_and(|end| end.eq_ignore_ascii_case("jar") || end.eq_ignore_ascii_case("war"))
+/// Whether a file's name begins with a dot, as those that a release has beside its artifact do.
+pub(crate) fn is_hidden(path: &Path) -> bool {
+    path.file_name().is_none_or(|name| name.as_encoded_bytes().starts_with(b"."))
 }
 
-/// Checks that a jar is a whole zip, and that java would find a class to start in it if it is started by `-jar`.
-/// Any other file passes.
+/// Checks that a jar is a whole zip, and, where it is started by `java -jar`, that java would find a class to start in
+/// it. Any other file passes.
 ///
 /// # Errors
 /// When it is not; nothing that runs has been touched then.
-pub(crate) fn check(path: &Path, template: &Template) -> Result<()> {
+pub(crate) fn check(path: &Path, needs_main_class: bool) -> Result<()> {
     if !is_java(path) {
         return Ok(());
     }
     let file = File::open(path).context("open")?;
-    ensure!(
-        jar::has_main_class(BufReader::new(file))? || !template.needs_main_class(),
-        "no Main-Class in its manifest: java -jar can't start it. Is it the -plain jar?"
-    );
-    Ok(())
+    if jar::has_main_class(BufReader::new(file))? || !needs_main_class {
+        return Ok(());
+    }
+    let what = "no Main-Class in its manifest: java -jar can't start it";
+    Err(Exit::Refused.refuse(what, "deploy the runnable jar, not the -plain one"))
 }
 
 #[cfg(test)]

@@ -3,14 +3,16 @@
 //! A build that writes its jar in place while a deploy copies it makes a copy of two builds, and its zip directory may
 //! pass for whole. The kernel tells of every write in the file's times, so the file is looked at before and after.
 
+use crate::release::artifact::is_hidden;
 use anyhow::{Context, Result, bail, ensure};
+use bg_probe::os::deadline::Deadline;
 use bg_probe::os::owner::hand_over;
 use sha2::{Digest, Sha256};
 use std::fs::{File, Metadata, Permissions};
 use std::io::{Read, Write};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, SystemTime};
 
 /// How long a file may go on changing before it is refused.
 const WITHIN: Duration = Duration::from_secs(3);
@@ -38,11 +40,11 @@ struct State {
 /// # Errors
 /// When it is no file, changes all the while, or can't be copied.
 pub(crate) fn copy(from: &Path, to: &Path) -> Result<Sha256> {
-    let deadline = Instant::now() + WITHIN;
+    let deadline = Deadline::within(WITHIN);
     let mut target = File::create_new(to).with_context(|| format!("make {}", to.display()))?;
     let mut quiet = TICKS;
     loop {
-        wait_until_left_alone(from, quiet, deadline);
+        wait_until_left_alone(from, quiet, deadline)?;
         let (mut source, before) = open(from)?;
         let digest = pour(&mut source, &mut target, to)?;
         // The name, and not what is open: another file may have taken it.
@@ -50,18 +52,20 @@ pub(crate) fn copy(from: &Path, to: &Path) -> Result<Sha256> {
             finish(&target, to, &before)?;
             return Ok(digest);
         }
-        ensure!(Instant::now() < deadline, "changes while it is copied; deploy again when the build is done");
+        ensure!(!deadline.is_over(), "changes while it is copied; deploy again when the build is done");
         quiet = QUIET;
         // What was opened to be filled is at its end.
         target = File::create(to).with_context(|| format!("empty {}", to.display()))?;
     }
 }
 
-/// Opens what can be deployed, and says how it is at that moment.
-fn open(from: &Path) -> Result<(File, Metadata)> {
+/// Opens what can be deployed, with how it is at that moment.
+///
+/// # Errors
+/// When it is not a file, is hidden, or can't be read.
+pub(crate) fn open(from: &Path) -> Result<(File, Metadata)> {
     // Looked at before it is opened: to open a named pipe is to wait for its writer.
-    let is_hidden = from.file_name().is_none_or(|name| name.as_encoded_bytes().starts_with(b"."));
-    if is_hidden || !std::fs::metadata(from).context("look at")?.is_file() {
+    if is_hidden(from) || !std::fs::metadata(from).context("look at")?.is_file() {
         bail!("not a file that can be deployed");
     }
     let source = File::open(from).context("open")?;
@@ -91,10 +95,9 @@ fn finish(target: &File, to: &Path, source: &Metadata) -> Result<()> {
 }
 
 /// Waits until nobody has changed the file for as long as `quiet`, or the deadline.
-fn wait_until_left_alone(path: &Path, quiet: Duration, deadline: Instant) {
-    while Instant::now() < deadline && std::fs::metadata(path).is_ok_and(|meta| changed_within(quiet, &meta)) {
-        std::thread::sleep(LOOK_EVERY);
-    }
+fn wait_until_left_alone(path: &Path, quiet: Duration, deadline: Deadline) -> Result<()> {
+    let changes = || std::fs::metadata(path).is_ok_and(|meta| changed_within(quiet, &meta));
+    deadline.wait(LOOK_EVERY, || Ok(!changes())).map(drop)
 }
 
 /// Whether it was changed that short a time ago. Where another machine's clock, which is ahead, gave it its time, nobody

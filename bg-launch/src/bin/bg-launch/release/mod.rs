@@ -1,16 +1,19 @@
 //! Releases: what was deployed, kept whole under a name that says when, and what.
 
 pub(crate) mod artifact;
-mod copy;
+pub(crate) mod copy;
+pub(crate) mod given;
 pub(crate) mod prune;
 pub(crate) mod shelf;
 pub(crate) mod template;
 
+use crate::release::artifact::is_hidden;
 use crate::release::template::Template;
 use anyhow::{Context, Result, ensure};
 use bg_probe::os::owner::is_trusted;
 use bg_probe::os::replace::{self, sync_folder_of};
 use bg_probe::os::sudo::typed_as;
+use bg_probe::say::exit::Exit;
 use bg_probe::site::dir::{Dir, is_shared, make};
 use bg_probe::site::slot::Name;
 use sha2::{Digest, Sha256};
@@ -119,12 +122,10 @@ fn ensure_ours(folder: &Path, name: &str) -> Result<()> {
     let inside: Vec<PathBuf> = inside.collect::<std::io::Result<_>>().with_context(read)?;
     for path in iter::once(folder).chain(inside.iter().map(PathBuf::as_path)) {
         let meta = path.symlink_metadata().with_context(|| format!("look at {}", path.display()))?;
-        ensure!(
-            is_trusted(&meta) || is_shared(),
-            "release {name} belongs to another user (uid {}): start it as that user: {}",
-            meta.uid(),
-            typed_as(meta.uid())
-        );
+        if !is_trusted(&meta) && !is_shared() {
+            let what = format!("release {name} belongs to another user (uid {})", meta.uid());
+            return Err(Exit::Refused.refuse(what, format!("start it as that user: {}", typed_as(meta.uid()))));
+        }
     }
     Ok(())
 }
@@ -180,10 +181,6 @@ fn is_digest(text: &str) -> bool {
     text.len() == 64 && text.bytes().all(|c| c.is_ascii_hexdigit())
 }
 
-fn is_hidden(path: &Path) -> bool {
-    path.file_name().is_none_or(|name| name.as_encoded_bytes().starts_with(b"."))
-}
-
 /// Fills a new folder with what belongs into a release; the hex digits of what is in it.
 fn fill(folder: &Path, artifact: Option<&Path>, template: &Template) -> Result<String> {
     if folder.symlink_metadata().is_ok() {
@@ -212,7 +209,7 @@ fn fill(folder: &Path, artifact: Option<&Path>, template: &Template) -> Result<S
 fn take_in(artifact: &Path, folder: &Path, template: &Template) -> Result<Sha256> {
     let copied = folder.join(artifact.file_name().context("not a file that can be deployed")?);
     let digest = copy::copy(artifact, &copied)?;
-    artifact::check(&copied, template)?;
+    artifact::check(&copied, template.needs_main_class())?;
     Ok(digest)
 }
 

@@ -1,4 +1,4 @@
-//! The releases on disk, as people ask for them: by name, or by as much of it as tells it from the others.
+//! The releases on disk, as people ask for them: by name, or by the first letters of it.
 
 use crate::release::{Release, names};
 use anyhow::Result;

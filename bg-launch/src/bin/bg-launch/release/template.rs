@@ -2,9 +2,10 @@
 //!
 //! It is kept with the release, so that the release can be started again, in either slot, as it was meant to be.
 
-use crate::release::artifact::is_java;
-use anyhow::{Context, Result, anyhow, bail};
-use bg_probe::say::exit::Exit;
+use anyhow::{Context, Result, anyhow};
+use bg_launch::jar::is_java;
+use bg_probe::say::exit::{Exit, OrExit};
+use bg_probe::site::slot::Slot;
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 
@@ -15,8 +16,7 @@ pub(crate) struct Template(Vec<String>);
 
 /// What is filled in.
 pub(crate) struct Blanks<'a> {
-    pub(crate) slot: &'a str,
-    pub(crate) port: u16,
+    pub(crate) slot: &'a Slot,
     pub(crate) release: &'a str,
     pub(crate) artifact: Option<&'a Path>,
 }
@@ -44,11 +44,10 @@ impl Template {
             }
             Some(other) => {
                 let other = other.display();
-                Err(Exit::Usage.because(format!(
-                    "{other} is not a .jar: say how to start it, as in `bg-launch {other} -- {{artifact}}`"
-                )))
+                let remedy = format!("add a COMMAND to say how to start it: bg-launch {other} -- {{artifact}}");
+                Err(Exit::Usage.refuse(format!("{other} is not a .jar"), remedy))
             }
-            None => Err(Exit::Usage.because("nothing to launch: name a jar, or a command after --")),
+            None => Err(Exit::Usage.refuse("nothing to launch", "name a jar, or a command after --")),
         }
     }
 
@@ -67,12 +66,9 @@ impl Template {
         self.0.windows(2).any(|pair| pair == ["-jar", "{artifact}"])
     }
 
-    /// The program that the command begins with.
-    ///
-    /// # Errors
-    /// When it is not there.
-    pub(crate) fn program(&self) -> Result<PathBuf> {
-        found(self.0.first().context("the command is empty")?)
+    /// Whether the artifact is the program that the command begins with, or says where that is.
+    pub(crate) fn runs_the_artifact(&self) -> bool {
+        self.0.first().is_some_and(|program| program.contains("{artifact}"))
     }
 
     /// Whether it is java that runs it, found by that name.
@@ -86,7 +82,7 @@ impl Template {
     /// When the program is not there, or `{artifact}` stands in it and there is none.
     pub(crate) fn fill(&self, blanks: &Blanks) -> Result<Vec<String>> {
         let mut words = self.0.iter().map(|word| fill(word, blanks)).collect::<Result<Vec<_>>>()?;
-        let Some(program) = words.first_mut() else { bail!("the command is empty") };
+        let program = words.first_mut().context("the command is empty")?;
         found(program)?.to_str().context("the program's path is not UTF-8")?.clone_into(program);
         Ok(words)
     }
@@ -104,28 +100,34 @@ fn found(program: &str) -> Result<PathBuf> {
 
 fn fill(word: &str, blanks: &Blanks) -> Result<String> {
     let filled = word
-        .replace("{slot}", blanks.slot)
-        .replace("{port}", &blanks.port.to_string())
+        .replace("{slot}", blanks.slot.name.as_str())
+        .replace("{port}", &blanks.slot.port.to_string())
         .replace("{release}", blanks.release);
     if !filled.contains("{artifact}") {
         return Ok(filled);
     }
     // Last, for a path may contain anything, these words too.
     let Some(artifact) = blanks.artifact else {
-        return Err(Exit::Usage.because("{artifact} stands in the command, but no artifact was given"));
+        let what = "{artifact} stands in the command, but no artifact was given";
+        return Err(Exit::Usage.refuse(what, "give the file to deploy before the --"));
     };
     Ok(filled.replace("{artifact}", artifact.to_str().context("the artifact's path is not UTF-8")?))
 }
 
 fn words_of(variable: &str) -> Result<Vec<String>> {
     let Some(text) = std::env::var_os(variable) else { return Ok(Vec::new()) };
-    let text = text.to_str().ok_or_else(|| Exit::Usage.because(format!("{variable} is not UTF-8")))?;
-    shell_words::split(text).map_err(|e| Exit::Usage.because(format!("{variable}: {e}")))
+    let words = text.to_str().context("not UTF-8").and_then(|text| Ok(shell_words::split(text)?));
+    words.context(variable.to_owned()).or_exit(Exit::Usage)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use bg_probe::site::slot::Slots;
+
+    fn slots() -> Slots {
+        "set1=8081,set2=8082".parse().unwrap()
+    }
 
     fn words(line: &str) -> Template {
         Template(line.split(' ').map(str::to_owned).collect())
@@ -134,7 +136,8 @@ mod tests {
     #[test]
     fn everything_is_filled_in_and_the_program_found() {
         let path = Path::new("/r/{port}.jar");
-        let blanks = Blanks { slot: "set1", port: 8081, release: "R", artifact: Some(path) };
+        let slots = slots();
+        let blanks = Blanks { slot: slots.first(), release: "R", artifact: Some(path) };
         let filled = words("sh {slot}:{port} x={artifact} {release} {other}").fill(&blanks).unwrap();
         assert!(filled[0].starts_with('/') && filled[0].ends_with("/sh"));
         assert_eq!(filled[1..], ["set1:8081", "x=/r/{port}.jar", "R", "{other}"]);
@@ -152,7 +155,8 @@ mod tests {
 
     #[test]
     fn what_is_missing_is_said() {
-        let blanks = Blanks { slot: "set1", port: 8081, release: "R", artifact: None };
+        let slots = slots();
+        let blanks = Blanks { slot: slots.first(), release: "R", artifact: None };
         assert_eq!(Exit::of(&words("sh {artifact}").fill(&blanks).unwrap_err()), Exit::Usage);
         let missing = format!("{:#}", words("no-such-program-here").fill(&blanks).unwrap_err());
         assert!(missing.starts_with("no-such-program-here is not on this machine's PATH"), "{missing}");

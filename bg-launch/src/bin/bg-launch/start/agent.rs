@@ -6,6 +6,7 @@
 //! `atd.service` and `ssh.service` have `process`, and leave alone what they have started. A session of somebody who has
 //! logged in is a scope and no service, and by default leaves it alone, too (`KillUserProcesses=` of `logind.conf(5)`).
 
+use crate::start::mode::Via;
 use bg_probe::site::unit::tool;
 use std::fmt::{self, Display};
 
@@ -60,8 +61,11 @@ impl Service {
     }
 }
 
-/// What happens to what is started here, and what to do about it; `None` where nothing does.
-pub(crate) fn warning() -> Option<(String, &'static str)> {
+/// What ends a release that is started here in this way, and what to do about it; `None` where nothing does.
+pub(crate) fn warning(via: Via) -> Option<(String, &'static str)> {
+    if via == Via::Systemd {
+        return None;
+    }
     let service = Service::of_this_process()?;
     let what = format!("what is started from here is ended whenever {service} is stopped or restarted");
     Some((what, "set BG_LAUNCH_VIA=systemd (--via systemd), which starts it as a unit of its own"))

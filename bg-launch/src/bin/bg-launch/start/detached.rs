@@ -1,7 +1,7 @@
 //! Starting a release detached from whatever started it: a session of its own, its output in a file.
 
-use crate::start::Start;
 use crate::start::hold::{GO, HOLD};
+use crate::start::plan::Plan;
 use crate::start::user;
 use anyhow::{Context, Result, bail};
 use bg_probe::os::oom::{Place, may_put};
@@ -27,21 +27,21 @@ pub(crate) const MARKS: [&str; 3] = ["RUNNER_TRACKING_ID", "JENKINS_NODE_COOKIE"
 /// Starts it in a session of its own.
 ///
 /// # Errors
-/// Those of [`Start::run`].
-pub(crate) fn start(start: &Start) -> Result<Launched> {
-    let (log, output) = new_log(start)?;
+/// When it can't be started, or not be written down.
+pub(crate) fn start(plan: &Plan) -> Result<Launched> {
+    let (log, output) = new_log(plan)?;
     let (mut ours, theirs) = UnixStream::pair().context("make a socket pair")?;
-    let pid = hold(start, theirs, output)?;
+    let pid = hold(plan, theirs, output)?;
     let process = Process::with_pid(pid).context("the new process is gone before it began")?;
     let launched = Launched {
         log: Some(log.to_str().context("the log's path is not UTF-8")?.to_owned()),
-        oom_score_adj: to_be_left(pid).filter(|_| start.gives_way),
-        ..start.launched(process)
+        oom_score_adj: to_be_left(pid).filter(|_| plan.gives_way()),
+        ..plan.launched(process)
     };
-    start.write_down(&launched)?;
+    plan.write_down(&launched)?;
     let left = launched.oom_score_adj.and_then(|place| make_first_to_go(pid).map(|now| (now, place)));
 
-    ours.write_all(GO).context("tell the new process to begin")?;
+    ours.write_all(GO).context("have the new process begin")?;
     let mut refusal = String::new();
     ours.read_to_string(&mut refusal).context("hear from the new process")?;
     if !refusal.is_empty() {
@@ -63,24 +63,24 @@ fn make_first_to_go(pid: i32) -> Option<Place> {
     Some(place)
 }
 
-fn hold(start: &Start, stdin: UnixStream, output: File) -> Result<i32> {
-    let workdir = start.mode.workdir(start.site, start.slot);
-    let user = start.mode.user.as_ref();
+fn hold(plan: &Plan, stdin: UnixStream, output: File) -> Result<i32> {
+    let workdir = plan.mode.workdir(plan.site, plan.slot);
+    let user = plan.mode.user.as_ref();
     let mut holder = Command::new("/proc/self/exe");
-    holder.arg(HOLD).arg(user.map_or("", |user| &user.name)).args(start.command).current_dir(&workdir);
+    holder.arg(HOLD).arg(user.map_or("", |user| &user.name)).args(plan.command).current_dir(&workdir);
     let internal = |name: &str| name.starts_with("BG_") || MARKS.contains(&name);
     for (name, _) in std::env::vars_os().filter(|(name, _)| internal(&name.to_string_lossy())) {
         holder.env_remove(name);
     }
-    holder.envs(user.into_iter().flat_map(user::environment)).envs(start.variables());
+    holder.envs(user.into_iter().flat_map(user::environment)).envs(plan.variables());
     holder.stdin(OwnedFd::from(stdin)).stderr(output.try_clone().context("share the log")?).stdout(Stdio::from(output));
     let child = holder.spawn().with_context(|| format!("start a process in {}", workdir.display()))?;
     i32::try_from(child.id()).context("its pid")
 }
 
 /// A new log, never one that is there already, and `app.log` leading to it.
-fn new_log(start: &Start) -> Result<(PathBuf, File)> {
-    let (folder, release) = (start.site.dir.logs(&start.slot.name), &start.release.name);
+fn new_log(plan: &Plan) -> Result<(PathBuf, File)> {
+    let (folder, release) = (plan.site.dir.logs(&plan.slot.name), &plan.release.name);
     let mut count = 1;
     loop {
         let name = if count == 1 { format!("{release}.log") } else { format!("{release}.{count}.log") };
@@ -88,7 +88,7 @@ fn new_log(start: &Start) -> Result<(PathBuf, File)> {
         match OpenOptions::new().append(true).create_new(true).mode(0o640).open(&path) {
             Ok(file) => {
                 // An application that opens /dev/stdout opens the file once more, as itself.
-                match start.mode.user.as_ref().filter(|_| geteuid().is_root()) {
+                match plan.mode.user.as_ref().filter(|_| geteuid().is_root()) {
                     Some(user) => fchown(&file, Some(user.uid.as_raw()), Some(user.gid.as_raw()))
                         .with_context(|| format!("give {} to {}", path.display(), user.name))?,
                     None => hand_over(&file, &path)?,

@@ -5,9 +5,7 @@
 //! `\;MODE=MySQL` and `\$x` at the next restart. So a command that has more than plain words goes through bg-launch,
 //! spelled in hexadecimal digits.
 
-use crate::args::Args;
 use anyhow::{Context, Result, bail};
-use bg_probe::cli::command_line::Program;
 use nix::unistd::execv;
 use std::convert::Infallible;
 use std::ffi::{CString, OsString};
@@ -39,11 +37,11 @@ pub(crate) fn command() -> Option<OsString> {
     (args.next()? == EXEC).then(|| args.next().unwrap_or_default())
 }
 
-/// Becomes the command.
-pub(crate) fn run(spelled: &OsString) -> ExitCode {
+/// Becomes the command; an error is that of the program called `name`.
+pub(crate) fn run(spelled: &OsString, name: &str) -> ExitCode {
     // Returns only with an error.
     let Err(error) = become_it(spelled);
-    bg_probe::say::error(Args::NAME, &format!("{error:#}"));
+    bg_probe::say::error(name, &format!("{error:#}"));
     ExitCode::from(127)
 }
 

@@ -5,85 +5,107 @@ pub(crate) mod detached;
 pub(crate) mod exec;
 pub(crate) mod hold;
 pub(crate) mod mode;
-pub(crate) mod systemd;
-pub(crate) mod user;
+pub(crate) mod plan;
+mod risks;
+mod systemd;
+mod user;
 
 use crate::release::Release;
 use crate::release::template::Blanks;
 use crate::start::mode::{Mode, Via};
+use crate::start::plan::Plan;
 use anyhow::Result;
+use bg_launch::Launch;
 use bg_probe::os::process::Process;
-use bg_probe::os::replace;
+use bg_probe::say::Voice;
+use bg_probe::site::first_to_go::put_back;
 use bg_probe::site::launched::Launched;
 use bg_probe::site::settings::Site;
 use bg_probe::site::slot::Slot;
-
-/// Everything there is to know before a release is started.
-pub(crate) struct Start<'a> {
-    pub(crate) site: &'a Site,
-    pub(crate) slot: &'a Slot,
-    pub(crate) release: &'a Release,
-    /// The command, filled in.
-    pub(crate) command: &'a [String],
-    pub(crate) mode: &'a Mode,
-    /// Whether another slot is live, which memory is to be kept for: then this one is the first to go.
-    pub(crate) gives_way: bool,
-}
+use bg_probe::site::unit::Unit;
+use std::time::Instant;
 
 /// The command of `release` in `slot`, filled in and its program found: what can fail before anything is stopped.
 ///
 /// # Errors
 /// When the program is missing.
 pub(crate) fn command(release: &Release, slot: &Slot) -> Result<Vec<String>> {
-    let (name, artifact) = (release.name.as_str(), release.artifact.as_deref());
-    release.template.fill(&Blanks { slot: slot.name.as_str(), port: slot.port, release: name, artifact })
+    release.template.fill(&Blanks { slot, release: &release.name, artifact: release.artifact.as_deref() })
 }
 
-impl Start<'_> {
-    /// Starts it. When this returns, the application runs and is written down; if this process dies on the way,
-    /// nothing runs that is not.
-    ///
-    /// # Errors
-    /// When it can't be started, or not be written down.
-    pub(crate) fn run(&self) -> Result<Launched> {
-        self.mode.give_work(self.site, self.slot)?;
-        match self.mode.via {
-            Via::Session => detached::start(self),
-            Via::Systemd => systemd::start(self),
-        }
+/// Refuses where nothing could be started in this mode; `last` is what was started in the slot before. It changes
+/// nothing, so a preflight asks it, too.
+///
+/// # Errors
+/// When the folder it is to run in can't be used, or systemd would not start it.
+pub(crate) fn ensure_possible(mode: &Mode, site: &Site, slot: &Slot, last: Option<&Launched>) -> Result<()> {
+    mode.ensure_workdir()?;
+    match mode.via {
+        Via::Session => Ok(()),
+        Via::Systemd => systemd::ensure_possible(site, slot, last),
     }
+}
 
-    /// What the application gets of our own in its environment.
-    pub(crate) fn variables(&self) -> [(&'static str, String); 5] {
-        let port = self.slot.port.to_string();
-        [
-            ("BG_APP", self.site.app.to_string()),
-            ("BG_SLOT", self.slot.name.to_string()),
-            ("BG_RELEASE", self.release.name.clone()),
-            ("PORT", port.clone()),
-            ("SERVER_PORT", port),
-        ]
+/// Starts a release, with warnings of what may surprise somebody later. When this returns, the application runs and is
+/// written down; if this process dies on the way, nothing runs that is not.
+///
+/// # Errors
+/// When it can't be started, or not be written down.
+pub(crate) fn begin(plan: &Plan, keep: usize, voice: Voice) -> Result<Launch> {
+    for risk in risks::risks(plan) {
+        voice.warn(&risk);
     }
-
-    /// What is to be written down of it, as far as both ways to start it have that.
-    pub(crate) fn launched(&self, process: Process) -> Launched {
-        Launched {
-            process,
-            port: self.slot.port,
-            release: self.release.name.clone(),
-            log: None,
-            unit: None,
-            user: self.mode.user.as_ref().map(|user| user.name.clone()),
-            oom_score_adj: None,
-        }
+    if let Some(live) = plan.beside
+        && let Ok(Some(launched)) = Launched::of(&plan.site.dir, &live.name)
+    {
+        protect(&launched, live, voice);
     }
+    let began = Instant::now();
+    plan.mode.give_work(plan.site, plan.slot)?;
+    let launched = match plan.mode.via {
+        Via::Session => detached::start(plan)?,
+        Via::Systemd => systemd::start(plan)?,
+    };
+    report(plan, &launched, began, voice);
+    if let Err(why) = detached::prune_logs(plan.site, &plan.slot.name, keep) {
+        voice.warn(&format!("old logs stay: {why:#}"));
+    }
+    let process = launched.process.clone();
+    Ok(facts(&launched, process, Some(plan.release), false))
+}
 
-    /// Writes it down as the slot's.
-    ///
-    /// # Errors
-    /// When the disk refuses.
-    pub(crate) fn write_down(&self, launched: &Launched) -> Result<()> {
-        let json = serde_json::to_string(launched)? + "\n";
-        replace::file(&self.site.dir.process(&self.slot.name), json.as_bytes(), 0o640)
+fn report(plan: &Plan, launched: &Launched, began: Instant, voice: Voice) {
+    let journal = launched.unit.as_ref().map(Unit::journal);
+    let output = launched.log.clone().or(journal).unwrap_or_default();
+    // The program alone: what else is in the command may be a secret.
+    voice.detail(&format!("running {}, its output is in {output}", plan.command[0]));
+    let name = launched.unit.as_ref().map_or_else(String::new, |unit| format!("{unit}, "));
+    let words = format!("release {} as {name}pid {}", plan.release.name, launched.process.pid);
+    voice.done("launch", &words, Some(began.elapsed()));
+}
+
+/// Makes sure that what is live is not the first to go when memory runs out.
+pub(crate) fn protect(live: &Launched, slot: &Slot, voice: Voice) {
+    if let Err(why) = put_back(live) {
+        voice.warn(&format!("{slot} is live, and still the first to go when memory runs out: {why:#}"));
+    }
+}
+
+/// The facts for the record about a launch, of which `process` runs now.
+pub(crate) fn facts(launched: &Launched, process: Process, release: Option<&Release>, was_running: bool) -> Launch {
+    let release = release.filter(|release| release.name == launched.release);
+    let artifact = release.and_then(|release| Some(release.artifact.as_ref()?.to_str()?.to_owned()));
+    // It runs, whether or not systemd tells more of it; without this, its journal is not shown.
+    let state = launched.unit.as_ref().and_then(|unit| unit.state().ok());
+    Launch {
+        process,
+        release: launched.release.clone(),
+        artifact,
+        sha256: release.and_then(|release| release.sha256.clone()),
+        log: launched.log.clone(),
+        unit: launched.unit.clone(),
+        invocation: state.map(|state| state.invocation),
+        replaced: None,
+        was_running,
     }
 }

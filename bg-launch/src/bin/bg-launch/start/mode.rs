@@ -1,6 +1,5 @@
 //! How a release is started: by whom, as whom, and where.
 
-use crate::args::Args;
 use crate::start::user;
 use anyhow::{Context, Result, ensure};
 use bg_probe::os::owner::hand_over;
@@ -25,6 +24,18 @@ pub(crate) enum Via {
     Systemd,
 }
 
+/// How a release is wished to be started; what is not wished is the default, or as it was before.
+#[derive(Clone, Debug)]
+pub(crate) struct Wish {
+    pub(crate) via: Option<Via>,
+    /// The name of the user it runs as.
+    pub(crate) user: Option<String>,
+    /// The folder it runs in.
+    pub(crate) workdir: Option<PathBuf>,
+    /// How long it may take to stop before it is killed.
+    pub(crate) stop_timeout: Duration,
+}
+
 /// How a release is started.
 pub(crate) struct Mode {
     pub(crate) via: Via,
@@ -35,22 +46,21 @@ pub(crate) struct Mode {
 }
 
 impl Mode {
-    /// What the flags say; where they don't, what was done when the slot was `last` started, if this is to be
-    /// the same again.
+    /// As it is wished; else as the slot was started `last`, if this is to be the same again.
     ///
     /// # Errors
     /// Those of [`user::named`].
-    pub(crate) fn of(args: &Args, last: Option<&Launched>) -> Result<Mode> {
+    pub(crate) fn of(wish: &Wish, last: Option<&Launched>) -> Result<Mode> {
         let as_last = || match last {
             Some(Launched { unit: Some(_), .. }) => Via::Systemd,
             _ => Via::Session,
         };
-        let user = args.user.as_ref().or_else(|| last?.user.as_ref());
+        let user = wish.user.as_ref().or_else(|| last?.user.as_ref());
         Ok(Mode {
-            via: args.via.unwrap_or_else(as_last),
+            via: wish.via.unwrap_or_else(as_last),
             user: user.map(|name| user::named(name)).transpose()?,
-            stop_timeout: *args.stop_timeout,
-            workdir: args.workdir.clone(),
+            stop_timeout: wish.stop_timeout,
+            workdir: wish.workdir.clone(),
         })
     }
 
@@ -64,24 +74,29 @@ impl Mode {
         self.workdir.clone().unwrap_or_else(|| site.dir.work(&slot.name))
     }
 
+    /// Refuses a folder to run in that was given and can't be used.
+    ///
+    /// # Errors
+    /// When it is missing or may not be entered.
+    pub(crate) fn ensure_workdir(&self) -> Result<()> {
+        self.workdir.as_deref().map_or(Ok(()), |workdir| ensure_usable(workdir, AccessFlags::X_OK))
+    }
+
     /// Makes the folders it needs, and refuses where it could not be started for the sake of one: before anything
     /// is stopped.
     ///
     /// # Errors
     /// When the folder it is to run in, or the one its log goes to, is missing or may not be used.
-    pub(crate) fn ensure_folders(&self, site: &Site, slot: &Slot) -> Result<()> {
+    pub(crate) fn make_folders(&self, site: &Site, slot: &Slot) -> Result<()> {
         let (folder, logs) = (site.dir.slot(&slot.name), site.dir.logs(&slot.name));
         make(&logs)?;
         if self.workdir.is_none() {
             make_work(&site.dir.work(&slot.name))?;
         }
         let write = AccessFlags::W_OK | AccessFlags::X_OK;
-        let uses = [(logs, write), (folder, write), (self.workdir(site, slot), AccessFlags::X_OK)];
-        for (folder, mode) in uses {
-            ensure!(folder.is_dir(), "{} is not a folder", folder.display());
-            access(&folder, mode).with_context(|| format!("use the folder {}", folder.display()))?;
-        }
-        Ok(())
+        ensure_usable(&logs, write)?;
+        ensure_usable(&folder, write)?;
+        ensure_usable(&self.workdir(site, slot), AccessFlags::X_OK)
     }
 
     /// Gives the slot's folder to the user it runs as: once the release that ran there before, as another user maybe, is
@@ -97,6 +112,12 @@ impl Mode {
         lchown(&work, Some(user.uid.as_raw()), Some(user.gid.as_raw()))
             .with_context(|| format!("give {} to {}", work.display(), user.name))
     }
+}
+
+/// Refuses a folder that this user may not use so.
+fn ensure_usable(folder: &Path, how: AccessFlags) -> Result<()> {
+    ensure!(folder.is_dir(), "{} is not a folder", folder.display());
+    access(folder, how).with_context(|| format!("use the folder {}", folder.display()))
 }
 
 /// Makes the one folder that is the application's own: what it writes there is nobody else's business.

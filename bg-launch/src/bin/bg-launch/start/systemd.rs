@@ -4,20 +4,20 @@
 //! Limits, hardening and the application's own variables are the operator's, in drop-ins: `bg-APP-SLOT.service.d`, or
 //! `bg-APP-.service.d` for both slots (`systemd.unit(5)`).
 
-use crate::start::Start;
 use crate::start::exec;
+use crate::start::plan::Plan;
 use anyhow::{Context, Result, bail};
 use bg_launch::unit;
 use bg_probe::os::oom::{may_put, place_of, put};
 use bg_probe::os::process::{Process, boot_id};
 use bg_probe::say::exit::Exit;
-use bg_probe::say::{Voice, quoted};
+use bg_probe::say::quoted;
 use bg_probe::site::first_to_go::{FIRST, to_be_left};
 use bg_probe::site::launched::Launched;
 use bg_probe::site::settings::Site;
 use bg_probe::site::slot::Slot;
 use bg_probe::site::unit::{State, Unit};
-use nix::unistd::{User, geteuid};
+use nix::unistd::geteuid;
 use std::path::Path;
 use std::time::Duration;
 
@@ -31,60 +31,49 @@ const LONGEST: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 pub(crate) fn ensure_possible(site: &Site, slot: &Slot, last: Option<&Launched>) -> Result<()> {
     // The test of sd_booted(3).
     if !Path::new("/run/systemd/system").is_dir() {
-        bail!("--via systemd: systemd does not run this machine");
+        let remedy = "leave --via systemd out (BG_LAUNCH_VIA), and the release runs in a session of its own";
+        return Err(Exit::Refused.refuse("--via systemd: systemd does not run this machine", remedy));
     }
     let unit = Unit::of(&site.app, &slot.name);
     let state = unit.state()?;
     let is_ours = last.is_some_and(|last| last.unit.as_ref() == Some(&unit) && state.is_up_with(&last.release));
     if state.is_up && !is_ours {
-        return Err(Exit::Unsure.because(format!(
-            "{unit} runs already, and was not started for {}: nothing was touched. \
-             Give this application another name with --app, or stop that one with: systemctl stop {unit}",
-            site.dir.root().display()
-        )));
+        let dir = site.dir.root().display();
+        return Err(Exit::Unsure.refuse(
+            format!("{unit} runs already, and was not started for {dir}: nothing was touched"),
+            format!("give this application another name with --app, or stop that one with: systemctl stop {unit}"),
+        ));
     }
     Ok(())
-}
-
-/// Says what of a user's own systemd surprises people: it ends with the user's last session.
-pub(crate) fn warn_of_logout(voice: Voice, site: &Site, slot: &Slot) {
-    if !Unit::of(&site.app, &slot.name).is_a_users() {
-        return;
-    }
-    let Ok(Some(user)) = User::from_uid(geteuid()) else { return };
-    let name = user.name;
-    if !Path::new("/var/lib/systemd/linger").join(&name).exists() {
-        voice.warn(&format!("it ends when {name} logs out, unless: loginctl enable-linger {name}"));
-    }
 }
 
 /// Starts it as the slot's unit. That it has the unit is written down before, so that nothing runs unknown.
 ///
 /// # Errors
-/// Those of [`Start::run`].
-pub(crate) fn start(start: &Start) -> Result<Launched> {
-    let unit = Unit::of(&start.site.app, &start.slot.name);
+/// When it can't be started, or not be written down.
+pub(crate) fn start(plan: &Plan) -> Result<Launched> {
+    let unit = Unit::of(&plan.site.app, &plan.slot.name);
     unit::forget(&unit)?;
     let boot_id = boot_id().context("read the id of this boot")?;
     let not_yet = Process { pid: 0, start_ticks: 0, boot_id };
-    let launched = Launched { unit: Some(unit.clone()), ..start.launched(not_yet) };
-    start.write_down(&launched)?;
-    let begun = run(start, &unit).and_then(|()| with_its_process(start, &unit, launched));
+    let launched = Launched { unit: Some(unit.clone()), ..plan.launched(not_yet) };
+    plan.write_down(&launched)?;
+    let begun = run(plan, &unit).and_then(|()| with_its_process(plan, &unit, launched));
     if begun.is_err() {
         // It is the failure that counts. Where systemd would go on trying, the next launch or --stop ends that.
-        let _ = unit::stop(&unit, &start.release.name, Duration::ZERO);
+        let _ = unit::stop(&unit, &plan.release.name, Duration::ZERO);
     }
     begun
 }
 
 /// Asks systemd which process it has started, and writes that down too.
-fn with_its_process(start: &Start, unit: &Unit, mut launched: Launched) -> Result<Launched> {
+fn with_its_process(plan: &Plan, unit: &Unit, mut launched: Launched) -> Result<Launched> {
     let state = unit.state()?;
     launched.process.pid = state.last_main;
     // One that has ended already is known by a start that nobody else has.
     launched.process.start_ticks = Process::with_pid(state.last_main).map_or(0, |process| process.start_ticks);
-    launched.oom_score_adj = to_be_left(state.last_main).filter(|_| start.gives_way);
-    start.write_down(&launched)?;
+    launched.oom_score_adj = to_be_left(state.last_main).filter(|_| plan.gives_way());
+    plan.write_down(&launched)?;
     if let Some(place) = launched.oom_score_adj {
         make_first_to_go(&state, place);
     }
@@ -100,27 +89,27 @@ fn make_first_to_go(state: &State, from: i32) {
     }
 }
 
-fn run(start: &Start, unit: &Unit) -> Result<()> {
+fn run(plan: &Plan, unit: &Unit) -> Result<()> {
     let mut run = unit.tool("systemd-run");
     run.args(["--quiet", "--service-type=exec"]).arg(format!("--unit={}", unit.name()));
-    run.arg(format!("--description={} {}", start.site.app, start.release.name));
+    run.arg(format!("--description={} {}", plan.site.app, plan.release.name));
     run.arg("--property=Restart=on-failure").arg("--property=RestartSec=1s");
-    // 143 is what a JVM ends with that was told to stop.
+    // 143 is what a JVM ends with after SIGTERM.
     run.arg("--property=KillMode=control-group").arg("--property=SuccessExitStatus=143");
     // Zero would mean for ever.
-    let stop = start.mode.stop_timeout.clamp(Duration::from_millis(1), LONGEST).as_millis();
+    let stop = plan.mode.stop_timeout.clamp(Duration::from_millis(1), LONGEST).as_millis();
     run.arg(format!("--property=TimeoutStopSec={stop}ms"));
-    let workdir = start.mode.workdir(start.site, start.slot);
+    let workdir = plan.mode.workdir(plan.site, plan.slot);
     run.arg(format!("--working-directory={}", workdir.to_str().context("the folder's path is not UTF-8")?));
-    run.args(start.variables().map(|(name, value)| format!("--setenv={name}={value}")));
-    if let Some(user) = start.mode.user.as_ref().filter(|_| geteuid().is_root()) {
+    run.args(plan.variables().map(|(name, value)| format!("--setenv={name}={value}")));
+    if let Some(user) = plan.mode.user.as_ref().filter(|_| geteuid().is_root()) {
         run.arg(format!("--uid={}", user.name));
     }
-    let ran = run.arg("--").args(exec::words(start.command)?).output().context("run systemd-run")?;
+    let ran = run.arg("--").args(exec::words(plan.command)?).output().context("run systemd-run")?;
     if ran.status.success() {
         return Ok(());
     }
     let why = String::from_utf8_lossy(&ran.stderr);
     let why = if why.trim().is_empty() { "it could not be executed".into() } else { quoted(why.trim()) };
-    bail!("systemd did not start {} as {unit}: {why} (see {})", start.command[0], unit.journal())
+    bail!("systemd did not start {} as {unit}: {why} (see {})", plan.command[0], unit.journal())
 }

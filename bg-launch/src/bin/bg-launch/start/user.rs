@@ -12,12 +12,12 @@ use std::ffi::{CString, OsStr, OsString};
 pub(crate) fn named(name: &str) -> Result<User> {
     let found = User::from_name(name).with_context(|| format!("look up the user {name}"))?;
     let Some(user) = found else {
-        return Err(Exit::Usage.because(format!("--user: there is no user called {name:?} on this machine")));
+        let what = format!("--user: there is no user called {name:?} on this machine");
+        return Err(Exit::Usage.refuse(what, "give the name of one that there is, or add it: useradd --system NAME"));
     };
     if !geteuid().is_root() && user.uid != geteuid() {
-        return Err(Exit::Usage.because(format!(
-            "--user {name}: only root can start the application as another user. Run this as root, or as {name}"
-        )));
+        let what = format!("--user {name}: only root can start the application as another user");
+        return Err(Exit::Usage.refuse(what, format!("run this as root, or as {name}")));
     }
     Ok(user)
 }

@@ -1,0 +1,108 @@
+//! The release that a slot holds already: started again, unless something runs there.
+
+use crate::manner::Manner;
+use crate::release::Release;
+use crate::start::mode::Mode;
+use crate::start::plan::Plan;
+use crate::start::{self, facts};
+use anyhow::Result;
+use bg_launch::Launch;
+use bg_probe::record::Record;
+use bg_probe::say::Voice;
+use bg_probe::say::exit::Exit;
+use bg_probe::site::launched::Launched;
+use bg_probe::site::settings::Site;
+use bg_probe::site::slot::Slot;
+
+/// What is found in a slot whose release is to run.
+pub(crate) enum Current {
+    /// What bg-launch has started there last runs.
+    Runs { last: Launched, launch: Launch },
+    /// Something else listens there, as after a move from other scripts. It is left as it is, and bg-health decides.
+    Foreign,
+    /// Nothing runs.
+    Down(Down),
+}
+
+/// A slot in which nothing runs.
+pub(crate) struct Down {
+    held: Option<Release>,
+    last: Option<Launched>,
+}
+
+/// `--current`: starts the release that the slot holds, unless something runs there. `None` where what runs was not
+/// started by bg-launch.
+///
+/// # Errors
+/// Those of [`Current::of`] and [`Down::start`].
+pub(crate) fn run(record: &Record, manner: &Manner, voice: Voice) -> Result<Option<Launch>> {
+    let slot = &record.slot;
+    match Current::of(&record.site, slot)? {
+        Current::Runs { launch, .. } => {
+            voice.done("launch", &runs_already(&launch, slot), None);
+            Ok(Some(launch))
+        }
+        Current::Foreign => {
+            voice.done("launch", &is_foreign(slot), None);
+            Ok(None)
+        }
+        Current::Down(down) => down.start(record, manner, voice).map(Some),
+    }
+}
+
+/// What to report of a launch that runs already.
+pub(crate) fn runs_already(launch: &Launch, slot: &Slot) -> String {
+    format!("release {} runs already in {slot} as pid {}", launch.release, launch.process.pid)
+}
+
+/// What to report of a slot in which something else runs.
+pub(crate) fn is_foreign(slot: &Slot) -> String {
+    format!("{slot} runs already, but not as bg-launch started it; left as it is")
+}
+
+impl Current {
+    /// Looks into a slot.
+    ///
+    /// # Errors
+    /// When its release, or what was launched there last, can't be read, or is not this user's to start.
+    pub(crate) fn of(site: &Site, slot: &Slot) -> Result<Current> {
+        let held = Release::in_slot(&site.dir, &slot.name)?;
+        let last = Launched::of(&site.dir, &slot.name)?;
+        let running = last.as_ref().and_then(Launched::running);
+        Ok(match (last, running) {
+            (Some(last), Some(process)) => {
+                let launch = facts(&last, process, held.as_ref(), true);
+                Current::Runs { last, launch }
+            }
+            _ if slot.listens() => Current::Foreign,
+            (last, _) => Current::Down(Down { held, last }),
+        })
+    }
+}
+
+impl Down {
+    /// Starts the release that the slot holds. Nothing listens there, so nothing can be serving: that is also how a live
+    /// slot comes back.
+    ///
+    /// # Errors
+    /// When the slot holds no release, or it can't be started.
+    pub(crate) fn start(self, record: &Record, manner: &Manner, voice: Voice) -> Result<Launch> {
+        let (site, slot) = (&record.site, &record.slot);
+        let Some(release) = self.held else {
+            let remedy = "deploy one, or name one that is on disk with --release";
+            return Err(
+                Exit::Refused.refuse(format!("{slot} holds no release: there is nothing to start again"), remedy)
+            );
+        };
+        let command = start::command(&release, slot)?;
+        let mode = Mode::of(&manner.wish, self.last.as_ref())?;
+        start::ensure_possible(&mode, site, slot, self.last.as_ref())?;
+        mode.make_folders(site, slot)?;
+        if let Some(remains) = self.last {
+            bg_launch::stop(&remains, manner.clearing.stop_timeout)?;
+        }
+        let beside = record.live_beside();
+        let plan = Plan { site, slot, release: &release, command: &command, mode: &mode, beside };
+        start::begin(&plan, manner.keep, voice)
+    }
+}

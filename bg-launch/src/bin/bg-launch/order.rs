@@ -1,0 +1,105 @@
+//! What a command line asks for.
+
+use crate::boot_unit;
+use crate::current;
+use crate::later;
+use crate::launch;
+use crate::manner::Manner;
+use crate::preflight;
+use crate::release::given::Given;
+use crate::revive;
+use crate::start::mode::Wish;
+use crate::stop::{self, Clearing};
+use crate::turn;
+use anyhow::Result;
+use bg_probe::cli::preflight::conclude;
+use bg_probe::live::subject::subject;
+use bg_probe::nginx::upstream::site_of;
+use bg_probe::record::Record;
+use bg_probe::say::Voice;
+use bg_probe::say::stdout::print;
+use bg_probe::site::lock::Wait;
+use bg_probe::site::settings::Settings;
+use bg_probe::site::slot::Choice;
+use std::time::Duration;
+
+/// What a command line asks for.
+pub(crate) enum Order {
+    /// Report whether a launch would work, and change nothing.
+    Preflight { given: Given, wish: Wish, adopt: bool, json: bool },
+    /// Print the unit of systemd that starts the live slot again after a reboot.
+    PrintUnit { wish: Wish, keep: usize },
+    /// Make sure that the live slot's release runs.
+    Revive { wait: Wait, manner: Manner },
+    /// Start a release in a slot: that of the record, or the chosen one.
+    Launch { slot: Option<Choice>, what: What, wait: Wait, manner: Manner },
+    /// Stop what is in a slot.
+    Stop { slot: Option<Choice>, wait: Wait, clearing: Clearing },
+    /// Leave a process behind that stops it later.
+    StopLater { slot: Option<Choice>, after: Duration, clearing: Clearing },
+    /// Be that process.
+    StopDetached { slot: Option<Choice>, after: Duration, clearing: Clearing },
+}
+
+/// What is to be launched.
+pub(crate) enum What {
+    /// A new release.
+    New(Given),
+    /// The release on disk that is called so, or whose name begins so.
+    Named(String),
+    /// The release that the slot holds already.
+    Current,
+}
+
+impl Order {
+    /// Does what is asked for, at the site that the settings describe.
+    ///
+    /// # Errors
+    /// Those of the order.
+    pub(crate) fn run(self, settings: &Settings, voice: Voice) -> Result<()> {
+        match self {
+            Order::Preflight { given, wish, adopt, json } => {
+                conclude(&preflight::findings(&site_of(settings)?, &given, &wish, adopt), json, voice)
+            }
+            Order::PrintUnit { wish, keep } => print(&boot_unit::unit(&site_of(settings)?, &wish, keep)?),
+            Order::Revive { wait, manner } => revive::run(site_of(settings)?, wait, &manner, voice),
+            Order::Launch { slot, what, wait, manner } => {
+                launched(record(settings, slot.as_ref())?, &what, wait, &manner, voice)
+            }
+            Order::Stop { slot, wait, clearing } => {
+                let record = record(settings, slot.as_ref())?;
+                let _lock = turn::take(&record.site, wait, voice)?;
+                stop::stop(&record, clearing, voice)
+            }
+            Order::StopLater { slot, after, clearing } => {
+                later::leave(&record(settings, slot.as_ref())?, after, clearing, voice)
+            }
+            Order::StopDetached { slot, after, clearing } => {
+                later::stop(&record(settings, slot.as_ref())?, after, clearing, voice)
+            }
+        }
+    }
+}
+
+/// The record to work on, in a folder by which this user may start and stop processes.
+fn record(settings: &Settings, slot: Option<&Choice>) -> Result<Record> {
+    let record = subject(settings, slot)?;
+    record.site.dir.ensure_own()?;
+    Ok(record)
+}
+
+/// Launches, and prints the record for the next stage.
+fn launched(mut record: Record, what: &What, wait: Wait, manner: &Manner, voice: Voice) -> Result<()> {
+    let lock = turn::take(&record.site, wait, voice)?;
+    let launch = match what {
+        What::New(given) => Some(launch::new(given, &record, manner, voice)?),
+        What::Named(wanted) => Some(launch::named(wanted, &record, manner, voice)?),
+        What::Current => current::run(&record, manner, voice)?,
+    };
+    if let Some(launch) = launch {
+        record.set("launch", &launch)?;
+    }
+    // The next stage begins as soon as it has the record, and may need the lock.
+    drop(lock);
+    record.print()
+}

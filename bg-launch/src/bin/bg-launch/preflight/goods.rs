@@ -1,0 +1,75 @@
+//! What is to be launched: the artifact, and the program that starts it.
+
+use crate::release::given::Given;
+use crate::release::template::{Blanks, Template};
+use crate::release::{artifact, copy};
+use anyhow::{Context, Result};
+use bg_probe::cli::preflight::Finding;
+use bg_probe::site::slot::Slot;
+use std::path::{Path, absolute};
+use std::process::{Command, Stdio};
+
+/// Whether the artifact that is given could be deployed, and started in `slot`.
+pub(crate) fn findings(given: &Given, slot: &Slot) -> Vec<Finding> {
+    let artifact = match given.artifact() {
+        Ok(artifact) => artifact,
+        Err(why) => return vec![Finding::refused("artifact", &why, "name the one to deploy")],
+    };
+    // Without one, what is to come is taken for a jar: that is what the default command is for.
+    let template = match given.template(Some(artifact.unwrap_or(Path::new("app.jar")))) {
+        Ok(template) => template,
+        Err(why) => return vec![Finding::refused("command", &why, "fix the command")],
+    };
+    let whole = artifact.map(|path| match usable(path, &template) {
+        Ok(()) => Finding::ok("artifact", format!("{} can be deployed", path.display())),
+        Err(why) => Finding::refused("artifact", &why.context(path.display().to_string()), "build or copy it again"),
+    });
+    whole.into_iter().chain([command(&template, artifact, slot)]).collect()
+}
+
+/// Both looks that a launch takes: before it copies the file, and at the copy.
+fn usable(path: &Path, template: &Template) -> Result<()> {
+    copy::open(path)?;
+    artifact::check(path, template.needs_main_class())
+}
+
+/// The program that the command begins with, and of java its version: one that is there may still not run.
+fn command(template: &Template, artifact: Option<&Path>, slot: &Slot) -> Finding {
+    let name = if template.is_java() { "java" } else { "command" };
+    if artifact.is_none() && template.runs_the_artifact() {
+        return Finding::ok(name, "the command's program is the artifact");
+    }
+    let program = match program(template, artifact, slot) {
+        Ok(program) => program,
+        Err(why) if template.is_java() => {
+            let remedy = "apt install default-jre-headless, or give a COMMAND after -- for what is no jar";
+            return Finding::refused(name, &why, remedy);
+        }
+        Err(why) => return Finding::refused(name, &why, "install it, or name another COMMAND after --"),
+    };
+    if !template.is_java() {
+        return Finding::ok(name, format!("the command's program is {program}"));
+    }
+    match java_version(&program) {
+        Ok(version) => Finding::ok("java", format!("{version} ({program})")),
+        Err(why) => Finding::refused("java", &why, "install it again: apt install --reinstall default-jre-headless"),
+    }
+}
+
+/// The program as a launch finds it, in the command that is filled in. The release has no name yet, and no copy.
+fn program(template: &Template, artifact: Option<&Path>, slot: &Slot) -> Result<String> {
+    let artifact = absolute(artifact.unwrap_or(Path::new("app.jar"))).context("the current folder")?;
+    let words = template.fill(&Blanks { slot, release: "RELEASE", artifact: Some(&artifact) })?;
+    words.into_iter().next().context("the command is empty")
+}
+
+/// The line in which java names its version, `openjdk version "17.0.13" 2024-10-15`, on stderr.
+fn java_version(java: &str) -> Result<String> {
+    let said = Command::new(java).arg("-version").stdin(Stdio::null()).output();
+    let said = said.with_context(|| format!("run {java}"))?;
+    let text = String::from_utf8_lossy(&said.stderr);
+    // JAVA_TOOL_OPTIONS makes java print something else first.
+    let version = text.lines().find(|line| line.contains(" version "));
+    let version = version.filter(|_| said.status.success());
+    version.map(str::to_owned).with_context(|| format!("{java} -version says no version ({})", said.status))
+}

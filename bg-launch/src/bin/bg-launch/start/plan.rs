@@ -1,0 +1,63 @@
+//! Everything there is to know before a release is started.
+
+use crate::release::Release;
+use crate::start::mode::Mode;
+use anyhow::Result;
+use bg_probe::os::process::Process;
+use bg_probe::os::replace;
+use bg_probe::site::launched::Launched;
+use bg_probe::site::settings::Site;
+use bg_probe::site::slot::Slot;
+
+/// A release that is about to be started in a slot.
+pub(crate) struct Plan<'a> {
+    pub(crate) site: &'a Site,
+    pub(crate) slot: &'a Slot,
+    pub(crate) release: &'a Release,
+    /// The command, filled in.
+    pub(crate) command: &'a [String],
+    pub(crate) mode: &'a Mode,
+    /// The live slot beside this one, which memory is kept for.
+    pub(crate) beside: Option<&'a Slot>,
+}
+
+impl Plan<'_> {
+    /// Whether it is the first to go when memory runs out.
+    pub(crate) fn gives_way(&self) -> bool {
+        self.beside.is_some()
+    }
+
+    /// What the application gets of our own in its environment.
+    pub(crate) fn variables(&self) -> [(&'static str, String); 5] {
+        let port = self.slot.port.to_string();
+        [
+            ("BG_APP", self.site.app.to_string()),
+            ("BG_SLOT", self.slot.name.to_string()),
+            ("BG_RELEASE", self.release.name.clone()),
+            ("PORT", port.clone()),
+            ("SERVER_PORT", port),
+        ]
+    }
+
+    /// What is to be written down of it, as far as both ways to start it have that.
+    pub(crate) fn launched(&self, process: Process) -> Launched {
+        Launched {
+            process,
+            port: self.slot.port,
+            release: self.release.name.clone(),
+            log: None,
+            unit: None,
+            user: self.mode.user.as_ref().map(|user| user.name.clone()),
+            oom_score_adj: None,
+        }
+    }
+
+    /// Writes it down as the slot's.
+    ///
+    /// # Errors
+    /// When the disk refuses.
+    pub(crate) fn write_down(&self, launched: &Launched) -> Result<()> {
+        let json = serde_json::to_string(launched)? + "\n";
+        replace::file(&self.site.dir.process(&self.slot.name), json.as_bytes(), 0o640)
+    }
+}

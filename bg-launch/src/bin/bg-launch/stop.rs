@@ -1,0 +1,74 @@
+//! Stopping what is in a slot, and never what may be serving.
+
+use crate::occupant::Occupant;
+use anyhow::Result;
+use bg_launch::Launch;
+use bg_launch::replaced::Replaced;
+use bg_probe::live::last_look::ensure_idle;
+use bg_probe::record::Record;
+use bg_probe::say::Voice;
+use bg_probe::site::launched::Launched;
+use std::time::{Duration, Instant};
+
+/// How a slot is cleared.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Clearing {
+    /// Whether processes of the same user that bg-launch did not start are stopped, too.
+    pub(crate) adopt: bool,
+    /// How long to wait until the last connection is closed.
+    pub(crate) drain: Duration,
+    /// How long a process has to end by itself before it is killed.
+    pub(crate) stop_timeout: Duration,
+}
+
+/// Stops what is in the slot and starts nothing. Where the record is of the launch that put it there, the slot
+/// holds again what it held before.
+///
+/// # Errors
+/// Those of [`vacate`]; when the release before is not on disk any more.
+pub(crate) fn stop(record: &Record, clearing: Clearing, voice: Voice) -> Result<()> {
+    let undone = undone(record)?;
+    // Before draining: visitors of a live slot do not go, and nobody should wait for them.
+    ensure_not_serving(record)?;
+    if !vacate(record, clearing, voice)? {
+        voice.done("launch", &format!("nothing runs in {}", record.slot), None);
+    }
+    let Some(replaced) = undone else { return Ok(()) };
+    replaced.put_back(&record.site.dir, &record.slot.name)?;
+    let held = replaced.release().map_or("no release".to_owned(), |name| format!("release {name}"));
+    voice.done("launch", &format!("{} holds {held} again", record.slot), None);
+    Ok(())
+}
+
+/// Drains the slot and stops what is in it; whether there was anything.
+///
+/// # Errors
+/// When the slot is live by then, or holds a process that may not be stopped.
+pub(crate) fn vacate(record: &Record, clearing: Clearing, voice: Voice) -> Result<bool> {
+    let (site, slot) = (&record.site, &record.slot);
+    let began = Instant::now();
+    Occupant::of(site, slot, clearing.adopt)?.drain(clearing.drain)?;
+    // The record may be old, and draining took its time: this is the last look before the first harm.
+    ensure_not_serving(record)?;
+    let stopped = Occupant::of(site, slot, clearing.adopt)?.stop(clearing.stop_timeout)?;
+    if let Some(words) = &stopped {
+        voice.done("launch", words, Some(began.elapsed()));
+    }
+    Ok(stopped.is_some())
+}
+
+/// What the launch in the record has replaced, if that is the last one in its slot.
+fn undone(record: &Record) -> Result<Option<Replaced>> {
+    let (dir, slot) = (&record.site.dir, &record.slot.name);
+    let Some(launch) = record.get::<Launch>("launch")? else { return Ok(None) };
+    let is_last = Launched::of(dir, slot)?.is_some_and(|last| last.is(&launch.process))
+        && dir.release(slot).as_ref() == Some(&launch.release);
+    Ok(launch.replaced.filter(|_| is_last))
+}
+
+/// Refuses to stop what may be serving. What this very record has launched while no slot was live, and what does not
+/// listen, serves nobody, whatever nginx is set to serve.
+fn ensure_not_serving(record: &Record) -> Result<()> {
+    let serves_nobody = record.live.is_none() && undone(record)?.is_some() && !record.slot.listens();
+    if serves_nobody { Ok(()) } else { ensure_idle(&record.site, &record.slot) }
+}

@@ -1,0 +1,19 @@
+//! A turn at the site: the lock, with nothing of an earlier switch left undone.
+
+use anyhow::Result;
+use bg_probe::live::pending;
+use bg_probe::say::Voice;
+use bg_probe::site::lock::{Lock, Wait};
+use bg_probe::site::settings::Site;
+
+/// Takes the lock, and settles a switch that was cut short.
+///
+/// # Errors
+/// Those of [`Lock::take`] and [`pending::settle`].
+pub(crate) fn take(site: &Site, wait: Wait, voice: Voice) -> Result<Lock> {
+    let lock = Lock::take(site, wait, voice)?;
+    if let Some(words) = pending::settle(site)? {
+        voice.warn(&words);
+    }
+    Ok(lock)
+}
