@@ -1,5 +1,4 @@
-//! What a launch needs and leaves behind: the jar, the facts in the record for the stage after it, and the processes
-//! of a slot.
+//! The jar that a launch needs, the facts that it leaves in the record for the next stage, and the processes of a slot.
 
 #![forbid(unsafe_code)]
 
@@ -35,13 +34,13 @@ pub struct Launch {
     /// The file its output goes to; a unit's goes to the journal.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub log: Option<String>,
-    /// The unit of systemd it runs as, if it does.
+    /// The unit of systemd it runs as, if it is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unit: Option<Unit>,
-    /// What names this run of the unit in the journal.
+    /// The name of this run of the unit in the journal.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub invocation: Option<String>,
-    /// What the slot held before, where this run has put another release into it.
+    /// The release that the slot held before, where this run has put another one into it.
     #[serde(default, deserialize_with = "replaced::there", skip_serializing_if = "Option::is_none")]
     pub replaced: Option<Replaced>,
     /// Whether it was running already, so that this run started nothing.
@@ -50,10 +49,10 @@ pub struct Launch {
 }
 
 impl Launch {
-    /// Its processes: the one that was started and all it has started since. None once they are all gone.
+    /// Its processes: the one that was started, and all that this one has started since. None once they are all gone.
     ///
     /// # Errors
-    /// When `/proc` can't be read, or systemd not be asked.
+    /// When `/proc` can't be read, or systemd can't be asked.
     pub fn members(&self) -> Result<Vec<i32>> {
         family::of(self.unit.as_ref(), &self.process, &self.release)
     }
@@ -67,7 +66,7 @@ pub fn members(launched: &Launched) -> Result<Vec<i32>> {
     family::members(launched)
 }
 
-/// Whether anything of it is left: a process, or a unit that systemd is about to start again.
+/// Whether anything of a launch is left: a process, or a unit that systemd is about to start again.
 ///
 /// # Errors
 /// Those of [`Launch::members`].

@@ -1,10 +1,11 @@
-//! What a slot held before a launch, and putting it back.
+//! The release that a slot held before a launch, and putting it back.
 //!
-//! A release that failed is stopped, and then nobody wants it again: to go back, or to start what the slot
-//! holds, means the release that was there before.
+//! A release that failed is stopped, and nobody wants it again: going back, and starting what the slot holds, mean the
+//! release that was there before.
 
-use anyhow::{Result, ensure};
+use anyhow::Result;
 use bg_probe::os::replace;
+use bg_probe::say::exit::Exit;
 use bg_probe::site::dir::Dir;
 use bg_probe::site::slot::Name;
 use serde::{Deserialize, Deserializer, Serialize};
@@ -16,7 +17,7 @@ use std::path::Path;
 pub struct Replaced(Option<String>);
 
 impl Replaced {
-    /// What `slot` holds now, before it is given another.
+    /// The release that `slot` holds now, before it is given another.
     #[must_use]
     pub fn by_what_comes_into(dir: &Dir, slot: &Name) -> Replaced {
         Replaced(dir.release(slot))
@@ -36,12 +37,15 @@ impl Replaced {
         let Some(name) = self.release() else { return replace::remove(&dir.current(slot)) };
         // It comes from a record: it must lead to a release and nowhere else.
         let is_name = !name.starts_with('.') && !name.contains('/');
-        ensure!(is_name && dir.releases().join(name).is_dir(), "release {name:?} is not there any more");
+        if !is_name || !dir.releases().join(name).is_dir() {
+            let what = format!("{slot} held release {name:?} before, which is not on disk any more");
+            return Err(Exit::Refused.refuse(what, "deploy a release, or start one that is on disk with --release"));
+        }
         replace::link(&dir.current(slot), &Path::new("../../releases").join(name))
     }
 }
 
-/// Reads a key that is there, `null` too: a slot that held nothing is not one of which nothing is known.
+/// Reads a key that is there, also as `null`: a slot that held nothing differs from one of which nothing is known.
 ///
 /// # Errors
 /// When it is not a name.
@@ -55,7 +59,7 @@ mod tests {
     use crate::Launch;
 
     #[test]
-    fn a_slot_that_held_nothing_is_told_from_one_of_which_nothing_is_known() {
+    fn a_slot_that_held_nothing_differs_from_one_of_which_nothing_is_known() {
         let read = |key: &str| {
             let json = format!(r#"{{"pid":1,"start_ticks":2,"boot_id":"b","release":"r","log":"l"{key}}}"#);
             let launch: Launch = serde_json::from_str(&json).unwrap();

@@ -11,10 +11,10 @@ use nix::sys::signal::{Signal, kill, killpg};
 use nix::unistd::Pid;
 use std::time::Duration;
 
-/// How often to look whether it is gone.
+/// The pause between two looks at what should end.
 const LOOK_EVERY: Duration = Duration::from_millis(5);
 
-/// How long the kernel may take to end what it was told to kill.
+/// How long the kernel may take to end a process after SIGKILL.
 pub(crate) const KILL_WITHIN: Duration = Duration::from_secs(5);
 
 /// How a session was stopped.
@@ -35,7 +35,7 @@ pub enum Stopped {
 /// When this user may not signal it, or it outlives SIGKILL.
 pub fn stop(launched: &Launched, within: Duration) -> Result<Stopped> {
     let leader = &launched.process;
-    // While the leader is there, one look at it says enough; all processes are looked through only after.
+    // While the leader is there, one look at it is enough; all processes are looked through only once it is gone.
     let gone = || Ok(!leader.is_alive() && members(leader, &launched.release)?.is_empty());
     if gone()? {
         return Ok(Stopped::WasGone);
@@ -44,7 +44,7 @@ pub fn stop(launched: &Launched, within: Duration) -> Result<Stopped> {
     if wait(within, gone)? {
         return Ok(Stopped::Ended);
     }
-    // Again and again: one of them may just have started another, in a group of its own.
+    // Repeated: one of them may just have started another, in a group of its own.
     let killed = || signal(launched, Signal::SIGKILL).and_then(|()| gone());
     ensure!(
         wait(KILL_WITHIN, killed)?,
@@ -55,21 +55,21 @@ pub fn stop(launched: &Launched, within: Duration) -> Result<Stopped> {
     Ok(Stopped::Killed)
 }
 
-/// Stops processes that something else has started: SIGTERM to each alone, for their group may hold others.
+/// Stops processes that bg-launch did not start: SIGTERM to each alone, for their group may hold others.
 ///
 /// # Errors
 /// Those of [`stop`].
 pub fn stop_each(strangers: &[Process], within: Duration) -> Result<Stopped> {
     let gone = || Ok(!strangers.iter().any(Process::is_alive));
-    let tell = |signal| {
+    let signal_all = |signal| {
         strangers.iter().filter(|process| process.is_alive()).try_for_each(|process| send(process.pid, signal))
     };
-    tell(Signal::SIGTERM)?;
+    signal_all(Signal::SIGTERM)?;
     if wait(within, gone)? {
         return Ok(Stopped::Ended);
     }
-    tell(Signal::SIGKILL)?;
-    ensure!(wait(KILL_WITHIN, gone)?, "still there {} after SIGKILL", say::seconds(KILL_WITHIN));
+    signal_all(Signal::SIGKILL)?;
+    ensure!(wait(KILL_WITHIN, gone)?, "the processes are still there {} after SIGKILL", say::seconds(KILL_WITHIN));
     Ok(Stopped::Killed)
 }
 
@@ -79,18 +79,19 @@ fn signal(launched: &Launched, signal: Signal) -> Result<()> {
     let grouped = |pid: &i32| Stat::of(*pid).is_some_and(|stat| stat.group == leader.pid);
     let (group, alone): (Vec<i32>, Vec<i32>) = members.iter().partition(|pid| grouped(pid));
     if !group.is_empty() {
-        told(killpg(Pid::from_raw(leader.pid), signal), leader.pid, signal)?;
+        unless_gone(killpg(Pid::from_raw(leader.pid), signal), leader.pid, signal)?;
     }
     alone.into_iter().try_for_each(|pid| send(pid, signal))
 }
 
 fn send(pid: i32, signal: Signal) -> Result<()> {
-    told(kill(Pid::from_raw(pid), signal), pid, signal)
+    unless_gone(kill(Pid::from_raw(pid), signal), pid, signal)
 }
 
-fn told(sent: nix::Result<()>, pid: i32, signal: Signal) -> Result<()> {
+/// The result of sending a signal: a process that is gone needs none.
+fn unless_gone(sent: nix::Result<()>, pid: i32, signal: Signal) -> Result<()> {
     match sent {
-        // It went by itself between the look and the signal.
+        // It ended by itself between the look and the signal.
         Ok(()) | Err(Errno::ESRCH) => Ok(()),
         Err(errno) => Err(errno).with_context(|| format!("{signal} to pid {pid} ({})", command_line(pid))),
     }

@@ -3,6 +3,7 @@
 use crate::session::{KILL_WITHIN, Stopped, wait};
 use anyhow::{Context, Result, ensure};
 use bg_probe::say;
+use bg_probe::say::exit::Exit;
 use bg_probe::site::unit::Unit;
 use std::time::Duration;
 
@@ -18,7 +19,7 @@ pub fn stop(unit: &Unit, release: &str, within: Duration) -> Result<Stopped> {
     if !state.is_up_with(release) {
         return Ok(Stopped::WasGone);
     }
-    // Not waited for here: how long it may take is not what systemd was told when it was started.
+    // Not waited for here: the time it may take is not the one that the unit was started with.
     systemctl(unit, &["stop", "--no-block"])?;
     let gone = || Ok(state.members()?.is_empty());
     let stopped = if wait(within, gone)? {
@@ -28,7 +29,11 @@ pub fn stop(unit: &Unit, release: &str, within: Duration) -> Result<Stopped> {
         ensure!(wait(KILL_WITHIN, gone)?, "{unit} still has processes {} after SIGKILL", say::seconds(KILL_WITHIN));
         Stopped::Killed
     };
-    ensure!(wait(FORGET_WITHIN, || Ok(!unit.state()?.is_up))?, "systemd does not come to the end of {unit}");
+    ensure!(
+        wait(FORGET_WITHIN, || Ok(!unit.state()?.is_up))?,
+        "{unit} has no process left, and systemd has not stopped it after {}",
+        say::seconds(FORGET_WITHIN)
+    );
     forget(unit)?;
     Ok(stopped)
 }
@@ -40,19 +45,19 @@ pub fn stop(unit: &Unit, release: &str, within: Duration) -> Result<Stopped> {
 pub fn forget(unit: &Unit) -> Result<()> {
     // It fails where there is nothing to forget.
     let _ = unit.tool("systemctl").args(["reset-failed", unit.name()]).output().context("run systemctl")?;
-    ensure!(
-        wait(FORGET_WITHIN, || Ok(!unit.state()?.is_loaded))?,
-        "{unit} is there although bg-launch did not start it: see systemctl status {unit}"
-    );
-    Ok(())
+    if wait(FORGET_WITHIN, || Ok(!unit.state()?.is_loaded))? {
+        return Ok(());
+    }
+    let what = format!("{unit} is there although bg-launch did not start it");
+    Err(Exit::Refused.refuse(what, format!("see systemctl status {unit}, and remove it")))
 }
 
 fn systemctl(unit: &Unit, words: &[&str]) -> Result<()> {
-    let told = unit.tool("systemctl").args(words).arg(unit.name()).output().context("run systemctl")?;
-    let why = String::from_utf8_lossy(&told.stderr);
+    let output = unit.tool("systemctl").args(words).arg(unit.name()).output().context("run systemctl")?;
+    let why = String::from_utf8_lossy(&output.stderr);
     // It may just have ended by itself.
     ensure!(
-        told.status.success() || !unit.state()?.is_up,
+        output.status.success() || !unit.state()?.is_up,
         "systemctl {} {unit}: {}",
         words.join(" "),
         say::quoted(why.trim())

@@ -111,7 +111,7 @@ impl<'a> Inquiry<'a> {
 
     /// Whether the launched process is gone.
     pub(crate) fn has_died(&self) -> bool {
-        self.launch.is_some_and(|launch| !launch.process().is_alive())
+        self.launch.is_some_and(|launch| !launch.process.is_alive())
     }
 
     /// The facts of a slot that is healthy since that time of the inquiry.

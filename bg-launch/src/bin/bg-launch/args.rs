@@ -27,22 +27,22 @@ pub(crate) struct Args {
     /// [default for a jar: java $JAVA_OPTS -Dspring.profiles.active={slot} -jar {artifact}]
     #[arg(last = true)]
     pub(crate) command: Vec<String>,
-    /// The slot to launch into (idle, live or its name); no record is read then
+    /// Launch into this slot (idle, live or its name), and read no record
     #[arg(long, env = "BG_LAUNCH_SLOT", value_name = "SLOT")]
     pub(crate) slot: Option<Choice>,
-    /// Start the release of the slot that nginx serves, unless it is running; for cron, which no line disturbs
+    /// Make sure that the live slot's release runs; silent if it does (for cron)
     #[arg(long, conflicts_with_all = ["slot", "current", "release", "stop", "artifact", "command"])]
     pub(crate) live: bool,
-    /// Start the release that the slot holds already, unless it is running
+    /// Start the release that the slot holds already, unless it runs
     #[arg(long, conflicts_with_all = ["stop", "artifact", "command"])]
     pub(crate) current: bool,
-    /// Put this release, which is on disk, into the slot and start it by the command that is kept with it;
-    /// the first letters of its name are enough
+    /// Put a release that is on disk into the slot, and start it by the command that is kept with it; the first
+    /// letters of its name are enough
     #[arg(long, value_name = "NAME", value_parser = NonEmptyStringValueParser::new(),
         conflicts_with_all = ["current", "stop", "artifact", "command"])]
     pub(crate) release: Option<String>,
-    /// Stop what is in the slot, start nothing, print no record; given that of its launch, the slot
-    /// holds again what it held before
+    /// Stop what is in the slot, start nothing, print no record; with the record of its launch on stdin, the
+    /// slot holds again what it held before
     #[arg(long, conflicts_with_all = ["artifact", "command"])]
     pub(crate) stop: bool,
     #[command(flatten)]
@@ -50,24 +50,24 @@ pub(crate) struct Args {
     /// Take over a process of the same user that bg-launch did not start
     #[arg(long, env = "BG_LAUNCH_ADOPT", value_parser = FalseyValueParser::new())]
     pub(crate) adopt: bool,
-    /// How long to wait until the slot's last connection is closed
+    /// Wait up to this long until the slot's last connection is closed
     #[arg(long, env = "BG_LAUNCH_DRAIN", default_value = "10s", value_name = "DURATION")]
     pub(crate) drain: Duration,
-    /// Who looks after the application: nobody, or systemd, as the unit bg-APP-SLOT.service
+    /// Start it in a session of its own, or as the unit bg-APP-SLOT.service of systemd
     /// [default: session; with --current, --release and --live as the slot was started last]
     #[arg(long, env = "BG_LAUNCH_VIA", value_enum)]
     pub(crate) via: Option<Via>,
-    /// The user the application runs as, where root launches it [default: who launches it; with --current,
+    /// Run it as this user, where root launches it [default: the user who launches it; with --current,
     /// --release and --live as the slot was started last]
     #[arg(long, env = "BG_LAUNCH_USER", value_name = "NAME")]
     pub(crate) user: Option<String>,
-    /// How long the old process may take to stop before it is killed
+    /// Kill the old process if it has not stopped within this time
     #[arg(long, env = "BG_LAUNCH_STOP_TIMEOUT", default_value = "30s", value_name = "DURATION")]
     pub(crate) stop_timeout: Duration,
-    /// How many releases, and how many logs a slot, to keep
+    /// Keep this many releases, and this many logs a slot
     #[arg(long, env = "BG_LAUNCH_KEEP", default_value_t = 5, value_name = "N")]
     pub(crate) keep: usize,
-    /// The folder the application runs in [default: DIR/slots/SLOT/work]
+    /// Run it in this folder [default: DIR/slots/SLOT/work]
     #[arg(long, env = "BG_LAUNCH_WORKDIR", value_name = "DIR")]
     pub(crate) workdir: Option<PathBuf>,
     /// Print a unit of systemd that starts the live slot again after a reboot, with these settings
@@ -86,12 +86,12 @@ pub(crate) struct Args {
 /// Stopping a slot later.
 #[derive(clap::Args, Debug)]
 pub(crate) struct Later {
-    /// With --stop: leave that to a process that waits this long first, and end at once; it stops only
-    /// what runs now, and not if that is live by then
+    /// Leave the --stop to a process that waits this long first, and end immediately; it stops only what
+    /// runs now, and not if that is live by then
     #[arg(long, requires = "stop", conflicts_with_all = ["current", "release", "artifact", "command"],
         value_name = "DURATION")]
     pub(crate) after: Option<Duration>,
-    /// This is that process
+    /// Be that process
     #[arg(long, hide = true, requires = "after")]
     pub(crate) detached: bool,
 }
@@ -150,19 +150,20 @@ Examples:
 
 The application gets BG_APP, BG_SLOT, BG_RELEASE, PORT and SERVER_PORT, and
 the rest of the environment but for other BG_* and the marks of CI runners.
-BG_LAUNCH_COMMAND stands in for COMMAND. It must stay in the foreground, and
-runs in a session of its own; its output goes to DIR/slots/SLOT/logs/app.log.
+BG_LAUNCH_COMMAND is the COMMAND where none is given. The command must stay in
+the foreground. It runs in a session of its own, and its output goes to
+DIR/slots/SLOT/logs/app.log.
 
 --via systemd starts it again when it crashes, and its output goes to the
 journal. Its environment, limits and hardening are then those of drop-ins, as
-/etc/systemd/system/bg-APP-.service.d/*.conf for both slots. Who is not root
-has it in a systemd of their own (systemctl --user).
+/etc/systemd/system/bg-APP-.service.d/*.conf for both slots. For a user other
+than root, it is that user's own systemd (systemctl --user).
 
---live says nothing and exits 0 where the release runs, and where another
+--live prints nothing and exits 0 where the release runs, and where another
 deploy holds the lock.
 
 Exit codes:
-  0  done: it runs (whether it is healthy is for bg-health to say)
+  0  done: it runs (bg-health finds out whether it is healthy)
   1  the system refused: the artifact, java, the disk, a permission
   2  usage
   3  no record on stdin, or one that is not valid

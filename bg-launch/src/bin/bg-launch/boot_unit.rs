@@ -1,4 +1,4 @@
-//! `--print-unit`: the unit that starts the live slot again after a reboot. Transient units do not outlive one.
+//! `--print-unit`: the unit that starts the live slot again after a reboot, which transient units do not outlive.
 
 use crate::start::mode::Wish;
 use anyhow::{Context, Result};

@@ -1,20 +1,21 @@
 //! `--stop --after`: a slot is stopped later, by a process that nobody waits for.
 //!
 //! After a switch the old release stays for a while, so that going back takes no time; a small server wants its
-//! memory back then. The CI step that deployed has ended by that time, and whatever it started has been killed. So
-//! the wait goes to a process as detached as an application is. It believes nothing that it was told at the start:
-//! what it stops is the very process that was meant, and not if that is live again.
+//! memory back then. The CI step that deployed has ended by that time, and whatever it started has been killed. So a
+//! process waits that is as detached as an application is. It looks again before it stops anything: it stops only the
+//! very process that was meant, and not if that is live again.
 
 use crate::start::detached::MARKS;
 use crate::start::hold::{GO, detach};
 use crate::stop::{Clearing, vacate};
 use crate::turn;
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result};
 use bg_probe::live::last_look::ensure_idle;
 use bg_probe::os::deadline::Deadline;
 use bg_probe::os::process::Process;
 use bg_probe::record::Record;
 use bg_probe::say::Voice;
+use bg_probe::say::exit::Exit;
 use bg_probe::site::launched::Launched;
 use bg_probe::site::lock::{INHERITED, Wait};
 use bg_probe::site::folder_app;
@@ -30,7 +31,7 @@ use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::time::{Duration, SystemTime};
 
-/// How often to look whether there is still something to wait for.
+/// The pause between two looks at the process that is to be stopped.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// Leaves a process behind that will stop the slot of `record`, and does not wait for it.
@@ -53,12 +54,12 @@ pub(crate) fn leave(record: &Record, after: Duration, clearing: Clearing, voice:
     Ok(())
 }
 
-/// What was launched last in the slot, and its process, if it runs and is what the record speaks of.
+/// The last launch in the slot, and its process, if that runs and is the one in the record.
 fn meant(record: &Record) -> Result<Option<(Launched, Process)>> {
     let Some(launched) = Launched::of(&record.site.dir, &record.slot.name)? else { return Ok(None) };
     let Some(running) = launched.running() else { return Ok(None) };
-    let said = record.get::<Process>("launch")?;
-    let is_meant = said.is_none_or(|said| said == launched.process || said == running);
+    let wanted = record.get::<Process>("launch")?;
+    let is_meant = wanted.is_none_or(|wanted| wanted == launched.process || wanted == running);
     Ok(Some((launched, running)).filter(|_| is_meant))
 }
 
@@ -74,22 +75,24 @@ fn start(record: &Record, after: Duration, clearing: Clearing) -> Result<()> {
     }
     command.current_dir("/").stdin(OwnedFd::from(theirs)).stdout(Stdio::null()).stderr(log);
     command.spawn().context("start the process that is to wait")?;
-    // It has our end of its stdin too, which only this lets go of.
+    // It also has the other end of that stdin, which is closed only with it.
     drop(command);
 
     ours.write_all(record.to_line()?.as_bytes()).context("hand it the record")?;
     ours.shutdown(Shutdown::Write).context("hand it the record")?;
     let mut word = Vec::new();
-    ours.read_to_end(&mut word).context("hear from it")?;
-    ensure!(word == GO, "the process that was to wait has ended; why is in {}", path.display());
-    Ok(())
+    ours.read_to_end(&mut word).context("wait for its answer")?;
+    if word == GO {
+        return Ok(());
+    }
+    Err(Exit::Refused.refuse("the process that was to wait has ended", format!("see {}", path.display())))
 }
 
-/// Where it says what it did: there is nobody else to tell.
+/// The file for its messages: nobody reads its stderr.
 fn log(record: &Record) -> Result<(PathBuf, File)> {
     let path = record.site.dir.slot(&record.slot.name).join("stop.log");
     let mut options = OpenOptions::new();
-    // Another may be waiting, and have the file open: whoever writes next must write at its end.
+    // Another process may be waiting, and have the file open: both must write at its end.
     options.append(true).create(true).mode(0o640).custom_flags(nix::libc::O_NOFOLLOW);
     let file = options.open(&path).with_context(|| format!("open {}", path.display()))?;
     file.set_len(0).with_context(|| format!("empty {}", path.display()))?;
@@ -104,7 +107,7 @@ pub(crate) fn stop(record: &Record, after: Duration, clearing: Clearing, voice: 
     let began = SystemTime::now();
     be_left_alone()?;
     let (site, slot) = (&record.site, &record.slot);
-    let process = record.get::<Process>("launch")?.context("the record says nothing of a launch")?;
+    let process = record.get::<Process>("launch")?.context("the record has no launch")?;
     let since = humantime::format_rfc3339_seconds(began);
     let when = humantime::format_duration(after);
     voice.done("launch", &format!("to stop pid {} in {slot} {when} after {since}", process.pid), None);
@@ -118,15 +121,16 @@ pub(crate) fn stop(record: &Record, after: Duration, clearing: Clearing, voice: 
     vacate(record, clearing, voice).map(drop)
 }
 
-/// Leaves the session, the descriptors and the signals of whoever started this, and says so on stdin, a socket.
+/// Leaves the session, the descriptors and the signals of the process that started this one, and reports that on stdin,
+/// a socket.
 fn be_left_alone() -> Result<()> {
     setsid().context("setsid")?;
     let mut socket = UnixStream::from(std::io::stdin().as_fd().try_clone_to_owned().context("keep the socket")?);
     detach(socket.as_raw_fd())?;
-    socket.write_all(GO).context("say that it waits")
+    socket.write_all(GO).context("report that it waits")
 }
 
-/// Whether the slot holds what was meant. What systemd has started again is still the same launch.
+/// Whether the slot still has the process that was meant. One that systemd has started in its place is the same launch.
 fn still_there(record: &Record, process: &Process) -> bool {
     let last = Launched::of(&record.site.dir, &record.slot.name).ok().flatten();
     last.is_some_and(|last| last.process == *process && (last.unit.is_some() || process.is_alive()))

@@ -35,7 +35,7 @@ pub(crate) fn new(given: &Given, record: &Record, manner: &Manner, voice: Voice)
     let release = Release::make(&site.dir, artifact, &template)?;
     let ready = make_ready(record, &release, &mode, manner, voice);
     if ready.is_err() {
-        // It is the failure that counts; what can't be removed is pruned by a later run.
+        // The failure counts; what can't be removed is pruned by a later run.
         let _ = release.discard(&site.dir);
     }
     let (command, beside) = (ready?, record.live_beside());
@@ -54,7 +54,7 @@ pub(crate) fn named(wanted: &str, record: &Record, manner: &Manner, voice: Voice
     if let Some((last, process)) = running.filter(|(last, _)| last.release == release.name) {
         let launch = facts(last, process, Some(&release), true);
         voice.done("launch", &runs_already(&launch, slot), None);
-        // A launch that could only be undone by half leaves it so.
+        // A launch that was undone by half leaves the slot with another one.
         if site.dir.release(&slot.name).as_ref() != Some(&release.name) {
             release.put_into(&site.dir, &slot.name)?;
         }
@@ -94,8 +94,8 @@ fn place(plan: &Plan, manner: &Manner, voice: Voice) -> Result<Launch> {
         voice.warn(&format!("{slot} still holds release {}: {why:#}", plan.release.name));
     }
     let launch = begun?;
-    // Room is made last: a deploy does not fail for the sake of old files. The slot may have to hold the one before
-    // again.
+    // Room is made last: no deploy should fail because of old files. The release before is spared, for the slot may have
+    // to hold it again.
     if let Err(why) = prune(dir, manner.keep, replaced.release()) {
         voice.warn(&format!("old releases stay: {why:#}"));
     }

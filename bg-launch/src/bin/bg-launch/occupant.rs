@@ -1,4 +1,4 @@
-//! Who is in a slot: what bg-launch started there, and whoever else holds its port.
+//! The occupant of a slot: what bg-launch has started there, and any other process that holds its port.
 
 use anyhow::Result;
 use bg_launch::session::{Stopped, stop_each, wait};
@@ -16,20 +16,20 @@ use std::time::Duration;
 /// How long a port may stay taken after its process is gone.
 const FREE_WITHIN: Duration = Duration::from_secs(5);
 
-/// Who is in a slot.
+/// The processes in a slot.
 pub(crate) struct Occupant<'a> {
     slot: &'a Slot,
-    /// What bg-launch started there last, if any of it is left.
+    /// The last launch there, if any of it is left.
     ours: Option<Launched>,
     /// Processes that bg-launch did not start and that hold the port.
     strangers: Vec<Process>,
 }
 
 impl<'a> Occupant<'a> {
-    /// Looks into a slot. With `adopt`, strangers of the same user are taken over.
+    /// Looks into a slot. With `adopt`, processes of the same user that bg-launch did not start are taken over.
     ///
     /// # Errors
-    /// [`Exit::Unsure`] when somebody holds the port who may not be stopped.
+    /// [`Exit::Unsure`] when a process holds the port that may not be stopped.
     pub(crate) fn of(site: &Site, slot: &'a Slot, adopt: bool) -> Result<Occupant<'a>> {
         let launched = Launched::of(&site.dir, &slot.name)?;
         let family = launched.as_ref().map(members).transpose()?.unwrap_or_default();
@@ -37,8 +37,8 @@ impl<'a> Occupant<'a> {
         let ours = launched.filter(|_| is_ours);
         let listens = !slot.listeners()?.is_empty();
         let holders = if listens { slot.holders()? } else { Vec::new() };
-        // What began after our launch came with it (a container's proxy): it should go with it too, and is
-        // looked for again when it has.
+        // A process that began after our launch came with it (a container's proxy). It should end with it, and is
+        // looked for again after that.
         let since = ours.as_ref().and_then(began);
         let came_with = |pid: &i32| {
             let started = Stat::of(*pid).map(|stat| stat.start_ticks);
@@ -54,7 +54,7 @@ impl<'a> Occupant<'a> {
         Ok(Occupant { slot, ours, strangers })
     }
 
-    /// Whether nobody is there.
+    /// Whether nothing is there.
     pub(crate) fn is_empty(&self) -> bool {
         self.ours.is_none() && self.strangers.is_empty()
     }
@@ -70,8 +70,8 @@ impl<'a> Occupant<'a> {
         Ok(())
     }
 
-    /// Stops whoever is there, `within` at most before SIGKILL, and waits until the port is free. What was done,
-    /// in words; `None` where nobody was there.
+    /// Stops every process there, with SIGKILL after `within`, and waits until the port is free. What was done, in words;
+    /// `None` where nothing was there.
     ///
     /// # Errors
     /// When they can't be stopped, or the port is not free afterwards.
@@ -104,7 +104,7 @@ impl<'a> Occupant<'a> {
     }
 }
 
-/// When it began, in clock ticks since boot. Of a unit that is not written down yet, when its process did.
+/// The start of a launch, in clock ticks since boot; that of its process where a unit's is not written down yet.
 fn began(ours: &Launched) -> Option<u64> {
     match ours.process.start_ticks {
         0 => Some(ours.running()?.start_ticks),
@@ -127,7 +127,7 @@ fn is_same_user(pid: i32) -> bool {
     owner.is_ok_and(|uid| uid == nix::unistd::geteuid().as_raw())
 }
 
-/// Refuses to take over strangers unless that was asked for and can do no harm.
+/// Refuses to take over processes that bg-launch did not start, unless that is asked for and can do no harm.
 fn ensure_adoptable(site: &Site, slot: &Slot, strangers: &[i32], adopt: bool) -> Result<()> {
     if let Some(other) = strangers.iter().find_map(|pid| Other::is(site, *pid)) {
         return Err(launched_elsewhere(site, slot, &other));
@@ -152,7 +152,8 @@ fn ensure_adoptable(site: &Site, slot: &Slot, strangers: &[i32], adopt: bool) ->
     Err(Exit::Unsure.refuse(format!("{held}, which bg-launch did not start. Nothing was touched{why}"), remedy))
 }
 
-/// The refusal of what another folder's bg-launch has started, with `--adopt` too: that is for what nobody looks after.
+/// The refusal of a process that bg-launch has started from another folder, also with `--adopt`, which is for processes
+/// that nobody looks after.
 fn launched_elsewhere(site: &Site, slot: &Slot, other: &Other) -> anyhow::Error {
     let (held, app) = (held(slot, &[other.pid]), say::quoted(&other.marks.app));
     Exit::Unsure.refuse(
@@ -164,7 +165,7 @@ fn launched_elsewhere(site: &Site, slot: &Slot, other: &Other) -> anyhow::Error 
     )
 }
 
-/// Whether any of these processes was launched in `slot`, or holds its port as well: a management port, say.
+/// Whether any of these processes was launched in `slot`, or holds its port as well: as a management port, for example.
 fn belong_to(site: &Site, slot: &Slot, pids: &[i32]) -> Result<bool> {
     let launched = Launched::of(&site.dir, &slot.name)?;
     let family = launched.as_ref().map(members).transpose()?.unwrap_or_default();

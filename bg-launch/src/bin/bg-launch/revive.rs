@@ -19,7 +19,7 @@ use bg_probe::site::lock::Wait;
 use bg_probe::site::settings::Site;
 use bg_probe::site::slot::Slot;
 
-/// Starts the live slot's release again, unless it runs. A deploy that is under way is left alone: it knows better.
+/// Starts the live slot's release again, unless it runs. A deploy that is under way is left alone.
 ///
 /// # Errors
 /// [`Exit::Unsure`] when nothing tells which slot is live; those of a launch.

@@ -65,11 +65,11 @@ fn program(template: &Template, artifact: Option<&Path>, slot: &Slot) -> Result<
 
 /// The line in which java names its version, `openjdk version "17.0.13" 2024-10-15`, on stderr.
 fn java_version(java: &str) -> Result<String> {
-    let said = Command::new(java).arg("-version").stdin(Stdio::null()).output();
-    let said = said.with_context(|| format!("run {java}"))?;
-    let text = String::from_utf8_lossy(&said.stderr);
+    let output = Command::new(java).arg("-version").stdin(Stdio::null()).output();
+    let output = output.with_context(|| format!("run {java}"))?;
+    let text = String::from_utf8_lossy(&output.stderr);
     // JAVA_TOOL_OPTIONS makes java print something else first.
     let version = text.lines().find(|line| line.contains(" version "));
-    let version = version.filter(|_| said.status.success());
-    version.map(str::to_owned).with_context(|| format!("{java} -version says no version ({})", said.status))
+    let version = version.filter(|_| output.status.success());
+    version.map(str::to_owned).with_context(|| format!("{java} -version says no version ({})", output.status))
 }

@@ -1,6 +1,6 @@
 //! `bg-launch --check`: could a release be put into the idle slot and started there?
 //!
-//! Each thing is asked of the guard that a launch itself asks, so that none of them can tell another story.
+//! Each refusal comes from the function that a launch itself calls, so that the two can't disagree.
 
 mod disk;
 mod folder;
@@ -51,7 +51,9 @@ pub(crate) fn findings(site: &Site, given: &Given, wish: &Wish, adopt: bool) -> 
 fn mode(site: &Site, slot: &Slot, wish: &Wish) -> Option<Finding> {
     let possible = || -> Result<Mode> {
         let mode = Mode::of(wish, None)?;
-        ensure_possible(&mode, site, slot, Launched::of(&site.dir, &slot.name)?.as_ref())?;
+        // A file that can't be read is reported with the port.
+        let last = Launched::of(&site.dir, &slot.name).ok().flatten();
+        ensure_possible(&mode, site, slot, last.as_ref())?;
         Ok(mode)
     };
     match possible() {

@@ -1,7 +1,7 @@
 //! Copying an artifact that somebody may be writing: what is copied is one state of it, or nothing.
 //!
 //! A build that writes its jar in place while a deploy copies it makes a copy of two builds, and its zip directory may
-//! pass for whole. The kernel tells of every write in the file's times, so the file is looked at before and after.
+//! pass for whole. Every write changes the file's times, so the file is looked at before and after.
 
 use crate::release::artifact::is_hidden;
 use anyhow::{Context, Result, bail, ensure};
@@ -54,7 +54,7 @@ pub(crate) fn copy(from: &Path, to: &Path) -> Result<Sha256> {
         }
         ensure!(!deadline.is_over(), "changes while it is copied; deploy again when the build is done");
         quiet = QUIET;
-        // What was opened to be filled is at its end.
+        // The file that was filled is open at its end.
         target = File::create(to).with_context(|| format!("empty {}", to.display()))?;
     }
 }
@@ -100,8 +100,8 @@ fn wait_until_left_alone(path: &Path, quiet: Duration, deadline: Deadline) -> Re
     deadline.wait(LOOK_EVERY, || Ok(!changes())).map(drop)
 }
 
-/// Whether it was changed that short a time ago. Where another machine's clock, which is ahead, gave it its time, nobody
-/// can say, and it is taken for old.
+/// Whether it was changed that short a time ago. Where another machine's clock, which is ahead, gave it its time, that is
+/// unknown, and the file is taken for old.
 fn changed_within(quiet: Duration, meta: &Metadata) -> bool {
     let (seconds, nanos) = (u64::try_from(meta.ctime()), u64::try_from(meta.ctime_nsec()));
     let (Ok(seconds), Ok(nanos)) = (seconds, nanos) else { return false };

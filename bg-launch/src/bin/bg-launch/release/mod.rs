@@ -1,4 +1,4 @@
-//! Releases: what was deployed, kept whole under a name that says when, and what.
+//! Releases: what was deployed, kept whole under a name made of its time and its content.
 
 pub(crate) mod artifact;
 pub(crate) mod copy;
@@ -52,7 +52,7 @@ impl Release {
         let incoming = dir.releases().join(".incoming");
         let made = fill(&incoming, artifact, template).and_then(|digest| settle(dir, &incoming, &digest));
         if made.is_err() {
-            // It is the failure that counts; what can't be removed is removed by the next run.
+            // The failure counts; what can't be removed is removed by the next run.
             let _ = std::fs::remove_dir_all(&incoming);
         }
         Release::named(dir, &made?)
@@ -69,8 +69,8 @@ impl Release {
     /// The release of that name, to be started.
     ///
     /// # Errors
-    /// When it can't be understood, or was put there by another user than this one or root: to start it would be
-    /// to do as that user says.
+    /// When it can't be understood, or was put there by another user than this one or root, who would then
+    /// choose what is executed.
     pub(crate) fn ours(dir: &Dir, name: &str) -> Result<Release> {
         ensure_ours(&folder_of(dir, name)?, name)?;
         Release::named(dir, name)
@@ -222,7 +222,7 @@ fn settle(dir: &Dir, incoming: &Path, digits: &str) -> Result<String> {
     std::fs::rename(incoming, &release).with_context(|| format!("rename to {}", release.display()))?;
     let synced = sync_folder_of(&release);
     if synced.is_err() {
-        // It is the failure that counts; what can't be removed is pruned by a later run.
+        // The failure counts; what can't be removed is pruned by a later run.
         let _ = gone(&dir.releases(), &name);
     }
     synced.map(|()| name)

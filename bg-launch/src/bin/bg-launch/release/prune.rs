@@ -24,6 +24,6 @@ pub(crate) fn prune(dir: &Dir, keep: usize, spared: Option<&str>) -> Result<()> 
     let left = others.iter().filter(|name| name.strip_prefix('.').is_some_and(is_name));
     let old = names.iter().skip(keep).filter(|name| !used.contains(name));
     let removed = left.map(|name| remove(&releases.join(name))).chain(old.map(|name| gone(&releases, name)));
-    // Whatever can't be removed is no reason to keep the rest.
+    // A release that can't be removed is no reason to keep the rest.
     removed.fold(Ok(()), Result::and)
 }

@@ -27,8 +27,8 @@ impl Template {
     /// The command given after `--`, else that of `BG_LAUNCH_COMMAND`, else `java $JAVA_OPTS … -jar` for a jar.
     ///
     /// # Errors
-    /// [`Exit::Usage`] when there is none, or a variable has an unclosed quote; else when the current folder is
-    /// unknown and the program is said from there.
+    /// [`Exit::Usage`] when there is none, or a variable has an unclosed quote; else when the program is given
+    /// relative to the current folder and that is unknown.
     pub(crate) fn new(command: &[String], artifact: Option<&Path>) -> Result<Template> {
         if !command.is_empty() {
             return Template::from_here(command.to_vec());
@@ -61,12 +61,12 @@ impl Template {
         Ok(Template(words))
     }
 
-    /// Whether the artifact's own manifest must say what to start, as with `java -jar`.
+    /// Whether the artifact's own manifest must name what to start, as with `java -jar`.
     pub(crate) fn needs_main_class(&self) -> bool {
         self.0.windows(2).any(|pair| pair == ["-jar", "{artifact}"])
     }
 
-    /// Whether the artifact is the program that the command begins with, or says where that is.
+    /// Whether the program that the command begins with is the artifact, or is found by its path.
     pub(crate) fn runs_the_artifact(&self) -> bool {
         self.0.first().is_some_and(|program| program.contains("{artifact}"))
     }
@@ -144,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn a_program_said_from_here_is_found_from_anywhere() {
+    fn a_program_given_relative_to_this_folder_is_found_from_anywhere() {
         let program = |word: &str| Template::new(&[word.to_owned()], None).unwrap().0.remove(0);
         for found in ["java", "/x/../run", "{artifact}", "{artifact}/bin/run"] {
             assert_eq!(program(found), found);
@@ -154,7 +154,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_missing_is_said() {
+    fn fill_refuses_a_missing_artifact_or_program() {
         let slots = slots();
         let blanks = Blanks { slot: slots.first(), release: "R", artifact: None };
         assert_eq!(Exit::of(&words("sh {artifact}").fill(&blanks).unwrap_err()), Exit::Usage);

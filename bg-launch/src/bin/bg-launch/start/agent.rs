@@ -1,8 +1,8 @@
-//! Whether what is started here ends with whoever started it: a CI agent that is itself a service of systemd.
+//! Whether a release that is started here ends with the CI agent that started it, which is itself a service of systemd.
 //!
 //! A session of its own is left alone by the agent, and not by systemd: all that a service has started stays in its
 //! control group (`cgroups(7)`), and goes when that service is stopped or restarted, as after an update of the agent.
-//! Whether it does is for the service's `KillMode=` to say (`systemd.kill(5)`), so systemd is asked: `cron.service`,
+//! The service's `KillMode=` decides that (`systemd.kill(5)`), so systemd is asked: `cron.service`,
 //! `atd.service` and `ssh.service` have `process`, and leave alone what they have started. A session of somebody who has
 //! logged in is a scope and no service, and by default leaves it alone, too (`KillUserProcesses=` of `logind.conf(5)`).
 
@@ -19,7 +19,7 @@ pub(crate) struct Service {
 }
 
 impl Service {
-    /// The service with which what this process starts would end; `None` where there is none.
+    /// The service that a process started here would end with; `None` where there is none.
     pub(crate) fn of_this_process() -> Option<Service> {
         let service = Service::parse(&std::fs::read_to_string("/proc/self/cgroup").ok()?)?;
         service.ends_all().then_some(service)
@@ -52,12 +52,12 @@ impl Service {
         innermost.map(|name| Service { user, name: name.to_owned() })
     }
 
-    /// Whether systemd ends everything in its group with it. It does so by default, which counts where it says nothing.
+    /// Whether systemd ends everything in its group with it. That is the default, also where systemd gives no answer.
     fn ends_all(&self) -> bool {
         let mut show = tool(self.user, "systemctl");
         let asked = show.args(["show", "--property=KillMode", "--", &self.name]).output();
-        let said = asked.map(|output| String::from_utf8_lossy(&output.stdout).trim().to_owned()).unwrap_or_default();
-        !matches!(said.strip_prefix("KillMode="), Some("process" | "none"))
+        let answer = asked.map(|output| String::from_utf8_lossy(&output.stdout).trim().to_owned()).unwrap_or_default();
+        !matches!(answer.strip_prefix("KillMode="), Some("process" | "none"))
     }
 }
 

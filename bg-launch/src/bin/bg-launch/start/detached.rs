@@ -43,13 +43,13 @@ pub(crate) fn start(plan: &Plan) -> Result<Launched> {
 
     ours.write_all(GO).context("have the new process begin")?;
     let mut refusal = String::new();
-    ours.read_to_string(&mut refusal).context("hear from the new process")?;
+    ours.read_to_string(&mut refusal).context("wait for the new process")?;
     if !refusal.is_empty() {
         bail!("{refusal}");
     }
-    // What it has become may have privileges of its own, and then nobody but root could put it back once it is live.
+    // The application may have privileges of its own, and then only root could put it back once it is live.
     if let Some((mut now, place)) = left.filter(|_| !may_put(pid)) {
-        // It may have ended, and it is no more than advice to the kernel.
+        // It may have ended, and this is only advice to the kernel.
         let _ = now.put(place);
     }
     Ok(launched)

@@ -1,8 +1,8 @@
 //! The last step before the application: a process that waits until it is written down, and then becomes it.
 //!
-//! Between starting a process and writing down whose it is, a launcher can be killed, and then an application
-//! runs that nobody knows. So bg-launch starts itself first, as a holder. The holder has the application's pid
-//! and all of its surroundings, but does nothing until it is told to; if bg-launch dies before, it ends.
+//! A launcher can be killed between starting a process and writing it down, and then an application runs that no record
+//! names. So bg-launch starts itself first, as a holder. The holder has the application's pid and all of its
+//! surroundings, but does nothing until bg-launch sends the word; if bg-launch dies before, it ends.
 
 use crate::start::user;
 use anyhow::{Context, Result};
@@ -22,7 +22,7 @@ use std::process::ExitCode;
 /// the command.
 pub(crate) const HOLD: &str = "--hold-and-exec";
 
-/// What the holder waits for on its stdin.
+/// The word that the holder waits for on its stdin.
 pub(crate) const GO: &[u8] = b"go";
 
 /// What a holder holds.
@@ -37,13 +37,13 @@ pub(crate) fn held() -> Option<Held> {
     (args.next()? == HOLD).then(|| Held { user: args.next().unwrap_or_default(), command: args.collect() })
 }
 
-/// Waits for [`GO`] on stdin, a socket, and becomes the command. If that can't be done, says why on the socket.
+/// Waits for [`GO`] on stdin, a socket, and becomes the command. If that can't be done, writes why to the socket.
 pub(crate) fn run(held: &Held) -> ExitCode {
     match wait() {
         Ok(mut socket) => {
             // Returns only with an error.
             let Err(error) = become_it(held, &socket);
-            // Nobody may be listening any more; the exit status says it too.
+            // The launcher may be gone; the exit status shows it, too.
             let _ = write!(socket, "{error:#}");
             ExitCode::from(127)
         }
@@ -67,14 +67,14 @@ fn become_it(held: &Held, socket: &UnixStream) -> Result<Infallible> {
         held.command.iter().map(|word| CString::new(word.as_bytes())).collect::<Result<_, _>>()?;
     let program = words.first().context("no command")?;
     detach(socket.as_raw_fd())?;
-    // Last, for who has become somebody else may not even look at its own descriptors any more.
+    // Last: a process that has become another user's may not even list its own descriptors any more.
     if !held.user.is_empty() {
         user::become_user(&held.user)?;
     }
     execv(program, &words).with_context(|| format!("execute {}", program.to_string_lossy()))
 }
 
-/// Leaves this process, or the application it becomes, nothing of the shell, CI step or lock that it came from.
+/// Frees this process, and the application it becomes, of the shell, CI step and lock that it came from.
 ///
 /// # Errors
 /// When the descriptors or the signals can't be let go of.

@@ -77,7 +77,7 @@ pub(crate) fn begin(plan: &Plan, keep: usize, voice: Voice) -> Result<Launch> {
 fn report(plan: &Plan, launched: &Launched, began: Instant, voice: Voice) {
     let journal = launched.unit.as_ref().map(Unit::journal);
     let output = launched.log.clone().or(journal).unwrap_or_default();
-    // The program alone: what else is in the command may be a secret.
+    // The program alone: the rest of the command may hold a secret.
     voice.detail(&format!("running {}, its output is in {output}", plan.command[0]));
     let name = launched.unit.as_ref().map_or_else(String::new, |unit| format!("{unit}, "));
     let words = format!("release {} as {name}pid {}", plan.release.name, launched.process.pid);
@@ -95,7 +95,7 @@ pub(crate) fn protect(live: &Launched, slot: &Slot, voice: Voice) {
 pub(crate) fn facts(launched: &Launched, process: Process, release: Option<&Release>, was_running: bool) -> Launch {
     let release = release.filter(|release| release.name == launched.release);
     let artifact = release.and_then(|release| Some(release.artifact.as_ref()?.to_str()?.to_owned()));
-    // It runs, whether or not systemd tells more of it; without this, its journal is not shown.
+    // It runs, even if systemd does not answer; then only its journal is not shown.
     let state = launched.unit.as_ref().and_then(|unit| unit.state().ok());
     Launch {
         process,

@@ -15,12 +15,12 @@ use std::os::unix::fs::{DirBuilderExt, lchown};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-/// Who looks after the application once it runs.
+/// What looks after the application once it runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Via {
-    /// Nobody: a session of its own, its output in a file
+    /// Nothing: a session of its own, its output in a file
     Session,
-    /// systemd: a unit that is started again when it crashes, its output in the journal
+    /// A unit of systemd, which is started again when it crashes, its output in the journal
     Systemd,
 }
 
@@ -39,7 +39,7 @@ pub(crate) struct Wish {
 /// How a release is started.
 pub(crate) struct Mode {
     pub(crate) via: Via,
-    /// The user it runs as; `None` for the one who launches it.
+    /// The user it runs as; `None` for the user who launches it.
     pub(crate) user: Option<User>,
     pub(crate) stop_timeout: Duration,
     workdir: Option<PathBuf>,
@@ -120,7 +120,7 @@ fn ensure_usable(folder: &Path, how: AccessFlags) -> Result<()> {
     access(folder, how).with_context(|| format!("use the folder {}", folder.display()))
 }
 
-/// Makes the one folder that is the application's own: what it writes there is nobody else's business.
+/// Makes the one folder that is the application's own, closed to others.
 fn make_work(work: &Path) -> Result<()> {
     match DirBuilder::new().mode(0o750).create(work) {
         Ok(()) => hand_over(&File::open(work).with_context(|| format!("open {}", work.display()))?, work),

@@ -21,7 +21,7 @@ use nix::unistd::geteuid;
 use std::path::Path;
 use std::time::Duration;
 
-/// Longer than systemd takes anything, and than anybody waits for an application to stop.
+/// The longest time to stop that is passed on: nobody waits longer, and systemd takes no number of any length.
 const LONGEST: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
 /// Refuses where no unit could be started, before anything is stopped: `last` is what the slot's unit may run.
@@ -47,7 +47,7 @@ pub(crate) fn ensure_possible(site: &Site, slot: &Slot, last: Option<&Launched>)
     Ok(())
 }
 
-/// Starts it as the slot's unit. That it has the unit is written down before, so that nothing runs unknown.
+/// Starts it as the slot's unit. The unit is written down before, so that nothing runs that no file names.
 ///
 /// # Errors
 /// When it can't be started, or not be written down.
@@ -60,7 +60,7 @@ pub(crate) fn start(plan: &Plan) -> Result<Launched> {
     plan.write_down(&launched)?;
     let begun = run(plan, &unit).and_then(|()| with_its_process(plan, &unit, launched));
     if begun.is_err() {
-        // It is the failure that counts. Where systemd would go on trying, the next launch or --stop ends that.
+        // The failure counts. Where systemd would go on trying, the next launch or --stop ends that.
         let _ = unit::stop(&unit, &plan.release.name, Duration::ZERO);
     }
     begun
@@ -70,7 +70,7 @@ pub(crate) fn start(plan: &Plan) -> Result<Launched> {
 fn with_its_process(plan: &Plan, unit: &Unit, mut launched: Launched) -> Result<Launched> {
     let state = unit.state()?;
     launched.process.pid = state.last_main;
-    // One that has ended already is known by a start that nobody else has.
+    // A process that has ended already gets a start time that no other process has.
     launched.process.start_ticks = Process::with_pid(state.last_main).map_or(0, |process| process.start_ticks);
     launched.oom_score_adj = to_be_left(state.last_main).filter(|_| plan.gives_way());
     plan.write_down(&launched)?;
@@ -81,7 +81,7 @@ fn with_its_process(plan: &Plan, unit: &Unit, mut launched: Launched) -> Result<
 }
 
 /// Makes what a unit runs the first to go when memory runs out. Not by the unit's own `OOMScoreAdjust=`, with which
-/// systemd would start it again when it crashes, live or not. What can't be done is no reason not to start it.
+/// systemd would start it again when it crashes, live or not. A failure is no reason not to start it.
 fn make_first_to_go(state: &State, from: i32) {
     let members = state.members().unwrap_or_default();
     for pid in members.into_iter().filter(|pid| place_of(*pid) == Some(from) && may_put(*pid)) {
