@@ -1,6 +1,5 @@
 //! The folder that a release would be put into, looked at without touching it.
 
-use anyhow::anyhow;
 use bg_probe::cli::preflight::Finding;
 use bg_probe::os::sudo::{called, owner as owner_of, typed_as};
 use bg_probe::site::dir::Dir;
