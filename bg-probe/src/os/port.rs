@@ -12,7 +12,7 @@ use std::time::Duration;
 /// port), and then there is no listener.
 #[must_use]
 pub fn listens(port: u16) -> bool {
-    listeners(port).is_ok_and(|sockets| !sockets.is_empty()) || is_reachable((Ipv4Addr::LOCALHOST, port).into())
+    is_reachable((Ipv4Addr::LOCALHOST, port).into()) || listeners(port).is_ok_and(|sockets| !sockets.is_empty())
 }
 
 /// Whether something takes connections at this address, as nginx would find out.

@@ -48,10 +48,9 @@ fn ensure_healthy(record: &Record) -> Result<()> {
         return Ok(());
     }
     let slot = &record.slot;
-    Err(Exit::NoRecord.refuse(
-        format!("the record has no health verdict for {slot}"),
-        format!("put bg-health before bg-switch, or name the slot yourself with --to {slot}"),
-    ))
+    Err(Exit::NoRecord.because(format!(
+        "the record has no health verdict for {slot}: put bg-health before bg-switch, or name the slot yourself with --to {slot}"
+    )))
 }
 
 /// nginx only ever points at a slot that answers: something must listen there, and if it was launched and found

@@ -6,7 +6,7 @@ mod selinux;
 use crate::form;
 use crate::nginx::Nginx;
 use crate::nginx::tested::Rejected;
-use bg_probe::cli::preflight::{Finding, State};
+use bg_probe::cli::preflight::Finding;
 use bg_probe::nginx::upstream::{Form, Upstream};
 use bg_probe::site::settings::Site;
 use nix::unistd::geteuid;
@@ -16,7 +16,7 @@ pub(crate) fn findings(site: &Site, nginx: &Nginx) -> Vec<Finding> {
     let upstream = Upstream::read(&site.upstream_file).ok();
     let rules = form::rules_of(upstream.as_ref().map_or(Form::Reload, Upstream::form));
     let mut findings = vec![version(nginx)];
-    if findings[0].state != State::Fail {
+    if nginx.program().is_ok() {
         findings.push(configuration(nginx, rules.tests_configuration()));
         findings.extend(running(nginx));
         findings.extend(passage(site, nginx, upstream.as_ref()));
