@@ -90,7 +90,7 @@ impl Verdict {
     #[must_use]
     pub fn in_words(&self) -> String {
         match &self.live {
-            Some(live) => format!("{live} is live on {}", live.port),
+            Some(live) => live.being("live"),
             None => "no slot is live".to_owned(),
         }
     }

@@ -67,6 +67,24 @@ impl Slot {
         format!("{} on {}", self.name, self.port)
     }
 
+    /// The same with what the slot is there: `set1 is live on 8081`.
+    #[must_use]
+    pub fn being(&self, what: &str) -> String {
+        format!("{} is {what} on {}", self.name, self.port)
+    }
+
+    /// The slot's port, for messages: `port 8081 of set1`.
+    #[must_use]
+    pub fn its_port(&self) -> String {
+        format!("port {} of {}", self.port, self.name)
+    }
+
+    /// A word of a command in which `{slot}` and `{port}` are filled in.
+    #[must_use]
+    pub fn filled_in(&self, word: &str) -> String {
+        word.replace("{slot}", self.name.as_str()).replace("{port}", &self.port.to_string())
+    }
+
     /// Whether something holds the slot's port, at whatever address: it may be what serves.
     #[must_use]
     pub fn listens(&self) -> bool {

@@ -175,5 +175,5 @@ fn belong_to(site: &Site, slot: &Slot, pids: &[i32]) -> Result<bool> {
 fn held(slot: &Slot, holders: &[i32]) -> String {
     let who: Vec<String> = holders.iter().map(|pid| format!("pid {pid} ({})", command_line(*pid))).collect();
     let who = if who.is_empty() { "a process that this user may not see".to_owned() } else { who.join(", ") };
-    format!("port {} of {} is held by {who}", slot.port, slot.name)
+    format!("{} is held by {who}", slot.its_port())
 }

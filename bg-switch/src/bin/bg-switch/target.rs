@@ -76,7 +76,7 @@ pub(crate) fn ensure_fit(record: &Record) -> Result<()> {
 }
 
 fn unreachable(site: &Site, slot: &Slot) -> anyhow::Error {
-    let what = format!("nothing listens on port {} of {slot}", slot.port);
+    let what = format!("nothing listens on {}", slot.its_port());
     if !slot.listens() {
         return Exit::NotMoved.because(format!("{what}: nginx stays where it is"));
     }

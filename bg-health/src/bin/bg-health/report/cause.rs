@@ -46,6 +46,11 @@ impl Case<'_> {
         signs::cause(log).map(str::to_owned)
     }
 
+    /// The other slot's port, and whose it is.
+    pub(crate) fn port_of_the_other(&self) -> String {
+        format!("{}, the port of {}", self.other.port, self.other)
+    }
+
     /// What to do about an application that does not listen on its slot's port.
     fn remedy(&self) -> String {
         format!("let it listen on $PORT, {} here (Spring Boot: server.port)", self.slot.port)

@@ -54,7 +54,7 @@ fn head(case: &Case, likely: &str) -> Head {
         }
         Failure::OnOtherPort => {
             let live = if case.takes_visitors() { ", which is live: visitors may have reached it" } else { "" };
-            format!("{slot} listens on {}, the port of {}{live}", case.other.port, case.other)
+            format!("{slot} listens on {}{live}", case.port_of_the_other())
         }
         Failure::WentBad(after, served) => {
             let seen = match served {

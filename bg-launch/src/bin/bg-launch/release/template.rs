@@ -99,10 +99,7 @@ fn found(program: &str) -> Result<PathBuf> {
 }
 
 fn fill(word: &str, blanks: &Blanks) -> Result<String> {
-    let filled = word
-        .replace("{slot}", blanks.slot.name.as_str())
-        .replace("{port}", &blanks.slot.port.to_string())
-        .replace("{release}", blanks.release);
+    let filled = blanks.slot.filled_in(word).replace("{release}", blanks.release);
     if !filled.contains("{artifact}") {
         return Ok(filled);
     }
