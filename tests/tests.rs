@@ -79,6 +79,9 @@ mod callers;
 /// The history of deploys: who, what, when and how it ended; how it is kept, and shown.
 mod history;
 
+/// What all five programs read alike: durations, empty variables, unknown names, passwords; and their short and long help.
+mod variables;
+
 /// On a terminal: colours and widths there, and plain lines everywhere else.
 mod terminal;
 

@@ -1,5 +1,6 @@
 //! A program's command line, read the same way by all five.
 
+use crate::cli::origin;
 use crate::say::Voice;
 use crate::say::exit::report;
 use crate::site::settings::Settings;
@@ -27,10 +28,10 @@ pub fn run<P: Program>(run: impl FnOnce(P) -> Result<()>) -> ExitCode {
 /// # Errors
 /// clap's own: a usage error, or the text of `--help` or `--version`.
 pub fn parse<P: Program>() -> Result<P> {
-    let command = with_one_layout(P::command());
+    let mut command = with_one_layout(P::command());
     #[cfg(feature = "manual")]
     crate::cli::manual::print_if_asked(command.clone())?;
-    let matches = command.try_get_matches()?;
+    let matches = command.try_get_matches_from_mut(std::env::args_os()).map_err(|why| origin::named(why, &command))?;
     let mut args = P::from_arg_matches(&matches)?;
     let (settings, voice) = args.shared();
     settings.note_typed(&matches);

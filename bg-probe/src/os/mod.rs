@@ -9,4 +9,5 @@ pub mod process;
 pub mod replace;
 pub mod signals;
 pub mod sockets;
+pub mod span;
 pub mod sudo;

@@ -6,6 +6,7 @@
 
 use crate::os::deadline::Deadline;
 use crate::os::owner::hand_over;
+use crate::os::span::Span;
 use crate::say::Voice;
 use crate::say::exit::Exit;
 use crate::site::dir::Dir;
@@ -29,7 +30,7 @@ const POLL: Duration = Duration::from_millis(20);
 pub struct Wait {
     /// Wait this long while another deploy holds the lock
     #[arg(long = "wait", env = "BG_WAIT", value_name = "DURATION", default_value = "0s")]
-    pub within: humantime::Duration,
+    pub within: Span,
 }
 
 /// The lock, held until this is dropped.

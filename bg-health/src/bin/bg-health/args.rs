@@ -10,13 +10,13 @@ use bg_probe::cli::command_line::Program;
 use bg_probe::cli::preflight::Check;
 use bg_probe::nginx::upstream::site_of;
 use bg_probe::os::http::Url;
+use bg_probe::os::span::Span;
 use bg_probe::say::exit::Exit;
 use bg_probe::say::{Voice, quoted};
 use bg_probe::site::settings::Settings;
 use bg_probe::site::slot::Choice;
 use clap::Parser;
 use clap::builder::FalseyValueParser;
-use humantime::Duration;
 
 /// Wait until a slot is fit to serve
 #[derive(Debug, Parser)]
@@ -37,13 +37,13 @@ pub(crate) struct Args {
     pub(crate) expect_status: Vec<u16>,
     /// Wait this long until it is healthy
     #[arg(long, env = "BG_HEALTH_TIMEOUT", default_value = "110s", value_name = "DURATION")]
-    pub(crate) timeout: Duration,
+    pub(crate) timeout: Span,
     /// Let one answer take this long
     #[arg(long, env = "BG_HEALTH_CHECK_TIMEOUT", default_value = "2s", value_name = "DURATION")]
-    pub(crate) check_timeout: Duration,
+    pub(crate) check_timeout: Span,
     /// Wait this long from one check to the next [default: 20ms, and 100ms while the answers are not healthy]
     #[arg(long, env = "BG_HEALTH_INTERVAL", value_name = "DURATION")]
-    pub(crate) interval: Option<Duration>,
+    pub(crate) interval: Option<Span>,
     /// Require this many healthy answers in a row
     #[arg(long, env = "BG_HEALTH_SUCCESSES", default_value = "2", value_name = "N",
         value_parser = clap::value_parser!(u32).range(1..))]
@@ -59,7 +59,7 @@ pub(crate) struct Args {
     pub(crate) once: bool,
     /// Watch this long after bg-switch whether the slot stays healthy and nginx serves it: 0 or 9
     #[arg(long, conflicts_with = "once", value_name = "DURATION")]
-    pub(crate) watch: Option<Duration>,
+    pub(crate) watch: Option<Span>,
     #[command(flatten)]
     pub(crate) voice: Voice,
     #[command(flatten)]

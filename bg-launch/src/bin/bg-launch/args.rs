@@ -7,13 +7,13 @@ use crate::start::mode::{Via, Wish};
 use crate::stop::Clearing;
 use bg_probe::cli::command_line::Program;
 use bg_probe::cli::preflight::Check;
+use bg_probe::os::span::Span;
 use bg_probe::say::Voice;
 use bg_probe::site::lock::Wait;
 use bg_probe::site::settings::Settings;
 use bg_probe::site::slot::Choice;
 use clap::Parser;
 use clap::builder::{FalseyValueParser, NonEmptyStringValueParser};
-use humantime::Duration;
 use std::path::PathBuf;
 
 /// Put a release into a slot and start it
@@ -52,7 +52,7 @@ pub(crate) struct Args {
     pub(crate) adopt: bool,
     /// Wait up to this long until the slot's last connection is closed
     #[arg(long, env = "BG_LAUNCH_DRAIN", default_value = "10s", value_name = "DURATION")]
-    pub(crate) drain: Duration,
+    pub(crate) drain: Span,
     /// Start it in a session of its own, or as the unit bg-APP-SLOT.service of systemd
     /// [default: session; with --current, --release and --live as the slot was started last]
     #[arg(long, env = "BG_LAUNCH_VIA", value_enum)]
@@ -63,7 +63,7 @@ pub(crate) struct Args {
     pub(crate) user: Option<String>,
     /// Kill the old process if it has not stopped within this time
     #[arg(long, env = "BG_LAUNCH_STOP_TIMEOUT", default_value = "30s", value_name = "DURATION")]
-    pub(crate) stop_timeout: Duration,
+    pub(crate) stop_timeout: Span,
     /// Keep this many releases, and this many logs a slot
     #[arg(long, env = "BG_LAUNCH_KEEP", default_value_t = 5, value_name = "N")]
     pub(crate) keep: usize,
@@ -90,7 +90,7 @@ pub(crate) struct Later {
     /// runs now, and not if that is live by then
     #[arg(long, requires = "stop", conflicts_with_all = ["current", "release", "artifact", "command"],
         value_name = "DURATION")]
-    pub(crate) after: Option<Duration>,
+    pub(crate) after: Option<Span>,
     /// Be that process
     #[arg(long, hide = true, requires = "after")]
     pub(crate) detached: bool,

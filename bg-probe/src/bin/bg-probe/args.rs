@@ -6,6 +6,7 @@ use bg_probe::cli::command_line::Program;
 use bg_probe::cli::preflight::Check;
 use bg_probe::live::witnesses::By;
 use bg_probe::nginx::upstream::site_of;
+use bg_probe::os::span::Span;
 use bg_probe::say::Voice;
 use bg_probe::site::settings::{Settings, Site};
 use bg_probe::site::slot::Choice;
@@ -26,7 +27,7 @@ pub(crate) struct Args {
     by: By,
     /// Wait this long for one answer of the front
     #[arg(long, env = "BG_PROBE_TIMEOUT", default_value = "2s", value_name = "DURATION")]
-    timeout: humantime::Duration,
+    timeout: Span,
     /// Print the last deploys as a table instead, the newest first [default of N: 10]
     #[arg(long, value_name = "N", num_args = 0..=1, default_missing_value = "10")]
     history: Option<usize>,

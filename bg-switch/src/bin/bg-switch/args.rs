@@ -9,13 +9,13 @@ use anyhow::{Context, Result};
 use bg_probe::cli::command_line::Program;
 use bg_probe::cli::preflight::Check;
 use bg_probe::nginx::upstream::{Form, site_of};
+use bg_probe::os::span::Span;
 use bg_probe::say::Voice;
 use bg_probe::say::exit::{Exit, OrExit};
 use bg_probe::site::lock::Wait;
 use bg_probe::site::settings::Settings;
 use bg_probe::site::slot::Name;
 use clap::Parser;
-use humantime::Duration;
 use std::path::PathBuf;
 
 /// Move nginx to a slot and prove it
@@ -33,7 +33,7 @@ pub(crate) struct Args {
     nginx: String,
     /// Allow nginx this long until it is seen to serve the slot
     #[arg(long, env = "BG_SWITCH_VERIFY_TIMEOUT", default_value = "10s", value_name = "DURATION")]
-    verify_timeout: Duration,
+    verify_timeout: Span,
     /// Find the process id of nginx in this file [default: as in nginx's configuration or nginx -V]
     #[arg(long, env = "BG_SWITCH_PID_FILE", value_name = "FILE")]
     pid_file: Option<PathBuf>,

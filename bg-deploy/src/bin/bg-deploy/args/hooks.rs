@@ -1,5 +1,6 @@
 //! The flags of the hooks: commands of the operator's own.
 
+use bg_probe::os::span::Span;
 use std::str::FromStr;
 
 /// The flags of the hooks.
@@ -20,7 +21,7 @@ pub(crate) struct Hooks {
     pub(crate) on_rollback: Option<Hook>,
     /// Kill a hook that takes longer than this
     #[arg(long, env = "BG_DEPLOY_HOOK_TIMEOUT", default_value = "30s", value_name = "DURATION")]
-    pub(crate) hook_timeout: humantime::Duration,
+    pub(crate) hook_timeout: Span,
 }
 
 /// A command in words, its program first; none for a variable that is set to nothing.

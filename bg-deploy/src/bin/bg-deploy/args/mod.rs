@@ -13,13 +13,13 @@ use crate::stage::{Calls, Name};
 use anyhow::Result;
 use bg_probe::cli::command_line::Program;
 use bg_probe::cli::preflight::Check;
+use bg_probe::os::span::Span;
 use bg_probe::say::Voice;
 use bg_probe::say::exit::Exit;
 use bg_probe::site::lock::Wait;
 use bg_probe::site::settings::Settings;
 use clap::builder::{FalseyValueParser, NonEmptyStringValueParser};
 use clap::{CommandFactory, Parser};
-use humantime::Duration;
 use nix::unistd::geteuid;
 use std::path::PathBuf;
 
@@ -44,7 +44,7 @@ pub(crate) struct Args {
     pub(crate) dry_run: bool,
     /// Watch the new release this long after the switch; if it goes bad, switch back
     #[arg(long, env = "BG_DEPLOY_WATCH", value_name = "DURATION")]
-    pub(crate) watch: Option<Duration>,
+    pub(crate) watch: Option<Span>,
     /// Stop the old release when nginx has moved, now or after=5m, without waiting for that; a rollback
     /// then starts it again
     #[arg(long, env = "BG_DEPLOY_STOP_OLD", default_value = "never", value_name = "WHEN")]

@@ -1,6 +1,7 @@
 //! `--stop-old`: when the release that nginx has moved away from is stopped.
 
 use anyhow::{Result, bail};
+use bg_probe::os::span::Span;
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -15,7 +16,7 @@ impl FromStr for StopOld {
         Ok(StopOld(match (text, text.strip_prefix("after=")) {
             ("never", _) => None,
             ("now", _) => Some(Duration::ZERO),
-            (_, Some(time)) => Some(humantime::parse_duration(time)?),
+            (_, Some(time)) => Some(time.parse::<Span>()?.into()),
             _ => bail!("expected never, now or a time as in after=5m"),
         }))
     }
@@ -28,8 +29,8 @@ mod tests {
     #[test]
     fn stop_old_is_never_now_or_a_time_after() {
         let after = |text: &str| text.parse::<StopOld>().unwrap().0.map(|time| time.as_secs());
-        let read = ["never", "now", "after=5m", "after=1h 30m"].map(after);
-        assert_eq!(read, [None, Some(0), Some(300), Some(5400)]);
+        let read = ["never", "now", "after=5m", "after=1h 30m", "after=300"].map(after);
+        assert_eq!(read, [None, Some(0), Some(300), Some(5400), Some(300)]);
         for text in ["", "5m", "after", "after=", "after=x", "Never"] {
             assert!(text.parse::<StopOld>().is_err(), "{text}");
         }
