@@ -31,3 +31,40 @@ fn a_wrong_duration_is_refused_with_its_flag_or_variable_and_the_form() {
     }
     world.run("bg-deploy", &["--stop-old", "after=soon", "--dry-run", "--", "true"]).exit(2).said(form);
 }
+
+#[test]
+fn an_empty_variable_is_as_good_as_none() {
+    let world = World::new();
+    let empty = [
+        "BG_SLOT_URL",
+        "BG_FRONT_HOST",
+        "BG_WAIT",
+        "BG_SHARED_DIR",
+        "BG_PROBE_SLOT",
+        "BG_PROBE_TIMEOUT",
+        "BG_LAUNCH_USER",
+        "BG_LAUNCH_VIA",
+        "BG_LAUNCH_DRAIN",
+        "BG_LAUNCH_ADOPT",
+        "BG_LAUNCH_WORKDIR",
+        "BG_LAUNCH_COMMAND",
+        "BG_HEALTH_PATH",
+        "BG_HEALTH_EXPECT",
+        "BG_HEALTH_EXPECT_STATUS",
+        "BG_HEALTH_TIMEOUT",
+        "BG_HEALTH_WARMUP",
+        "BG_SWITCH_PID_FILE",
+        "BG_SWITCH_VERIFY_TIMEOUT",
+        "BG_DEPLOY_WATCH",
+        "BG_DEPLOY_STOP_OLD",
+        "BG_DEPLOY_ENV_FILE",
+        "BG_DEPLOY_ON_SUCCESS",
+    ];
+    let world = empty.into_iter().fold(world, |world, name| world.env(name, ""));
+    world.deploy(&[]).success();
+    world.run("bg-health", &["--slot", "live", "--once"]).success();
+    // A user with no name is no default, so what is typed counts.
+    world.run("bg-launch", &["--slot", "idle", "--user", "", "--", "true"]).exit(2);
+    world.run("bg-deploy", &[]).exit(2).said("nothing to deploy");
+    world.run("bg-health", &["--help"]).success().printed("[env: BG_HEALTH_PATH=");
+}

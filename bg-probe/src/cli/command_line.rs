@@ -5,7 +5,9 @@ use crate::say::Voice;
 use crate::say::exit::report;
 use crate::site::settings::Settings;
 use anyhow::Result;
-use clap::{Arg, ArgAction, Command};
+use clap::error::ErrorKind;
+use clap::{Arg, ArgAction, ArgMatches, Command, Error};
+use std::env::{args_os, var_os};
 use std::process::ExitCode;
 
 /// One of the five programs, by its command line.
@@ -28,15 +30,29 @@ pub fn run<P: Program>(run: impl FnOnce(P) -> Result<()>) -> ExitCode {
 /// # Errors
 /// clap's own: a usage error, or the text of `--help` or `--version`.
 pub fn parse<P: Program>() -> Result<P> {
-    let mut command = with_one_layout(P::command());
+    let command = with_one_layout(P::command());
     #[cfg(feature = "manual")]
     crate::cli::manual::print_if_asked(command.clone())?;
-    let matches = command.try_get_matches_from_mut(std::env::args_os()).map_err(|why| origin::named(why, &command))?;
+    let matches = matches_of(command)?;
     let mut args = P::from_arg_matches(&matches)?;
     let (settings, voice) = args.shared();
     settings.note_typed(&matches);
     voice.belongs_to(P::NAME);
     Ok(args)
+}
+
+fn matches_of(mut command: Command) -> Result<ArgMatches, Error> {
+    let mut asked = command.clone().mut_args(|arg| if is_empty(&arg) { arg.env(None) } else { arg });
+    asked.try_get_matches_from_mut(args_os()).or_else(|why| match why.kind() {
+        // The help names the variables that are set to nothing, too.
+        ErrorKind::DisplayHelp => command.try_get_matches_from_mut(args_os()),
+        _ => Err(origin::named(why, &asked)),
+    })
+}
+
+/// Whether the variable of a flag is set to nothing: that is as good as not set, as shells and units of systemd write it.
+fn is_empty(arg: &Arg) -> bool {
+    arg.get_env().and_then(var_os).is_some_and(|value| value.is_empty())
 }
 
 /// `-h` and `--help` print the same, each flag in its column. Else clap puts blank lines between the flags of those

@@ -56,7 +56,7 @@ impl Goal {
     /// [`Exit::Usage`].
     pub(crate) fn ensure_something(&self) -> Result<()> {
         // BG_LAUNCH_COMMAND is read by bg-launch.
-        let by_variable = std::env::var_os("BG_LAUNCH_COMMAND").is_some();
+        let by_variable = std::env::var_os("BG_LAUNCH_COMMAND").is_some_and(|words| !words.is_empty());
         match self {
             Goal::Deploy { files, command } if files.is_empty() && command.is_empty() && !by_variable => {
                 Err(Exit::Usage.refuse("nothing to deploy", "name a jar, a command after --, or --rollback"))

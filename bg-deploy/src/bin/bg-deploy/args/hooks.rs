@@ -24,7 +24,7 @@ pub(crate) struct Hooks {
     pub(crate) hook_timeout: Span,
 }
 
-/// A command in words, its program first; none for a variable that is set to nothing.
+/// A command in words, its program first; none for an empty text.
 #[derive(Clone, Debug)]
 pub(crate) struct Hook(pub(crate) Vec<String>);
 
