@@ -1,7 +1,7 @@
 //! What all five programs read alike: durations, empty variables, settings of a later stage, unknown names, passwords; and
 //! what `-h` and `--help` print of them.
 
-use bg_tests::{Run, World};
+use bg_tests::{Run, World, process};
 
 #[test]
 fn a_bare_number_is_seconds_in_all_five_programs() {
@@ -67,4 +67,48 @@ fn an_empty_variable_is_as_good_as_none() {
     world.run("bg-launch", &["--slot", "idle", "--user", "", "--", "true"]).exit(2);
     world.run("bg-deploy", &[]).exit(2).said("nothing to deploy");
     world.run("bg-health", &["--help"]).success().printed("[env: BG_HEALTH_PATH=");
+}
+
+/// A world whose slots both hold a running release; what a deploy may not have touched.
+fn both_deployed() -> (World, [u32; 2]) {
+    let world = World::new().serving();
+    world.deploy(&[]).success();
+    let running = [world.pid("set1"), world.pid("set2")];
+    (world, running)
+}
+
+#[test]
+fn a_setting_that_a_later_stage_cant_read_ends_a_deploy_before_anything_is_touched() {
+    let (world, running) = both_deployed();
+    let before = world.history().len();
+    for (name, value) in [
+        ("BG_SWITCH_VERIFY_TIMEOUT", "soon"),
+        ("BG_HEALTH_PATH", "nope"),
+        ("BG_LAUNCH_KEEP", "many"),
+        ("BG_PROBE_BY", "nobody"),
+    ] {
+        let deploy = world.cmd("bg-deploy").env(name, value).args(["--", "fake-app"]).ran().exit(2);
+        deploy.said(name).said("nothing was touched").never_said(" line ").printed_nothing();
+        world.cmd("bg-deploy").env(name, value).arg("--rollback").ran().exit(2).said(name);
+    }
+    let deploy = world.cmd("bg-deploy").env("BG_NGINX", "sudo 'nginx").arg("--rollback").ran().exit(2);
+    deploy.said("'BG_NGINX': missing closing quote");
+    let typed = world.run("bg-deploy", &["--health-timeout", "soon", "--rollback"]).exit(2);
+    typed.said("'--timeout <DURATION>'").said("bg-health can't be called like this");
+    assert!(running.into_iter().all(process::alive) && world.history().len() == before);
+    // What a stage is told for a call of its own does not reach a deploy.
+    world.cmd("bg-deploy").env("BG_HEALTH_SLOT", "a b").arg("--rollback").ran().success();
+}
+
+#[test]
+fn a_wrong_setting_of_an_env_file_is_named_with_its_file_and_line() {
+    let (world, running) = both_deployed();
+    let file = world.word("web.env");
+    world.write(&file, "# web\nBG_HEALTH_PATH=/health\nA='b' BG_HEALTH_SUCCESSES=none\n");
+    let deploy = world.run("bg-deploy", &["--env-file", &file, "--", "fake-app"]).exit(2);
+    deploy.said(format!("'none' for 'BG_HEALTH_SUCCESSES (line 3 of {file})'"));
+    world.write(&file, "BG_HEALTH_PATH=/health\nBG_WAIT=long\n");
+    let deploy = world.run("bg-deploy", &["--env-file", &file, "--", "fake-app"]).exit(2);
+    deploy.said(format!("'long' for 'BG_WAIT (line 2 of {file})'"));
+    assert!(running.into_iter().all(process::alive));
 }

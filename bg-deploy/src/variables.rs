@@ -2,23 +2,36 @@
 
 use anyhow::{Context, Result, bail};
 
-/// The names and values in a text, in its order.
+/// A variable, and where it stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Variable {
+    /// Its name.
+    pub name: String,
+    /// Its value.
+    pub value: String,
+    /// The number of its line; the first is 1.
+    pub line: usize,
+}
+
+/// The variables in a text, in its order.
 ///
 /// # Errors
 /// When a line is not made of them; it is named by its number.
-pub fn parse(text: &str) -> Result<Vec<(String, String)>> {
+pub fn parse(text: &str) -> Result<Vec<Variable>> {
     let mut variables = Vec::new();
-    for (number, line) in text.lines().enumerate() {
-        let line = line.trim();
-        if line.is_empty() || line.starts_with('#') {
+    for (number, text) in (1..).zip(text.lines()) {
+        let text = text.trim();
+        if text.is_empty() || text.starts_with('#') {
             continue;
         }
-        let words = shell_words::split(line).with_context(|| format!("line {}", number + 1))?;
+        let words = shell_words::split(text).with_context(|| format!("line {number}"))?;
         for word in words.iter().filter(|word| *word != "export") {
             match word.split_once('=') {
-                Some((name, value)) if is_name(name) => variables.push((name.to_owned(), value.to_owned())),
+                Some((name, value)) if is_name(name) => {
+                    variables.push(Variable { name: name.to_owned(), value: value.to_owned(), line: number });
+                }
                 // Not the word itself: it may be half of a password.
-                _ => bail!("line {} has a word that is not NAME=VALUE", number + 1),
+                _ => bail!("line {number} has a word that is not NAME=VALUE"),
             }
         }
     }
@@ -38,8 +51,9 @@ mod tests {
     #[test]
     fn lines_are_read_as_a_shell_reads_them() {
         let read = parse("# web\n\nBG_APP=web\nexport JAVA_OPTS='-Xmx256m -Da=b'\nA=\"x y\" B=\n").unwrap();
-        let expected = [("BG_APP", "web"), ("JAVA_OPTS", "-Xmx256m -Da=b"), ("A", "x y"), ("B", "")];
-        assert_eq!(read, expected.map(|(name, value)| (name.to_owned(), value.to_owned())));
+        let expected = [("BG_APP", "web", 3), ("JAVA_OPTS", "-Xmx256m -Da=b", 4), ("A", "x y", 5), ("B", "", 5)];
+        let of = |(name, value, line): (&str, &str, usize)| Variable { name: name.into(), value: value.into(), line };
+        assert_eq!(read, expected.map(of));
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! What is fed: each parser, with what must hold whatever it is given.
 
 use crate::server;
-use bg_deploy::variables;
+use bg_deploy::variables::{self, Variable};
 use bg_health::verdict::Rules;
 use bg_launch::jar;
 use bg_probe::live::front::Answer;
@@ -12,6 +12,7 @@ use bg_probe::nginx::upstream::link::{self, Spelling};
 use bg_probe::os::http::{MOST_BODY, NoReply, Reply, Url, host};
 use bg_probe::os::process::Stat;
 use bg_probe::os::sockets::{self, State};
+use bg_probe::os::span::Span;
 use bg_probe::record::Record;
 use bg_probe::say::{self, clean, quoted};
 use bg_probe::site::address::Address;
@@ -237,7 +238,7 @@ fn jar(input: &[u8]) -> String {
 /// A name is one that a shell would take too.
 fn variables(input: &[u8]) -> String {
     let parsed = variables::parse(&String::from_utf8_lossy(input));
-    for (name, _) in parsed.iter().flatten() {
+    for Variable { name, .. } in parsed.iter().flatten() {
         assert!(name.bytes().all(|c| c.is_ascii_alphanumeric() || c == b'_') && !name.is_empty(), "{name:?}");
     }
     way(parsed.map(drop))
@@ -254,7 +255,7 @@ fn settings(input: &[u8]) -> String {
     if let Ok(name) = host(&text) {
         assert!(!name.contains(char::is_whitespace) && !name.contains('/'), "{name:?}");
     }
-    let lasts = text.parse::<humantime::Duration>();
+    let lasts = text.parse::<Span>();
     if let Ok(duration) = &lasts {
         harmless(&say::seconds(**duration));
     }

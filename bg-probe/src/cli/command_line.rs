@@ -2,13 +2,16 @@
 
 use crate::cli::origin;
 use crate::say::Voice;
-use crate::say::exit::report;
+use crate::say::exit::{Exit, report};
 use crate::site::settings::Settings;
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use clap::error::ErrorKind;
 use clap::{Arg, ArgAction, ArgMatches, Command, Error};
 use std::env::{args_os, var_os};
 use std::process::ExitCode;
+
+/// The flag, without its dashes, by which a driver has a stage read its command line and environment and end then.
+pub const READ_SETTINGS: &str = "read-settings";
 
 /// One of the five programs, by its command line.
 pub trait Program: clap::Parser {
@@ -28,17 +31,29 @@ pub fn run<P: Program>(run: impl FnOnce(P) -> Result<()>) -> ExitCode {
 /// Reads a program's command line.
 ///
 /// # Errors
-/// clap's own: a usage error, or the text of `--help` or `--version`.
+/// clap's own: a usage error, or the text of `--help` or `--version`. [`Exit::Done`] where reading it was all.
 pub fn parse<P: Program>() -> Result<P> {
     let command = with_one_layout(P::command());
     #[cfg(feature = "manual")]
     crate::cli::manual::print_if_asked(command.clone())?;
     let matches = matches_of(command)?;
     let mut args = P::from_arg_matches(&matches)?;
+    if matches.get_flag(READ_SETTINGS) {
+        return Err(Exit::Done.silently());
+    }
     let (settings, voice) = args.shared();
     settings.note_typed(&matches);
     voice.belongs_to(P::NAME);
     Ok(args)
+}
+
+/// A command line in a value, `sudo nginx`: it can be split into words, of which there is at least one.
+///
+/// # Errors
+/// When it can't, or there is none.
+pub fn splittable(text: &str) -> Result<String> {
+    ensure!(!shell_words::split(text)?.is_empty(), "a command is needed");
+    Ok(text.to_owned())
 }
 
 fn matches_of(mut command: Command) -> Result<ArgMatches, Error> {
@@ -59,5 +74,6 @@ fn is_empty(arg: &Arg) -> bool {
 /// programs alone that have a flag whose values are explained.
 fn with_one_layout(command: Command) -> Command {
     let help = Arg::new("help").short('h').long("help").action(ArgAction::HelpShort).help("Print help");
-    command.disable_help_flag(true).arg(help.help_heading(None::<&str>))
+    let read = Arg::new(READ_SETTINGS).long(READ_SETTINGS).action(ArgAction::SetTrue).hide(true);
+    command.disable_help_flag(true).arg(help.help_heading(None::<&str>)).arg(read)
 }

@@ -3,5 +3,5 @@
 pub mod command_line;
 #[cfg(feature = "manual")]
 mod manual;
-mod origin;
+pub mod origin;
 pub mod preflight;

@@ -4,6 +4,14 @@ use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Arg, Command, Error};
 use std::ffi::OsStr;
 
+/// The mark of a `bg-deploy` that has the variables of a settings file already, and of its stages: its pid and the file. It
+/// is of no use to another process, which may be in another folder and mean another file by the same name.
+pub const READ: &str = "BG_ENV_FILE_READ";
+
+/// The variables that came from the file, each with its line: `BG_APP:1 BG_DIR:2`. Hooks have them, and a deploy that a hook
+/// starts with a file of its own drops those: they are another application's.
+pub const LINES: &str = "BG_ENV_FILE_LINES";
+
 /// The same error of a command that has read its command line, with the name of the variable where the wrong value stands in one.
 pub(super) fn named(mut error: Error, command: &Command) -> Error {
     if matches!(error.kind(), ErrorKind::ValueValidation | ErrorKind::InvalidValue)
@@ -11,10 +19,22 @@ pub(super) fn named(mut error: Error, command: &Command) -> Error {
         && let Some(arg) = command.get_arguments().find(|arg| arg.to_string() == *flag)
         && let Some(variable) = arg.get_env().filter(|_| !is_typed(arg))
     {
-        let variable = variable.to_string_lossy().into_owned();
-        error.insert(ContextKind::InvalidArg, ContextValue::String(variable));
+        let variable = variable.to_string_lossy();
+        let place = in_a_file(&variable).map(|place| format!(" ({place})")).unwrap_or_default();
+        error.insert(ContextKind::InvalidArg, ContextValue::String(format!("{variable}{place}")));
     }
     error
+}
+
+/// Where a variable stands in the settings file that a `bg-deploy` has read for this process: `line 3 of /etc/bg/web.env`.
+fn in_a_file(variable: &str) -> Option<String> {
+    let read = std::env::var(READ).ok()?;
+    let (_, file) = read.split_once(' ')?;
+    let lines = std::env::var(LINES).ok()?;
+    // The last one counts where a name stands twice.
+    let place =
+        lines.split_ascii_whitespace().rev().find_map(|place| place.strip_prefix(variable)?.strip_prefix(':'))?;
+    Some(format!("line {place} of {file}"))
 }
 
 /// Whether a flag stands on the command line itself. clap does not look for its variable then.

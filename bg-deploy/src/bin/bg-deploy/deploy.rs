@@ -6,6 +6,7 @@ use crate::messages;
 use crate::order::{Goal, Order, Run};
 use crate::outcome::{End, Failure, Step};
 use crate::preflight;
+use crate::readable;
 use crate::retire;
 use crate::run::{Runner, interrupt};
 use crate::stage::{self, Name};
@@ -28,6 +29,7 @@ pub(crate) fn carry_out(order: Order) -> Result<u8> {
 
 fn under_lock(run: &Run) -> Result<u8> {
     let voice = run.calls.voice;
+    readable::ensure(&run.stages)?;
     run.hooks.ensure_there()?;
     run.site.dir.ensure_own()?;
     // Heed signals only after this: a wait for the lock that is ended has left nothing to tidy up.

@@ -1,20 +1,13 @@
 //! `--env-file`: settings in lines like `BG_APP=web`, as a shell's `set -a; . FILE` would read them.
 
 use anyhow::{Context, Result};
-use bg_deploy::variables;
+use bg_deploy::variables::{self, Variable};
+use bg_probe::cli::origin::{LINES, READ};
 use bg_probe::say::exit::{Exit, OrExit};
 use std::ffi::{OsStr, OsString};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::Command;
-
-/// The mark of a process that has the variables of a file already: its pid and the file. It is of no use to another
-/// process, which may be in another folder and mean another file by the same name.
-pub(crate) const READ: &str = "BG_ENV_FILE_READ";
-
-/// The names of the variables that came from the file. Hooks have them, and a deploy that a hook starts with a file of
-/// its own drops those: they are another application's.
-const NAMES: &str = "BG_ENV_FILE_NAMES";
 
 /// Replaces this process by one with the variables of `file` in its environment, unless that was done already. Those
 /// that an outer deploy's file has set, and this one does not, are gone then.
@@ -31,7 +24,9 @@ pub(crate) fn apply(file: &Path) -> Result<()> {
     }
     let text = std::fs::read_to_string(file).with_context(|| format!("read {}", file.display()))?;
     let variables = variables::parse(&text).with_context(|| file.display().to_string()).or_exit(Exit::Usage)?;
-    let names = variables.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>().join(" ");
+    let lines = variables.iter().map(|Variable { name, line, .. }| format!("{name}:{line}"));
+    let lines = lines.collect::<Vec<_>>().join(" ");
+    let variables = variables.into_iter().map(|Variable { name, value, .. }| (name, value));
     let mut words = std::env::args_os();
     let mut again = Command::new("/proc/self/exe");
     for name in outer_names() {
@@ -39,7 +34,7 @@ pub(crate) fn apply(file: &Path) -> Result<()> {
     }
     // Under its own name in the list of processes.
     again.arg0(words.next().unwrap_or_else(|| "bg-deploy".into())).args(words);
-    Err(again.envs(variables).env(NAMES, names).env(READ, mark).exec())
+    Err(again.envs(variables).env(LINES, lines).env(READ, mark).exec())
         .context("start again with the variables of the file")
 }
 
@@ -55,6 +50,7 @@ fn mark(file: &Path) -> Result<OsString> {
 
 /// The variables that came from an outer deploy's file. Without a PATH nothing would be found.
 fn outer_names() -> Vec<String> {
-    let names = std::env::var(NAMES).unwrap_or_default();
-    names.split_ascii_whitespace().filter(|name| *name != "PATH").map(str::to_owned).collect()
+    let lines = std::env::var(LINES).unwrap_or_default();
+    let names = lines.split_ascii_whitespace().filter_map(|place| place.split(':').next());
+    names.filter(|name| *name != "PATH").map(str::to_owned).collect()
 }

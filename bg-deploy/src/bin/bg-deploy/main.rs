@@ -11,6 +11,7 @@ mod messages;
 mod order;
 mod outcome;
 mod preflight;
+mod readable;
 mod retire;
 mod run;
 mod stage;

@@ -6,7 +6,7 @@ use crate::order::Order;
 use crate::print::Server;
 use crate::target::Target;
 use anyhow::{Context, Result};
-use bg_probe::cli::command_line::Program;
+use bg_probe::cli::command_line::{Program, splittable};
 use bg_probe::cli::preflight::Check;
 use bg_probe::nginx::upstream::{Form, site_of};
 use bg_probe::os::span::Span;
@@ -29,7 +29,7 @@ pub(crate) struct Args {
     #[arg(long, value_enum, value_name = "FORM", conflicts_with = "to")]
     convert: Option<Form>,
     /// Call nginx by this command line: `sudo nginx`, `nginx -c FILE`, `docker exec web nginx`
-    #[arg(long, env = "BG_NGINX", default_value = "nginx", value_name = "COMMAND")]
+    #[arg(long, env = "BG_NGINX", default_value = "nginx", value_name = "COMMAND", value_parser = splittable)]
     nginx: String,
     /// Allow nginx this long until it is seen to serve the slot
     #[arg(long, env = "BG_SWITCH_VERIFY_TIMEOUT", default_value = "10s", value_name = "DURATION")]

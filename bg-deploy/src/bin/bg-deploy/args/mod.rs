@@ -11,7 +11,7 @@ use crate::env_file;
 use crate::order::{Goal, Order, Run};
 use crate::stage::{Calls, Name};
 use anyhow::Result;
-use bg_probe::cli::command_line::Program;
+use bg_probe::cli::command_line::{Program, splittable};
 use bg_probe::cli::preflight::Check;
 use bg_probe::os::span::Span;
 use bg_probe::say::Voice;
@@ -56,7 +56,7 @@ pub(crate) struct Args {
     #[arg(long, env = "BG_DEPLOY_ENV_FILE", value_name = "FILE")]
     pub(crate) env_file: Option<PathBuf>,
     /// Call nginx by this command, as bg-switch does
-    #[arg(long, env = "BG_NGINX", value_name = "COMMAND")]
+    #[arg(long, env = "BG_NGINX", value_name = "COMMAND", value_parser = splittable)]
     pub(crate) nginx: Option<String>,
     // Under the same heading as the flags above; what follows has one of its own.
     #[command(flatten)]

@@ -4,11 +4,11 @@
 //! wrote one. A hook gets the record and a time limit; processes that it leaves behind are ended with it.
 
 use crate::args::hooks::{Hook, Hooks};
-use crate::env_file::READ;
 use crate::order::Goal;
 use crate::outcome::{End, Step};
 use crate::run::interrupt::Interrupt;
 use anyhow::{Context, Result, bail};
+use bg_probe::cli::origin::READ;
 use bg_probe::os::deadline::Deadline;
 use bg_probe::say::exit::Exit;
 use bg_probe::say::{self, Voice};

@@ -14,7 +14,7 @@ use std::io::{ErrorKind, Read, Write};
 use std::process::{Child, Command, ExitStatus, Stdio};
 
 /// The variables for one stage called by itself. In a deploy the record decides, once for all.
-const FOR_ONE_STAGE: [&str; 6] =
+pub(crate) const FOR_ONE_STAGE: [&str; 6] =
     ["BG_PROBE_SLOT", "BG_PROBE_FORMAT", "BG_LAUNCH_SLOT", "BG_HEALTH_SLOT", "BG_HEALTH_ONCE", "BG_SWITCH_TO"];
 
 /// The surroundings in which stages run.
