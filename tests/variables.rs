@@ -1,7 +1,9 @@
 //! What all five programs read alike: durations, empty variables, settings of a later stage, unknown names, passwords; and
 //! what `-h` and `--help` print of them.
 
-use bg_tests::{Run, World, process};
+use bg_tests::{Run, World, pages, process};
+use std::collections::BTreeSet;
+use std::path::Path;
 
 #[test]
 fn a_bare_number_is_seconds_in_all_five_programs() {
@@ -111,4 +113,73 @@ fn a_wrong_setting_of_an_env_file_is_named_with_its_file_and_line() {
     let deploy = world.run("bg-deploy", &["--env-file", &file, "--", "fake-app"]).exit(2);
     deploy.said(format!("'long' for 'BG_WAIT (line 2 of {file})'"));
     assert!(running.into_iter().all(process::alive));
+}
+
+/// The variables that `--help` of all five programs names.
+fn of_the_help(world: &World) -> BTreeSet<String> {
+    let mut found = BTreeSet::new();
+    for program in pages::PROGRAMS {
+        let help = world.cmd(program).arg("--help").ran().success().stdout();
+        // A line may break behind `[env:`.
+        let words: Vec<&str> = help.split_ascii_whitespace().collect();
+        let names = words.windows(2).filter(|pair| pair[0].ends_with("[env:")).map(|pair| pair[1]);
+        let name = |word: &str| word.split(['=', ']']).next().unwrap_or_default().to_owned();
+        found.extend(names.map(name));
+    }
+    found
+}
+
+/// The variables of ours that a text names.
+fn named(text: &str) -> BTreeSet<String> {
+    let words = text.split(|c: char| !c.is_ascii_uppercase() && c != '_');
+    words.filter(|word| word.starts_with("BG_") && !word.ends_with('_')).map(str::to_owned).collect()
+}
+
+#[test]
+fn the_known_variables_are_those_of_the_five_helps() {
+    let world = World::new();
+    let source = pages::read(Path::new("bg-probe/src/cli/variables.rs"));
+    let (_, list) = source.split_once("const KNOWN").expect("the list");
+    let known = named(list.split("];").next().unwrap_or_default());
+    // These two have no flag.
+    let flagless = ["BG_SHARED_DIR", "BG_LAUNCH_COMMAND"].map(str::to_owned);
+    assert_eq!(known, of_the_help(&world).into_iter().chain(flagless).collect());
+    // An application is given the first two; the third is README's own typing error.
+    let others = ["BG_SLOT", "BG_RELEASE", "BG_HEALTH_PAHT"].map(str::to_owned);
+    let known: BTreeSet<String> = known.into_iter().chain(others).collect();
+    for text in pages::PROGRAMS.into_iter().map(pages::of).chain([pages::readme()]) {
+        let strange: Vec<String> = named(&text).into_iter().filter(|name| !known.contains(name)).collect();
+        assert!(strange.is_empty(), "no program knows {strange:?}, which a page names");
+    }
+}
+
+#[test]
+fn every_check_and_a_deploy_warn_of_a_variable_that_no_program_knows() {
+    let world = World::new()
+        .serving()
+        .env("BG_HEALTH_PAHT", "/health")
+        .env("BG_AP", "web")
+        .env("bg_dir", "/srv")
+        .env("BG_COLOUR", "red")
+        .env("BG_SLOT", "set1")
+        .env("bg_color", "red");
+    let lines = [
+        "warn    no program knows the variable BG_HEALTH_PAHT: write BG_HEALTH_PATH if that is meant, or unset it\n",
+        "warn    no program knows the variable BG_AP: write BG_APP if that is meant, or unset it\n",
+        "warn    no program knows the variable bg_dir: write BG_DIR if that is meant, or unset it\n",
+        "warn    no program knows the variable BG_COLOUR: find its name in --help, or unset it\n",
+    ];
+    for program in pages::PROGRAMS {
+        let text = world.run(program, &["--check"]).success().stdout();
+        for line in lines {
+            assert_eq!(text.matches(line).count(), 1, "{program}: {line:?} in\n{text}");
+        }
+        assert!(!text.contains("variable BG_SLOT") && !text.contains("bg_color"), "{text}");
+    }
+    let file = world.word("web.env");
+    world.write(&file, "BG_HEALTH_TIMOUT=5s\n");
+    let deploy = world.run("bg-deploy", &["--env-file", &file, "--", "fake-app"]).success();
+    let named =
+        format!("warning: no program knows the variable BG_HEALTH_TIMOUT (line 1 of {file}): write BG_HEALTH_TIMEOUT");
+    assert_eq!(deploy.said(named).stderr().matches("no program knows").count(), 5);
 }

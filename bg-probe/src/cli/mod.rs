@@ -5,3 +5,4 @@ pub mod command_line;
 mod manual;
 pub mod origin;
 pub mod preflight;
+pub mod variables;

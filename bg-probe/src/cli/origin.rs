@@ -27,7 +27,7 @@ pub(super) fn named(mut error: Error, command: &Command) -> Error {
 }
 
 /// Where a variable stands in the settings file that a `bg-deploy` has read for this process: `line 3 of /etc/bg/web.env`.
-fn in_a_file(variable: &str) -> Option<String> {
+pub(super) fn in_a_file(variable: &str) -> Option<String> {
     let read = std::env::var(READ).ok()?;
     let (_, file) = read.split_once(' ')?;
     let lines = std::env::var(LINES).ok()?;

@@ -3,6 +3,7 @@
 //! Every stage checks its own ground with `--check`; `bg-deploy --check` asks all of them. So they agree on what a
 //! finding is and how it is printed, and on nothing else.
 
+use crate::cli::variables;
 use crate::say::exit::Exit;
 use crate::say::stdout::print;
 use crate::say::{Voice, clean};
@@ -83,19 +84,27 @@ impl Finding {
     }
 }
 
-/// Ends a preflight: prints a line for each finding, with `-q` only for those that ask for something, or all of them
+/// Ends a preflight: adds the variables that no program knows, and prints a line for each finding, with `-q` only for those that ask for something, or all of them
 /// as one JSON array.
 ///
 /// # Errors
 /// [`Exit::Refused`], without a further word, where one of them would make a deploy fail.
 pub fn conclude(findings: &[Finding], as_json: bool, voice: Voice) -> Result<()> {
+    let unknown = variables::unknown().into_iter().map(|it| Finding::warn("variables", it.detail, it.remedy));
+    let mut all: Vec<Finding> = Vec::new();
+    for finding in findings.iter().cloned().chain(unknown) {
+        // bg-deploy has the same findings from each of its stages.
+        if !all.contains(&finding) {
+            all.push(finding);
+        }
+    }
     if as_json {
-        print(&format!("{}\n", serde_json::to_string(findings)?))?;
+        print(&format!("{}\n", serde_json::to_string(&all)?))?;
     } else {
-        let said = findings.iter().filter(|finding| !voice.quiet || finding.state != State::Ok);
+        let said = all.iter().filter(|finding| !voice.quiet || finding.state != State::Ok);
         print(&said.map(Finding::line).collect::<String>())?;
     }
-    if findings.iter().any(|finding| finding.state == State::Fail) {
+    if all.iter().any(|finding| finding.state == State::Fail) {
         return Err(Exit::Refused.silently());
     }
     Ok(())

@@ -12,6 +12,7 @@ use crate::run::{Runner, interrupt};
 use crate::stage::{self, Name};
 use crate::watch;
 use anyhow::Result;
+use bg_probe::cli::variables::{self, Unknown};
 use bg_probe::say::exit::Exit;
 use bg_probe::say::stdout::print;
 use bg_probe::site::lock::Lock;
@@ -29,6 +30,9 @@ pub(crate) fn carry_out(order: Order) -> Result<u8> {
 
 fn under_lock(run: &Run) -> Result<u8> {
     let voice = run.calls.voice;
+    for Unknown { detail, remedy } in variables::unknown() {
+        voice.warn(&format!("{detail}: {remedy}"));
+    }
     readable::ensure(&run.stages)?;
     run.hooks.ensure_there()?;
     run.site.dir.ensure_own()?;
