@@ -1,7 +1,7 @@
 //! What all five programs read alike: durations, empty variables, settings of a later stage, unknown names, passwords; and
 //! what `-h` and `--help` print of them.
 
-use bg_tests::{Run, World, pages, process};
+use bg_tests::{Ran, Run, World, pages, process};
 use std::collections::BTreeSet;
 use std::path::Path;
 
@@ -182,4 +182,76 @@ fn every_check_and_a_deploy_warn_of_a_variable_that_no_program_knows() {
     let named =
         format!("warning: no program knows the variable BG_HEALTH_TIMOUT (line 1 of {file}): write BG_HEALTH_TIMEOUT");
     assert_eq!(deploy.said(named).stderr().matches("no program knows").count(), 5);
+}
+
+/// A site of nginx that asks for a password before it names the slot; its front without one, and with it.
+fn locked(world: &World) -> (String, String) {
+    let port = world.free_port();
+    let users = world.write("users", "operator:{PLAIN}s3cret\n");
+    let (users, upstream) = (users.display(), world.nginx.upstream_file().display().to_string());
+    world.nginx.add_to_http(
+        "locked",
+        &format!(
+            "server {{
+                listen 127.0.0.1:{port};
+                server_name web.example;
+                auth_basic operators;
+                auth_basic_user_file {users};
+                include {upstream};
+                location / {{ proxy_pass $service_url; }}
+            }}\n"
+        ),
+    );
+    world.nginx.reload();
+    let at = format!("127.0.0.1:{port}/profile");
+    (format!("http://{at}"), format!("http://operator:s3cret@{at}"))
+}
+
+/// No line for people has the password.
+#[track_caller]
+fn keeps_it(ran: Ran) -> Ran {
+    ran.never_said("s3cret").never_printed("s3cret")
+}
+
+#[test]
+fn a_password_in_the_front_is_sent_and_not_shown() {
+    let world = World::new();
+    let (bare, front) = locked(&world);
+    let hook = world.script("hook", &format!("cat >>'{}'", world.word("records")));
+    let world = world.env("BG_FRONT", &front).env("BG_DEPLOY_BEFORE_SWITCH", &hook).env("BG_DEPLOY_ON_SUCCESS", &hook);
+    for _ in 0..2 {
+        let masked = front.replace("s3cret", "***");
+        let deploy = world.deploy(&[]).success().said(format!("times at {masked}")).never_said("s3cret");
+        // A stage behind a pipe has to ask the front, too.
+        assert_eq!(deploy.record()["front"], front);
+        assert_eq!(deploy.record()["probe"]["by"], if world.history().len() == 1 { "ports" } else { "front" });
+        assert_eq!(world.history().pop().expect("a deploy")["front"], masked);
+    }
+    assert!(!world.read("records").contains("s3cret") && world.read("records").contains("operator:***@127.0.0.1"));
+    assert!(!world.read(world.history_file()).contains("s3cret"));
+    world.run_line("bg-probe --front-host web.example | bg-health").success().printed("\"by\":\"front\"");
+
+    for program in pages::PROGRAMS {
+        keeps_it(world.run(program, &["--check"]));
+        keeps_it(world.run(program, &["--check", "--json"]));
+        keeps_it(world.run(program, &["--help"]));
+    }
+    for wrong in [
+        front.replace("s3cret", "wr0ng"),
+        front.replace("127.0.0.1:", "127.0.0.1:9"),
+        front.replace("s3cret", "wr0ng s3cret/#"),
+    ] {
+        let probe = world.run("bg-probe", &["-v", "--front", &wrong]);
+        keeps_it(probe.never_said("wr0ng"));
+    }
+    world.cmd("bg-probe").env("BG_FRONT", bare).arg("-v").ran().success().said("401");
+}
+
+#[test]
+fn a_password_that_was_typed_is_not_in_the_way_back() {
+    let world = World::new();
+    let (_, front) = locked(&world);
+    let deploy = || world.cmd("bg-deploy").args(["--front", &front, "--", "fake-app"]).ran().success();
+    deploy();
+    deploy().said("--front http://operator:***@127.0.0.1").never_said("s3cret");
 }

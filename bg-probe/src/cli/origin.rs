@@ -1,5 +1,6 @@
 //! Where a wrong value comes from: clap calls it by its flag, also where nobody has typed that.
 
+use crate::say::masked_value;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Arg, Command, Error};
 use std::ffi::OsStr;
@@ -13,7 +14,12 @@ pub const READ: &str = "BG_ENV_FILE_READ";
 pub const LINES: &str = "BG_ENV_FILE_LINES";
 
 /// The same error of a command that has read its command line, with the name of the variable where the wrong value stands in one.
+/// No password of a URL is shown.
 pub(super) fn named(mut error: Error, command: &Command) -> Error {
+    if let Some(ContextValue::String(value)) = error.get(ContextKind::InvalidValue) {
+        let value = masked_value(value);
+        error.insert(ContextKind::InvalidValue, ContextValue::String(value));
+    }
     if matches!(error.kind(), ErrorKind::ValueValidation | ErrorKind::InvalidValue)
         && let Some(ContextValue::String(flag)) = error.get(ContextKind::InvalidArg)
         && let Some(arg) = command.get_arguments().find(|arg| arg.to_string() == *flag)

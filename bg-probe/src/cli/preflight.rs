@@ -6,7 +6,7 @@
 use crate::cli::variables;
 use crate::say::exit::Exit;
 use crate::say::stdout::print;
-use crate::say::{Voice, clean};
+use crate::say::{Voice, clean, masked};
 use anyhow::Result;
 use serde::{Deserialize, Serialize};
 
@@ -73,6 +73,11 @@ impl Finding {
         }
     }
 
+    /// The same without the password of a URL.
+    fn masked(self) -> Finding {
+        Finding { detail: masked(&self.detail), remedy: self.remedy.as_deref().map(masked), ..self }
+    }
+
     fn line(&self) -> String {
         let state = match self.state {
             State::Ok => "ok",
@@ -92,7 +97,7 @@ impl Finding {
 pub fn conclude(findings: &[Finding], as_json: bool, voice: Voice) -> Result<()> {
     let unknown = variables::unknown().into_iter().map(|it| Finding::warn("variables", it.detail, it.remedy));
     let mut all: Vec<Finding> = Vec::new();
-    for finding in findings.iter().cloned().chain(unknown) {
+    for finding in findings.iter().cloned().chain(unknown).map(Finding::masked) {
         // bg-deploy has the same findings from each of its stages.
         if !all.contains(&finding) {
             all.push(finding);

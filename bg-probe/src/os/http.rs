@@ -4,6 +4,7 @@
 //! environment, no redirect followed, no connection used twice, a whole answer within a deadline and within
 //! a size.
 
+use crate::say::masked_value;
 use anyhow::{Context, Result, ensure};
 use std::fmt::{self, Display};
 use std::io::{ErrorKind, Read};
@@ -40,6 +41,8 @@ impl Url {
             Some(port) if !host.contains(':') => format!("{host}:{port}"),
             _ => host.to_owned(),
         };
+        let userinfo = self.0.authority().and_then(|authority| authority.as_str().rsplit_once('@'));
+        let authority = userinfo.map_or(authority.clone(), |(userinfo, _)| format!("{userinfo}@{authority}"));
         let mut parts = self.0.clone().into_parts();
         parts.authority = Some(authority.parse().with_context(|| format!("{host:?} is not a host"))?);
         Ok(Uri::from_parts(parts)?)
@@ -58,7 +61,8 @@ impl FromStr for Url {
     type Err = anyhow::Error;
 
     fn from_str(text: &str) -> Result<Url> {
-        let not_one = || format!("{} is not a URL like http://127.0.0.1/profile", crate::say::quoted(text));
+        let not_one =
+            || format!("{} is not a URL like http://127.0.0.1/profile", crate::say::quoted(&masked_value(text)));
         let uri: Uri = text.parse().with_context(not_one)?;
         let complete = matches!(uri.scheme_str(), Some("http" | "https")) && uri.authority().is_some_and(is_complete);
         // It is shown to people, and it stands in the record.
@@ -248,10 +252,12 @@ mod tests {
     }
 
     #[test]
-    fn another_host_keeps_the_port_and_the_path() {
+    fn another_host_keeps_the_port_the_path_and_the_password() {
         let url: Url = "https://127.0.0.1:8443/profile".parse().unwrap();
         assert_eq!(url.at("example.org").unwrap(), "https://example.org:8443/profile");
         assert_eq!(url.at("example.org:1").unwrap(), "https://example.org:1/profile");
         assert!(url.at("a b").is_err());
+        let url: Url = "https://u:p@127.0.0.1/profile".parse().unwrap();
+        assert_eq!(url.at("example.org").unwrap(), "https://u:p@example.org/profile");
     }
 }

@@ -6,5 +6,5 @@ mod terminal;
 mod text;
 mod voice;
 
-pub use text::{clean, quoted, seconds};
+pub use text::{clean, masked, masked_value, quoted, seconds};
 pub use voice::{Voice, error};

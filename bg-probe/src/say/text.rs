@@ -32,10 +32,41 @@ pub fn clean(text: &str) -> String {
     })
 }
 
-/// `text` cleaned and cut to a length that fits in a line.
+/// `text` with the password of every URL in it masked: `http://operator:***@127.0.0.1/profile` (the userinfo of RFC 3986,
+/// 3.2.1). A record stays JSON.
+#[must_use]
+pub fn masked(text: &str) -> String {
+    let ends = |c: char| c.is_whitespace() || "/?#\\\"'<>".contains(c);
+    let mut parts = text.split("://");
+    let mut out = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let authority = &part[..part.find(ends).unwrap_or(part.len())];
+        let userinfo =
+            authority.rsplit_once('@').and_then(|(userinfo, _)| Some((userinfo, userinfo.split_once(':')?.0)));
+        out.push_str("://");
+        match userinfo {
+            Some((userinfo, user)) => out.extend([user, ":***", &part[userinfo.len()..]]),
+            None => out.push_str(part),
+        }
+    }
+    out
+}
+
+/// A value that is meant to be one URL, masked even where it is none because of its password: `http://u:a b/c@d/`.
+#[must_use]
+pub fn masked_value(value: &str) -> String {
+    let parts = value.split_once("://").and_then(|(scheme, rest)| Some((scheme, rest.rsplit_once('@')?)));
+    match parts.and_then(|(scheme, (userinfo, rest))| Some((scheme, userinfo.split_once(':')?.0, rest))) {
+        Some((scheme, user, rest)) => format!("{scheme}://{user}:***@{rest}"),
+        None => value.to_owned(),
+    }
+}
+
+/// `text` masked, cleaned and cut to a length that fits in a line.
 #[must_use]
 pub fn quoted(text: &str) -> String {
     const MOST: usize = 80;
+    let text = masked(text);
     let cut: String = text.chars().take(MOST).collect();
     let dots = if cut.len() < text.len() { "..." } else { "" };
     clean(&cut) + dots
@@ -44,6 +75,22 @@ pub fn quoted(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_password_of_a_url_is_masked_and_nothing_else() {
+        for (text, shown) in [
+            ("at http://u:p@a:1/x:y@z", "at http://u:***@a:1/x:y@z"),
+            ("{\"front\":\"https://u:p:@q@[::1]\",\"a\":\"b@c\"}", "{\"front\":\"https://u:***@[::1]\",\"a\":\"b@c\"}"),
+            ("http://u:@a http://:p@b", "http://u:***@a http://:***@b"),
+            ("http://u@a http://a:80/ x://", "http://u@a http://a:80/ x://"),
+            ("a:b@c, http://a 1:2@b", "a:b@c, http://a 1:2@b"),
+        ] {
+            assert_eq!(masked(text), shown);
+        }
+        assert_eq!(masked_value("http://u:a b/#c@d/"), "http://u:***@d/");
+        let long = format!("http://u:{}@a/", "p".repeat(200));
+        assert_eq!(quoted(&long), "http://u:***@a/", "masked before it is cut");
+    }
 
     #[test]
     fn control_characters_are_written_out() {

@@ -4,7 +4,7 @@
 //! comes from elsewhere (an answer, a log, a path) is made harmless before a terminal sees it.
 
 use super::terminal::{Ink, Terminal};
-use super::text::{clean, seconds};
+use super::text::{clean, masked, seconds};
 use std::io::Write as _;
 use std::time::Duration;
 
@@ -77,9 +77,10 @@ fn labelled(tool: &str, ink: Ink, message: &str) {
 /// One write for the whole text: lines of programs that run at the same time do not mix. A closed stderr
 /// leaves no reader and must not end a deploy.
 ///
-/// A message may quote anything, down to a file name in an error of the system's, so all of it is cleaned here.
+/// A message may quote anything, down to a file name in an error of the system's, so all of it is cleaned here, and no password of a URL is
+/// shown.
 fn print(label: &str, text: &str) {
-    let lines: Vec<String> = text.split('\n').map(clean).collect();
+    let lines: Vec<String> = masked(text).split('\n').map(clean).collect();
     let _ = std::io::stderr().lock().write_all(format!("{label}{}\n", lines.join("\n")).as_bytes());
 }
 

@@ -5,7 +5,7 @@
 //! both slots, so it is one setting, and a switch changes the port alone.
 
 use crate::os::port;
-use crate::say::{clean, quoted};
+use crate::say::{clean, masked_value, quoted};
 use crate::site::slot::{Name, Slot, Slots};
 use anyhow::{Context, Result, ensure};
 use std::fmt::{self, Display};
@@ -185,7 +185,7 @@ impl FromStr for Address {
     /// Reads `http://127.0.0.1:{port}/app`. What stands in it goes into nginx's configuration, so nothing that ends
     /// a directive gets through.
     fn from_str(text: &str) -> Result<Address> {
-        let not_one = || format!("\"{}\" is not an address like http://127.0.0.1:{PORT}", quoted(text));
+        let not_one = || format!("\"{}\" is not an address like http://127.0.0.1:{PORT}", quoted(&masked_value(text)));
         let (scheme, after) = scheme_of(text).with_context(not_one)?;
         let (host, rest) = after.split_once(&format!(":{PORT}")).with_context(not_one)?;
         let plain = |c: char| c.is_ascii_alphanumeric() || "/._-~%+@,=$".contains(c);

@@ -51,7 +51,13 @@ pub struct Settings {
     #[arg(long, env = "BG_SLOT_URL", value_name = "URL")]
     pub slot_url: Option<Address>,
     /// Ask this URL, through nginx, for the live slot's name; `-` for none
-    #[arg(long, env = "BG_FRONT", default_value = "http://127.0.0.1/profile", value_name = "URL")]
+    #[arg(
+        long,
+        env = "BG_FRONT",
+        default_value = "http://127.0.0.1/profile",
+        value_name = "URL",
+        hide_env_values = true
+    )]
     pub front: FrontSetting,
     /// Ask the front for this host name
     #[arg(long, env = "BG_FRONT_HOST", value_name = "HOST", value_parser = http::host)]

@@ -14,6 +14,7 @@ use crate::watch;
 use anyhow::Result;
 use bg_probe::cli::variables::{self, Unknown};
 use bg_probe::say::exit::Exit;
+use bg_probe::say::masked;
 use bg_probe::say::stdout::print;
 use bg_probe::site::lock::Lock;
 use std::time::{Duration, Instant};
@@ -42,7 +43,9 @@ fn under_lock(run: &Run) -> Result<u8> {
     let entry = Entry::begin();
     let end = deploy(run, &runner);
     let line = entry.line(&run.goal, &run.site, &end);
-    if let Err(why) = history::file::append(&run.site, &line) {
+    // What is kept, and what hooks hand on, needs no password; a stage behind a pipe has to ask the front.
+    let shown = masked(&line);
+    if let Err(why) = history::file::append(&run.site, &shown) {
         voice.warn(&format!("this deploy is not in the history: {why:#}"));
     }
     if end.failure.is_none()
@@ -54,7 +57,7 @@ fn under_lock(run: &Run) -> Result<u8> {
     let interrupt = runner.interrupt;
     // Release the lock before the hooks run: a hook may start the next deploy.
     drop(lock);
-    run.hooks.after(voice, &end, &run.goal, &line, &interrupt);
+    run.hooks.after(voice, &end, &run.goal, &shown, &interrupt);
     Ok(end.code())
 }
 
@@ -113,7 +116,7 @@ fn through(run: &Run, runner: &Runner) -> End {
 /// Runs the hook that can keep nginx from being moved.
 fn before_switch(run: &Run, runner: &Runner, end: &mut End) {
     let (voice, at) = (runner.calls.voice, Step::BeforeSwitch);
-    match run.hooks.before_switch(voice, &end.line, &runner.interrupt) {
+    match run.hooks.before_switch(voice, &masked(&end.line), &runner.interrupt) {
         Ok(took) => end.took.extend(took.map(|took| (at, took))),
         Err(why) => {
             voice.error(&format!("{why:#}"));

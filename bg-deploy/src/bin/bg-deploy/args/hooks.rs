@@ -8,16 +8,16 @@ use std::str::FromStr;
 #[command(next_help_heading = "Hooks (commands run without a shell, the record on stdin)")]
 pub(crate) struct Hooks {
     /// Run before nginx is moved, but not in a rollback; if it fails, the deploy fails
-    #[arg(long, env = "BG_DEPLOY_BEFORE_SWITCH", value_name = "CMD")]
+    #[arg(long, env = "BG_DEPLOY_BEFORE_SWITCH", value_name = "CMD", hide_env_values = true)]
     pub(crate) before_switch: Option<Hook>,
     /// Run after a deploy that is done
-    #[arg(long, env = "BG_DEPLOY_ON_SUCCESS", value_name = "CMD")]
+    #[arg(long, env = "BG_DEPLOY_ON_SUCCESS", value_name = "CMD", hide_env_values = true)]
     pub(crate) on_success: Option<Hook>,
     /// Run after a deploy or a rollback that failed
-    #[arg(long, env = "BG_DEPLOY_ON_FAILURE", value_name = "CMD")]
+    #[arg(long, env = "BG_DEPLOY_ON_FAILURE", value_name = "CMD", hide_env_values = true)]
     pub(crate) on_failure: Option<Hook>,
     /// Run after nginx was moved back, by --rollback or by --watch
-    #[arg(long, env = "BG_DEPLOY_ON_ROLLBACK", value_name = "CMD")]
+    #[arg(long, env = "BG_DEPLOY_ON_ROLLBACK", value_name = "CMD", hide_env_values = true)]
     pub(crate) on_rollback: Option<Hook>,
     /// Kill a hook that takes longer than this
     #[arg(long, env = "BG_DEPLOY_HOOK_TIMEOUT", default_value = "30s", value_name = "DURATION")]
