@@ -255,3 +255,42 @@ fn a_password_that_was_typed_is_not_in_the_way_back() {
     deploy();
     deploy().said("--front http://operator:***@127.0.0.1").never_said("s3cret");
 }
+
+#[test]
+fn a_short_help_has_each_flag_in_one_line_and_a_long_one_has_all() {
+    let world = World::new();
+    for program in pages::PROGRAMS {
+        let [short, long] = ["-h", "--help"].map(|flag| world.run(program, &[flag]).success().said_nothing().stdout());
+        let flags = |text: &str| -> Vec<String> {
+            let lines = text.lines().filter(|line| line.starts_with("  -") || line.starts_with("      --"));
+            lines.filter_map(|line| line.split_once("--")).map(|(_, flag)| word(flag)).collect()
+        };
+        assert_eq!(flags(&short), flags(&long), "{program}");
+        // What is no flag is a heading, the usage, or where to find the rest.
+        for line in short.lines().filter(|line| line.starts_with(' ')) {
+            assert!(line.chars().count() <= 160, "{program}: {line}");
+            let begins = line.trim_start();
+            assert!(
+                begins.starts_with('-') || begins.starts_with('['),
+                "{program} -h goes on in a second line: {line}"
+            );
+        }
+        assert!(!short.contains("Examples:") && !short.contains("[env:") && !short.contains("Exit codes:"), "{short}");
+        assert!(
+            short.ends_with(&format!("\n{program} --help prints defaults, variables, examples and exit codes\n")),
+            "{short}"
+        );
+        for part in ["Examples:", "Exit codes:", "[env:", "[default:"] {
+            assert!(long.contains(part), "{program} --help has no {part}");
+        }
+        assert!(!long.contains("read-settings") && !short.contains("read-settings"));
+        // The letter counts where both are typed, also among others.
+        assert_eq!(world.run(program, &["-qh"]).success().stdout(), short);
+        assert_eq!(world.run(program, &["--help", "--nonsense"]).success().stdout(), long);
+    }
+}
+
+/// A text up to the first space.
+fn word(text: &str) -> String {
+    text.split(' ').next().unwrap_or_default().to_owned()
+}

@@ -1,6 +1,6 @@
 //! A program's command line, read the same way by all five.
 
-use crate::cli::origin;
+use crate::cli::{help, origin};
 use crate::say::Voice;
 use crate::say::exit::{Exit, report};
 use crate::site::settings::Settings;
@@ -33,10 +33,11 @@ pub fn run<P: Program>(run: impl FnOnce(P) -> Result<()>) -> ExitCode {
 /// # Errors
 /// clap's own: a usage error, or the text of `--help` or `--version`. [`Exit::Done`] where reading it was all.
 pub fn parse<P: Program>() -> Result<P> {
-    let command = with_one_layout(P::command());
+    let command = help::with_help(P::command());
     #[cfg(feature = "manual")]
     crate::cli::manual::print_if_asked(command.clone())?;
-    let matches = matches_of(command)?;
+    let read = Arg::new(READ_SETTINGS).long(READ_SETTINGS).action(ArgAction::SetTrue).hide(true);
+    let matches = matches_of(&command.arg(read))?;
     let mut args = P::from_arg_matches(&matches)?;
     if matches.get_flag(READ_SETTINGS) {
         return Err(Exit::Done.silently());
@@ -56,24 +57,16 @@ pub fn splittable(text: &str) -> Result<String> {
     Ok(text.to_owned())
 }
 
-fn matches_of(mut command: Command) -> Result<ArgMatches, Error> {
+fn matches_of(command: &Command) -> Result<ArgMatches, Error> {
     let mut asked = command.clone().mut_args(|arg| if is_empty(&arg) { arg.env(None) } else { arg });
-    asked.try_get_matches_from_mut(args_os()).or_else(|why| match why.kind() {
+    asked.try_get_matches_from_mut(args_os()).map_err(|why| match why.kind() {
         // The help names the variables that are set to nothing, too.
-        ErrorKind::DisplayHelp => command.try_get_matches_from_mut(args_os()),
-        _ => Err(origin::named(why, &asked)),
+        ErrorKind::DisplayHelp => help::asked(command).unwrap_or(why),
+        _ => origin::named(why, &asked),
     })
 }
 
 /// Whether the variable of a flag is set to nothing: that is as good as not set, as shells and units of systemd write it.
 fn is_empty(arg: &Arg) -> bool {
     arg.get_env().and_then(var_os).is_some_and(|value| value.is_empty())
-}
-
-/// `-h` and `--help` print the same, each flag in its column. Else clap puts blank lines between the flags of those
-/// programs alone that have a flag whose values are explained.
-fn with_one_layout(command: Command) -> Command {
-    let help = Arg::new("help").short('h').long("help").action(ArgAction::HelpShort).help("Print help");
-    let read = Arg::new(READ_SETTINGS).long(READ_SETTINGS).action(ArgAction::SetTrue).hide(true);
-    command.disable_help_flag(true).arg(help.help_heading(None::<&str>)).arg(read)
 }

@@ -1,6 +1,7 @@
 //! The command line: reading it, the preflight that every program has, and the manual made from it.
 
 pub mod command_line;
+mod help;
 #[cfg(feature = "manual")]
 mod manual;
 pub mod origin;
