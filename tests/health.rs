@@ -3,6 +3,9 @@
 mod launched;
 mod server;
 
+/// How it is asked: the host it is asked for, headers, and a port for management.
+mod asking;
+
 /// What is healthy and what is not: bodies, codes, pages, redirects, `--path` and `--expect`.
 mod verdicts;
 

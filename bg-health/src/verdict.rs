@@ -1,10 +1,12 @@
 //! The verdict: what an answer means.
 //!
 //! A pattern over the body would take a nested `"status":"UP"`, or a login page with the word in it, for health. So
-//! the body is parsed as JSON, and only the `status` at its top counts.
+//! the body is parsed as JSON, and only the `status` at its top counts; where the caller says what healthy is, by a text or a
+//! code, not even that.
 
-use bg_probe::os::http::{NoReply, Reply};
+use bg_probe::os::http::{NoReply, Reply, Url};
 use bg_probe::say::quoted;
+use bg_probe::site::slot::Slot;
 use serde_json::Value;
 
 /// What an answer means.
@@ -16,8 +18,16 @@ pub enum Kind {
     Silent,
     /// Its own status is this, not UP.
     Says(String),
+    /// The right code at a path that was named, and a status of this kind, which is no usual word for well.
+    OwnWord(Word),
     /// A redirect.
     Redirect,
+    /// A redirect with this code to https, and there to this path.
+    ToHttps(u16, String),
+    /// 400 or 403, because of the host name that was asked for.
+    WrongHost,
+    /// 400.
+    BadRequest,
     /// 401 or 403.
     Denied,
     /// A web page where a status should be.
@@ -28,7 +38,7 @@ pub enum Kind {
     NoStatus,
     /// Not what `--expect` or `--expect-status` asks for.
     Unexpected,
-    /// A body past the limit.
+    /// A body past the limit, and nothing in its beginning that decides.
     TooLong,
     /// No whole answer in time.
     Slow,
@@ -36,16 +46,35 @@ pub enum Kind {
     Broken,
     /// Any other code.
     Fails,
-    /// From this process, which is older than the launch.
-    Stranger(String),
+    /// From this process at the port of this slot, which is older than the launch.
+    Stranger(String, Slot),
+    /// Well, but not listening on the slot's own port.
+    Closed,
     /// A warm-up request failed.
     Cold,
 }
 
+/// A status that an application calls by a word of its own.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Word {
+    /// The word, as messages show it.
+    pub says: String,
+    /// The text to expect where it means well, as it stands in the body; `None` where that is not a plain one.
+    pub text: Option<String>,
+}
+
+/// The words for well at a path that was named, in lower case.
+const WELL: [&str; 5] = ["up", "ok", "pass", "healthy", "success"];
+
+/// What frameworks answer to a host name that they do not know: Django, Rails, Vite and webpack, ASP.NET. In lower case.
+const HOST_REFUSED: [&str; 5] =
+    ["allowed_hosts", "disallowedhost", "blocked host", "invalid host", "invalid http_host"];
+
 /// What is asked of an answer.
 #[derive(Clone, Debug, Default)]
 pub struct Rules {
-    /// Whether there must be a status in the body. One that is there must be UP in any case.
+    /// Whether there must be a status in the body, exactly UP; else one that is there must be a usual word for well. It is
+    /// not looked at where there is a text or a code.
     pub status_needed: bool,
     /// What the body must contain.
     pub text: Option<String>,
@@ -71,19 +100,18 @@ impl Rules {
     }
 
     fn kind(&self, reply: &Reply) -> Kind {
-        let status = status_in(&reply.body);
-        let says = status.as_ref().filter(|status| **status != "UP");
         if !self.will_do(reply.status) {
-            return self.refusal(reply.status, says);
+            return self.refusal(reply);
         }
-        match (says, status.is_some()) {
-            _ if !reply.whole => Kind::TooLong,
-            (Some(other), _) => Kind::Says(in_a_word(other)),
-            (None, false) if self.status_needed && is_page(&reply.body) => Kind::Page,
-            (None, false) if self.status_needed => Kind::NoStatus,
-            _ if !self.contains_text(&reply.body) => Kind::Unexpected,
-            _ => Kind::Healthy,
+        if self.text.is_some() || !self.codes.is_empty() {
+            return match self.contains_text(&reply.body) {
+                true => Kind::Healthy,
+                false if reply.whole => Kind::Unexpected,
+                false => Kind::TooLong,
+            };
         }
+        let status = status_in(&reply.body);
+        if self.status_needed { by_status(reply, status.as_ref()) } else { by_word(reply.status, status.as_ref()) }
     }
 
     fn will_do(&self, code: u16) -> bool {
@@ -91,15 +119,17 @@ impl Rules {
     }
 
     /// What a code means that is not healthy.
-    fn refusal(&self, code: u16, says: Option<&Value>) -> Kind {
-        match (code, says) {
-            (300..=399, _) => Kind::Redirect,
+    fn refusal(&self, reply: &Reply) -> Kind {
+        match (reply.status, status_in(&reply.body)) {
+            (code @ 300..=399, _) => redirect(code, reply.location.as_deref()),
+            (400 | 403, _) if refuses_the_host(&reply.body) => Kind::WrongHost,
             (401 | 403, _) => Kind::Denied,
             (404, _) => Kind::Missing,
             // A number is the code once more, in the JSON of an error page.
-            (_, Some(status @ Value::String(_))) => Kind::Says(in_a_word(status)),
+            (_, Some(Value::String(word))) if word != "UP" => Kind::Says(quoted(&word)),
             (500.., _) => Kind::Fails,
             _ if !self.codes.is_empty() => Kind::Unexpected,
+            (400, _) => Kind::BadRequest,
             _ => Kind::Fails,
         }
     }
@@ -109,9 +139,56 @@ impl Rules {
     }
 }
 
+/// What a usual page means, which must answer with a status of exactly UP.
+fn by_status(reply: &Reply, status: Option<&Value>) -> Kind {
+    match status {
+        _ if !reply.whole => Kind::TooLong,
+        Some(status) if *status == "UP" => Kind::Healthy,
+        Some(other) => Kind::Says(in_a_word(other)),
+        None if is_page(&reply.body) => Kind::Page,
+        None => Kind::NoStatus,
+    }
+}
+
+/// What a page means that was named: its code decides, unless it has a status of another word than those for well. A
+/// number that is the code once more is none.
+fn by_word(code: u16, status: Option<&Value>) -> Kind {
+    match status {
+        None => Kind::Healthy,
+        Some(Value::String(word)) if WELL.iter().any(|well| word.eq_ignore_ascii_case(well)) => Kind::Healthy,
+        Some(Value::Number(number)) if number.as_u64() == Some(code.into()) => Kind::Healthy,
+        Some(other) => Kind::OwnWord(Word { says: in_a_word(other), text: plain_text(other) }),
+    }
+}
+
+/// A status as it stands in the body, where that can be typed between quotes.
+fn plain_text(status: &Value) -> Option<String> {
+    let text = match status {
+        Value::String(word) if word.is_empty() => return None,
+        Value::Array(_) | Value::Object(_) => return None,
+        other => other.to_string(),
+    };
+    (quoted(&text) == text && !text.contains(['\'', '\\'])).then_some(text)
+}
+
+fn redirect(code: u16, to: Option<&str>) -> Kind {
+    let to = to.filter(|to| to.starts_with("https://")).and_then(|to| to.parse::<Url>().ok());
+    to.map_or(Kind::Redirect, |to| Kind::ToHttps(code, to.path().to_owned()))
+}
+
+fn refuses_the_host(body: &[u8]) -> bool {
+    let body = String::from_utf8_lossy(body).to_lowercase();
+    HOST_REFUSED.iter().any(|sign| body.contains(sign))
+}
+
+/// A body without the mark that some servers write before UTF-8.
+fn without_mark(body: &[u8]) -> &[u8] {
+    body.strip_prefix("\u{feff}".as_bytes()).unwrap_or(body)
+}
+
 /// The `status` at the top of a JSON object.
 fn status_in(body: &[u8]) -> Option<Value> {
-    match serde_json::from_slice(body).ok()? {
+    match serde_json::from_slice(without_mark(body)).ok()? {
         Value::Object(mut fields) => fields.remove("status"),
         _ => None,
     }
@@ -122,7 +199,7 @@ fn in_a_word(status: &Value) -> String {
 }
 
 fn is_page(body: &[u8]) -> bool {
-    body.trim_ascii_start().starts_with(b"<")
+    without_mark(body).trim_ascii_start().starts_with(b"<")
 }
 
 fn in_words(reply: &Reply) -> String {
@@ -212,7 +289,21 @@ mod tests {
         for body in ["", "ok", "<html>", r#"{"a":1}"#, r#"{"status":"UP"}"#] {
             assert_eq!(with_path(200, body), Kind::Healthy, "{body}");
         }
-        assert_eq!(with_path(200, r#"{"status":"DOWN"}"#), Kind::Says("DOWN".into()));
+        for status in ["\"ok\"", "\"Healthy\"", "\"pass\"", "\"SUCCESS\"", "200"] {
+            assert_eq!(with_path(200, &format!("\u{feff}{{\"status\":{status}}}")), Kind::Healthy, "{status}");
+        }
+        for (status, says, text) in [
+            ("\"DOWN\"", "DOWN", Some("\"DOWN\"")),
+            ("\"not ok\"", "not ok", Some("\"not ok\"")),
+            ("201", "201", Some("201")),
+            ("true", "true", Some("true")),
+            ("\"it's\"", "it's", None),
+            ("[\"UP\"]", "[\"UP\"]", None),
+            ("\"\"", "", None),
+        ] {
+            let word = Word { says: says.into(), text: text.map(str::to_owned) };
+            assert_eq!(with_path(200, &format!("{{\"status\":{status}}}")), Kind::OwnWord(word), "{status}");
+        }
         assert_eq!(with_path(302, ""), Kind::Redirect);
     }
 
@@ -223,7 +314,9 @@ mod tests {
         assert_eq!(rules.kind(&reply(200, "READY")), Kind::Unexpected);
         assert_eq!(rules.kind(&reply(204, "ready")), Kind::Unexpected);
         assert_eq!(rules.kind(&reply(503, "ready")), Kind::Fails);
-        assert_eq!(rules.kind(&reply(200, r#"{"status":"DOWN","a":"ready"}"#)), Kind::Says("DOWN".into()));
+        assert_eq!(rules.kind(&reply(200, r#"{"status":"DOWN","a":"ready"}"#)), Kind::Healthy);
+        let code = Rules { status_needed: true, codes: vec![404], ..Rules::default() };
+        assert_eq!(code.kind(&reply(404, r#"{"status":404}"#)), Kind::Healthy);
     }
 
     #[test]
@@ -233,8 +326,24 @@ mod tests {
         let reply = Reply { whole: false, ..reply(200, &format!(r#"{{"status":"UP"}}{cut}"#)) };
         let rules = Rules { status_needed: true, ..Rules::default() };
         assert_eq!(rules.kind(&reply), Kind::TooLong);
-        assert_eq!(Rules::default().kind(&reply), Kind::TooLong);
+        assert_eq!(Rules::default().kind(&reply), Kind::Healthy, "the code decides");
+        let text = |text: &str| Rules { text: Some(text.into()), ..Rules::default() }.kind(&reply);
+        assert_eq!((text("\"UP\""), text("ready")), (Kind::Healthy, Kind::TooLong));
         assert_eq!(in_words(&reply), "200 and more than 64 KiB");
+    }
+
+    #[test]
+    fn a_refusal_is_for_its_host_name_where_it_says_so() {
+        assert_eq!(by_default(400, "You may need to add '127.0.0.1' to ALLOWED_HOSTS."), Kind::WrongHost);
+        assert_eq!(by_default(403, "<h1>Blocked hosts: 127.0.0.1</h1>"), Kind::WrongHost);
+        assert_eq!((by_default(400, ""), by_default(403, "")), (Kind::BadRequest, Kind::Denied));
+    }
+
+    #[test]
+    fn a_redirect_to_https_is_known_with_its_path() {
+        let to = |to: &str| Rules::default().kind(&Reply { location: Some(to.into()), ..reply(301, "") });
+        assert_eq!(to("https://a/b?c"), Kind::ToHttps(301, "/b".into()));
+        assert_eq!((to("http://a/b"), to("/login"), to("https://")), (Kind::Redirect, Kind::Redirect, Kind::Redirect));
     }
 
     #[test]

@@ -1,11 +1,13 @@
 //! The report of a failure: answers, log, likely cause, what serves.
 
 use std::fs;
+use std::io::Write;
 use std::time::Duration;
 
 use bg_tests::{World, until};
 
 use super::launched::{App, SLOT, health, record};
+use super::server::Server;
 
 /// Every number of the text as `N`.
 fn without_numbers(text: &str) -> String {
@@ -82,6 +84,76 @@ fn the_report_names_the_wrong_port() {
         world.port(SLOT)
     );
     assert!(said.contains(&cause), "{said}");
+}
+
+/// What is said of an application that answers everything with this head and body.
+#[track_caller]
+fn said_of(head: &'static str, body: &'static str, flags: &[&str]) -> String {
+    let world = World::new();
+    let _server = Server::start(world.port(SLOT), move |_, _, stream| {
+        let _ = stream.write_all(format!("HTTP/1.1 {head}\r\nContent-Length: {}\r\n\r\n{body}", body.len()).as_bytes());
+    });
+    health(&world, &[&["--timeout", "300ms"], flags].concat()).exit(4).stderr()
+}
+
+#[test]
+fn the_report_names_the_host_where_an_application_refuses_the_one_it_was_asked_for() {
+    let django = "<h1>DisallowedHost</h1> Invalid HTTP_HOST header: '127.0.0.1:8082'. You may need to add '127.0.0.1' to ALLOWED_HOSTS.";
+    for (head, body) in [("400 Bad Request", django), ("403 Forbidden", "<h1>Blocked hosts: 127.0.0.1:8082</h1>")] {
+        let said = said_of(head, body, &[]);
+        assert!(said.contains("does not take 127.0.0.1 for its host name: BG_HEALTH_HOST=www.example.org"), "{said}");
+        assert!(!said.contains("login"), "{said}");
+        let said = said_of(head, body, &["--host", "www.example.org"]);
+        assert!(said.contains("does not take www.example.org for its host name"), "{said}");
+    }
+    // Without its reasons, as outside of development.
+    for head in ["400 Bad Request", "403 Forbidden"] {
+        let said = said_of(head, "", &[]);
+        assert!(said.contains("BG_HEALTH_HOST"), "{said}");
+    }
+}
+
+#[test]
+fn the_report_names_https_where_an_application_redirects_to_it() {
+    for head in
+        ["301 Moved\r\nLocation: https://www.example.org/ready", "308 Moved\r\nLocation: https://127.0.0.1/ready"]
+    {
+        let said = said_of(head, "", &["--path", "/ready"]);
+        let code = &head[..3];
+        assert!(said.contains("sends whoever comes by http to https"), "{said}");
+        assert!(said.contains(&format!("BG_HEALTH_EXPECT_STATUS={code}")), "{said}");
+        assert!(said.contains("BG_HEALTH_HEADER='X-Forwarded-Proto: https'"), "{said}");
+        assert!(said.contains("BG_SLOT_URL=https://127.0.0.1:{port}"), "{said}");
+        assert!(!said.contains("login"), "{said}");
+    }
+    let login = said_of("302 Found\r\nLocation: https://sso.example.org/login", "", &["--path", "/ready"]);
+    assert!(login.contains("a login in front of"), "{login}");
+}
+
+#[test]
+fn the_report_names_the_port_for_management_where_a_health_page_is_missing() {
+    let world = World::new();
+    let other = world.free_port();
+    let app = App::launch_line(&world, &format!("fake-app --listen-port {other} & exec fake-app --no-health"));
+    let listens =
+        || world.get_slot(SLOT, "/").is_ok() && bg_tests::http::get(&format!("http://127.0.0.1:{other}/")).is_ok();
+    until(Duration::from_secs(10), "both listen", listens);
+    let said = app.health(&world, &["--timeout", "300ms"]).exit(4).stderr();
+    let cause = format!("listens on {other} too: if its health page is there, BG_HEALTH_PORT=set1=PORT,set2={other}");
+    assert!(said.contains(&cause), "{said}");
+}
+
+#[test]
+fn the_report_shows_the_last_cause_in_the_log_of_a_death() {
+    let world = World::new();
+    let line = r"echo 'Caused by: java.lang.RuntimeException: first' >&2
+        echo 'Caused by: java.io.FileNotFoundException: /etc/web/keys.pem' >&2; seq -f '  at frame %.0f' 30; exit 1";
+    let said = App::launch_line(&world, line).health(&world, &[]).exit(8).stderr();
+    let cause = "likely    its log ends with this cause: java.io.FileNotFoundException: /etc/web/keys.pem\n";
+    assert!(said.contains(cause), "{said}");
+    let line = r#"echo 'Exception in thread "main" java.lang.NoClassDefFoundError: org/example/Thing' >&2; exit 1"#;
+    let said = App::launch_line(&world, line).health(&world, &[]).exit(8).stderr();
+    assert!(said.contains("likely    a class is missing: Exception in thread"), "{said}");
 }
 
 #[test]

@@ -7,8 +7,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::Instant;
 
-/// One request: its path, and when it came.
-type Asked = (String, Instant);
+/// One request: its path, when it came, and its whole head.
+type Asked = (String, Instant, String);
 
 /// A server on 127.0.0.1, one connection at a time, until it is dropped.
 pub(crate) struct Server {
@@ -31,10 +31,10 @@ impl Server {
                 if stopped.load(Ordering::SeqCst) {
                     break;
                 }
-                let Some(path) = path_of(&stream) else { continue };
+                let Some((path, head)) = request(&stream) else { continue };
                 let mut asked = seen.lock().unwrap_or_else(PoisonError::into_inner);
-                let before = asked.iter().filter(|(other, _)| *other == path).count();
-                asked.push((path.clone(), Instant::now()));
+                let before = asked.iter().filter(|(other, ..)| *other == path).count();
+                asked.push((path.clone(), Instant::now(), head));
                 drop(asked);
                 play(&path, before, &mut stream);
             }
@@ -56,7 +56,13 @@ impl Server {
     /// When a path was asked for.
     pub(crate) fn asked(&self, path: &str) -> Vec<Instant> {
         let asked = self.asked.lock().unwrap_or_else(PoisonError::into_inner);
-        asked.iter().filter(|(other, _)| other == path).map(|(_, at)| *at).collect()
+        asked.iter().filter(|(other, ..)| other == path).map(|(_, at, _)| *at).collect()
+    }
+
+    /// The heads of the requests for a path, in lower case.
+    pub(crate) fn heads(&self, path: &str) -> Vec<String> {
+        let asked = self.asked.lock().unwrap_or_else(PoisonError::into_inner);
+        asked.iter().filter(|(other, ..)| other == path).map(|(.., head)| head.to_lowercase()).collect()
     }
 }
 
@@ -69,10 +75,16 @@ impl Drop for Server {
     }
 }
 
-/// The path of a request, read to the end of its head; `None` for a connection without one.
-fn path_of(stream: &TcpStream) -> Option<String> {
-    let mut lines = BufReader::new(stream).lines();
-    let path = lines.next()?.ok()?.split(' ').nth(1)?.to_owned();
-    lines.find(|line| line.as_ref().map_or(true, String::is_empty))?.ok()?;
-    Some(path)
+/// The path of a request and its head, read to its end; `None` for a connection without one.
+fn request(stream: &TcpStream) -> Option<(String, String)> {
+    let mut head = String::new();
+    for line in BufReader::new(stream).lines() {
+        let line = line.ok()?;
+        if line.is_empty() {
+            let path = head.split(' ').nth(1)?.to_owned();
+            return Some((path, head));
+        }
+        head += &(line + "\n");
+    }
+    None
 }

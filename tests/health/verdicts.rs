@@ -22,7 +22,7 @@ fn refused(flags: &[&str], health: &[&str]) -> Ran {
 /// Runs bg-health, which must say yes, on an application with these flags.
 #[track_caller]
 fn accepted(flags: &[&str], health: &[&str]) {
-    let world = World::new();
+    let world = World::new().env("BG_HEALTH_TIMEOUT", "10s");
     App::launch(&world, flags).health(&world, health).success();
 }
 
@@ -116,6 +116,101 @@ fn health_takes_2xx_for_up_at_a_given_path_unless_its_status_says_otherwise() {
     accepted(&["--login-page"], &["--path", "/"]);
     refused(&["--down"], &["--path", "/health"]).said("says DOWN");
     refused(&["--no-health"], &["--path", "/health"]).said("404 <h1>Not Found</h1>");
+}
+
+#[test]
+fn health_takes_the_usual_words_and_the_code_itself_for_well_at_a_given_path() {
+    for body in [r#"{"status":"ok"}"#, r#"{"status":"Healthy"}"#, r#"{"status":"PASS"}"#, r#"{"status":200}"#] {
+        accepted(&["--status-json", body], &["--path", "/health"]);
+    }
+}
+
+#[test]
+fn health_names_the_text_to_expect_where_a_status_at_a_given_path_is_another_word() {
+    let refused = refused(&["--status-json", r#"{ "status" : "ready" }"#], &["--path", "/health"]);
+    refused.said("says ready").said(r#"if that is how the application says it is well: BG_HEALTH_EXPECT='"ready"'"#);
+    accepted(&["--status-json", r#"{ "status" : "ready" }"#], &["--path", "/health", "--expect", r#""ready""#]);
+}
+
+#[test]
+fn health_looks_at_no_status_where_expect_or_a_code_says_what_is_healthy() {
+    accepted(&["--status-json", r#"{"status":"ready"}"#], &["--expect", "ready"]);
+    accepted(&["--status-json", r#"{"status":"ready"}"#], &["--expect-status", "200"]);
+    accepted(&["--status-json", r#"{"status":200}"#], &["--path", "/health", "--expect", "200"]);
+    let world = World::new();
+    let page = r#"{"timestamp":"2026-11-21T19:30:00","status":404,"error":"Not Found","path":"/"}"#;
+    let _server = Server::answering(world.port(SLOT), move |_, _| (404, page.into()));
+    health(&world, &["--path", "/", "--expect-status", "404"]).success();
+}
+
+#[test]
+fn an_empty_text_to_expect_says_nothing_about_health() {
+    refused(&["--down"], &["--expect", ""]).said("says DOWN");
+}
+
+#[test]
+fn a_long_page_at_a_given_path_is_healthy_by_its_code() {
+    let world = World::new();
+    let page = format!("<!DOCTYPE html><p>at home{}", "<p>more".repeat(30_000));
+    let _server = Server::answering(world.port(SLOT), move |_, _| (200, page.clone()));
+    health(&world, &["--path", "/", "--timeout", "10s"]).success();
+    health(&world, &["--path", "/", "--expect", "at home"]).success();
+    let refused = health(&world, &["--path", "/", "--expect", "abroad", "--timeout", "1s"]).exit(4);
+    refused
+        .said("200 and more than 64 KiB")
+        .said("the text that --expect asks for is not in the first 64 KiB of http://");
+}
+
+#[test]
+fn a_body_without_end_at_a_given_path_is_healthy_by_its_code() {
+    let began = Instant::now();
+    accepted(&["--endless"], &["--path", "/health"]);
+    assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
+}
+
+#[test]
+fn a_status_behind_a_byte_order_mark_is_read() {
+    accepted(&["--status-json", "\u{feff}{\"status\":\"UP\"}"], &[]);
+    refused(&["--status-json", "\u{feff}{\"status\":\"DOWN\"}"], &["--path", "/health"]).said("says DOWN");
+}
+
+/// Answers everything with this body as gzip makes it.
+#[track_caller]
+fn zipped(world: &World, body: &str) -> Server {
+    world.write(world.path("body"), body);
+    let zipped = std::process::Command::new("gzip").arg("-c").arg(world.path("body")).output().expect("gzip").stdout;
+    Server::start(world.port(SLOT), move |_, _, stream| {
+        let length = zipped.len();
+        let head = format!("HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: {length}\r\n\r\n");
+        let _ = stream.write_all(&[head.as_bytes(), &zipped].concat());
+    })
+}
+
+#[test]
+fn a_status_that_comes_zipped_is_read() {
+    let world = World::new();
+    let up = zipped(&world, UP);
+    health(&world, &["--timeout", "2s"]).success();
+    drop(up);
+    let _down = zipped(&world, r#"{"status":"DOWN"}"#);
+    health(&world, &["--timeout", "1s"]).exit(4).said(r#"200 {"status":"DOWN"}"#);
+}
+
+#[test]
+fn a_little_that_unzips_to_a_lot_is_not_read_to_its_end() {
+    let world = World::new();
+    let _server = zipped(&world, &format!("{UP}{}", " ".repeat(64 << 20)));
+    health(&world, &["--timeout", "1s"]).exit(4).said("200 and more than 64 KiB");
+}
+
+#[test]
+fn health_exits_4_when_what_is_said_to_be_zipped_is_not() {
+    let world = World::new();
+    let _server = Server::start(world.port(SLOT), |_, _, stream| {
+        let _ = stream
+            .write_all(b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 15\r\n\r\n{\"status\":\"UP\"}");
+    });
+    health(&world, &["--timeout", "1s"]).exit(4).said("breaks off, or does not speak HTTP");
 }
 
 #[test]

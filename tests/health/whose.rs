@@ -66,7 +66,7 @@ fn naps(pid: u32) -> u64 {
 /// Starts fake-app in the slot as somebody who was there before, and waits until the clock that tells their
 /// ages apart has moved on.
 #[track_caller]
-fn there_before(world: &World, flags: &[&str]) -> u32 {
+pub(super) fn there_before(world: &World, flags: &[&str]) -> u32 {
     let pid = world.start_fake(SLOT, flags);
     let ticks = process::start_ticks(pid);
     until(SOON, "a process that is younger", || {

@@ -5,14 +5,16 @@
 //! a size.
 
 use crate::say::masked_value;
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, anyhow, ensure};
+use flate2::read::GzDecoder;
 use std::fmt::{self, Display};
 use std::io::{ErrorKind, Read};
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs, UdpSocket};
 use std::str::FromStr;
 use std::time::Duration;
-use ureq::http::Uri;
+use ureq::http::header::{CONNECTION, CONTENT_LENGTH, HOST, HeaderName, HeaderValue, TRANSFER_ENCODING};
 use ureq::http::uri::Authority;
+use ureq::http::{HeaderMap, Uri};
 use ureq::tls::TlsConfig;
 use ureq::unversioned::resolver::{ResolvedSocketAddrs, Resolver};
 use ureq::unversioned::transport::{DefaultConnector, NextTimeout};
@@ -97,12 +99,32 @@ fn is_complete(authority: &Authority) -> bool {
     !authority.host().is_empty() && (port == Some("") || authority.port_u16().is_some_and(|port| port > 0))
 }
 
+/// A header for a request to carry. Its value may be a secret: no message shows it, and neither does `Debug`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Header(HeaderName, HeaderValue);
+
+impl FromStr for Header {
+    type Err = anyhow::Error;
+
+    /// Reads `NAME: VALUE`. What is wrong is named without the text.
+    fn from_str(text: &str) -> Result<Header> {
+        let (name, value) = text.split_once(':').context("there is no colon after the name")?;
+        let name: HeaderName = name.parse().map_err(|_| anyhow!("what stands before the colon is no name"))?;
+        ensure!(name != HOST, "the host is another flag's, --host");
+        let is_ours = [CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING].contains(&name);
+        ensure!(!is_ours, "{name} is how the request itself is sent");
+        let mut value: HeaderValue = value.trim().parse().map_err(|_| anyhow!("the value of {name} is not usable"))?;
+        value.set_sensitive(true);
+        Ok(Header(name, value))
+    }
+}
+
 /// What a server answered.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Reply {
     /// The status code.
     pub status: u16,
-    /// The body, at most [`MOST_BODY`] bytes of it.
+    /// The body, at most [`MOST_BODY`] bytes of it; unzipped, where it came as gzip.
     pub body: Vec<u8>,
     /// Whether that is the whole body.
     pub whole: bool,
@@ -135,6 +157,7 @@ impl Display for NoReply {
 pub struct Get {
     agent: Agent,
     uri: Uri,
+    headers: Vec<Header>,
 }
 
 impl Get {
@@ -161,7 +184,13 @@ impl Get {
         }
         let agent = Agent::with_parts(config.build(), DefaultConnector::default(), Known(addresses));
         let uri = host.map_or_else(|| Ok(url.0.clone()), |host| url.at(host))?;
-        Ok(Get { agent, uri })
+        Ok(Get { agent, uri, headers: Vec::new() })
+    }
+
+    /// The same with these headers.
+    #[must_use]
+    pub fn with(self, headers: &[Header]) -> Get {
+        Get { headers: headers.to_vec(), ..self }
     }
 
     /// Sends it and waits for the whole answer, `within` at most.
@@ -169,22 +198,32 @@ impl Get {
     /// # Errors
     /// When no answer comes; an answer of any status is one.
     pub fn send(&self, within: Duration) -> Result<Reply, NoReply> {
-        let request = self.agent.get(&self.uri).header("Connection", "close");
+        let request = self.agent.get(&self.uri).header(CONNECTION, "close");
+        let request = self.headers.iter().fold(request, |request, Header(name, value)| request.header(name, value));
         let mut response =
             request.config().timeout_global(Some(within.min(LONGEST))).build().call().map_err(NoReply::from)?;
-        let mut body = Vec::new();
-        let limit = MOST_BODY as u64 + 1;
-        response
-            .body_mut()
-            .as_reader()
-            .take(limit)
-            .read_to_end(&mut body)
-            .map_err(|e| NoReply::from(Error::from(e)))?;
+        let zipped = is_zipped(response.headers());
+        let reader = response.body_mut().as_reader();
+        let body = if zipped { begin_of(GzDecoder::new(reader)) } else { begin_of(reader) };
+        let mut body = body.map_err(|e| NoReply::from(Error::from(e)))?;
         let whole = body.len() <= MOST_BODY;
         body.truncate(MOST_BODY);
         let location = response.headers().get("location").map(|value| String::from_utf8_lossy(value.as_bytes()).into());
         Ok(Reply { status: response.status().as_u16(), body, whole, location })
     }
+}
+
+/// Whether the body comes as gzip; some servers send it so although nobody asked for it.
+fn is_zipped(headers: &HeaderMap) -> bool {
+    let encoding = headers.get("content-encoding").and_then(|value| value.to_str().ok()).unwrap_or_default();
+    ["gzip", "x-gzip"].iter().any(|gzip| encoding.trim().eq_ignore_ascii_case(gzip))
+}
+
+/// A body, with one byte more than [`MOST_BODY`] where it goes on.
+fn begin_of(reader: impl Read) -> std::io::Result<Vec<u8>> {
+    let mut body = Vec::new();
+    reader.take(MOST_BODY as u64 + 1).read_to_end(&mut body)?;
+    Ok(body)
 }
 
 /// A loopback address, or one of this machine's own, as a container's bridge has it: the kernel binds no other (`bind(2)`).
@@ -248,6 +287,20 @@ mod tests {
         }
         for bad in ["", ":80", "a b", "a/b", "a\nb", "u@a", "a:", "a:0", "a:70000", "http://a"] {
             assert!(host(bad).is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn a_header_is_a_name_and_a_value_that_is_never_shown() {
+        for good in ["Authorization: Bearer s3cret", "X-A:s3cret", "X-Forwarded-Proto:  s3cret "] {
+            let header: Header = good.parse().unwrap();
+            assert!(!format!("{header:?}").contains("s3cret"), "{header:?}");
+        }
+        for bad in ["", "s3cret", ": s3cret", "A B: s3cret", "A: s3cret\n", "host: s3cret", "Connection: s3cret"] {
+            // The end of a line is trimmed; within a value it would begin another header.
+            let bad = bad.replace('\n', "\nB: c");
+            let why = bad.parse::<Header>().unwrap_err();
+            assert!(!format!("{why:#}").contains("s3cret"), "{why:#}");
         }
     }
 

@@ -120,7 +120,10 @@ fn find(program: &str) -> PathBuf {
 /// # Errors
 /// When the current folder is unknown.
 pub(crate) fn shell(stages: &[Stage], env_file: Option<&Path>) -> Result<String> {
-    let line = |stage: &Stage| shell_words::join(std::iter::once(&stage.typed()).chain(&stage.args));
+    let line = |stage: &Stage| {
+        let args = stage.args.iter().map(|word| if stage.name == Name::Health { shown(word) } else { word.clone() });
+        shell_words::join(std::iter::once(stage.typed()).chain(args))
+    };
     let pipeline = stages.iter().map(line).collect::<Vec<_>>().join(" | ");
     let Some(file) = env_file else { return Ok(pipeline) };
     let file = std::path::absolute(file).context("the current folder")?.display().to_string();
@@ -133,5 +136,26 @@ impl Stage {
         let name = self.name.program();
         let same = which::which(&name).is_ok_and(|found| found.canonicalize().ok() == self.program.canonicalize().ok());
         if same { name } else { self.program.display().to_string() }
+    }
+}
+
+/// A word of a stage's command line, as `--header` of bg-health or as `--health-header` here, without what may be a secret
+/// in it: the value of a header.
+pub(crate) fn shown(word: &str) -> String {
+    let value = word.strip_prefix("--header=").or_else(|| word.strip_prefix("--health-header="));
+    let Some(value) = value else { return word.to_owned() };
+    let name = value.split_once(':').map_or("NAME", |(name, _)| name);
+    format!("{}{name}: VALUE", &word[..word.len() - value.len()])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_value_of_a_header_is_not_shown() {
+        assert_eq!(shown("--header=A: s3cret:s3cret"), "--header=A: VALUE");
+        assert_eq!(shown("--health-header=s3cret"), "--health-header=NAME: VALUE");
+        assert_eq!(shown("--path=/a"), "--path=/a");
     }
 }

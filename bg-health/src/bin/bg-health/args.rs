@@ -1,20 +1,21 @@
 //! The command line of `bg-health`.
 
 use crate::check::Expectation;
+use crate::check::manner::Manner;
 use crate::check::warmup::Requests;
 use crate::order::Order;
 use crate::subject::Subject;
 use crate::wait::pace::Pace;
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 use bg_probe::cli::command_line::Program;
 use bg_probe::cli::preflight::Check;
 use bg_probe::nginx::upstream::site_of;
-use bg_probe::os::http::Url;
+use bg_probe::os::http::{Header, Url, host};
 use bg_probe::os::span::Span;
-use bg_probe::say::exit::Exit;
+use bg_probe::say::exit::{Exit, OrExit};
 use bg_probe::say::{Voice, quoted};
 use bg_probe::site::settings::Settings;
-use bg_probe::site::slot::Choice;
+use bg_probe::site::slot::{Choice, Slots};
 use clap::Parser;
 use clap::builder::FalseyValueParser;
 
@@ -35,6 +36,16 @@ pub(crate) struct Args {
     #[arg(long, env = "BG_HEALTH_EXPECT_STATUS", value_name = "CODE", value_delimiter = ',',
         value_parser = clap::value_parser!(u16).range(100..=599))]
     pub(crate) expect_status: Vec<u16>,
+    /// Ask for this host name [default: that of the front]
+    #[arg(long, env = "BG_HEALTH_HOST", value_name = "HOST", value_parser = host)]
+    pub(crate) host: Option<String>,
+    /// Send this header along, NAME: VALUE; repeatable, or several lines
+    // Read by `order`: clap's own refusal would print the value.
+    #[arg(long, env = "BG_HEALTH_HEADER", value_name = "HEADER", value_delimiter = '\n', hide_env_values = true)]
+    pub(crate) header: Vec<String>,
+    /// Ask for the health at these ports, those for management, in place of the slots' own
+    #[arg(long, env = "BG_HEALTH_PORT", value_name = "NAME=PORT,NAME=PORT")]
+    pub(crate) port: Option<Slots>,
     /// Wait this long until it is healthy
     #[arg(long, env = "BG_HEALTH_TIMEOUT", default_value = "110s", value_name = "DURATION")]
     pub(crate) timeout: Span,
@@ -80,10 +91,13 @@ impl Args {
     /// What is asked for.
     ///
     /// # Errors
-    /// [`Exit::Usage`] for a watch over the idle slot; else when no folder for state is known.
+    /// [`Exit::Usage`] for a watch over the idle slot, and for what is no header; else when no folder for state is known.
     pub(crate) fn order(self) -> Result<Order> {
-        let expectation =
-            Expectation { path: self.path, text: self.expect, codes: self.expect_status, within: *self.check_timeout };
+        let manner = Manner { host: self.host, headers: headers(&self.header)?, ports: self.port };
+        // An empty text is in every body, and asks for nothing.
+        let text = self.expect.filter(|text| !text.is_empty());
+        let within = *self.check_timeout;
+        let expectation = Expectation { path: self.path, text, codes: self.expect_status, within, manner };
         let voice = self.voice;
         if self.check.check {
             let site = site_of(&self.settings)?;
@@ -106,6 +120,13 @@ impl Args {
     }
 }
 
+/// The headers, of which none is printed where it is not one.
+fn headers(lines: &[String]) -> Result<Vec<Header>> {
+    let lines = lines.iter().filter(|line| !line.trim().is_empty());
+    let headers = lines.map(|line| line.parse().context("--header is not like NAME: VALUE")).collect::<Result<_>>();
+    headers.or_exit(Exit::Usage)
+}
+
 /// A path as it can stand behind a host in a URL.
 fn path(text: &str) -> Result<String> {
     let usable = text.starts_with('/') && format!("http://127.0.0.1{text}").parse::<Url>().is_ok();
@@ -122,11 +143,13 @@ Examples:
   bg-probe | bg-launch app.jar | bg-health | bg-switch | bg-health --watch 30s
 
 Healthy is a 2xx whose body is JSON with \"status\" exactly \"UP\" at its top.
-With --path a 2xx is enough, but a JSON \"status\" that is there must still be
-\"UP\". Redirects are not followed; bodies past 64 KiB fail. It asks immediately,
+With --path a 2xx is enough, unless the body is JSON with a \"status\" that is
+not up, ok, pass, healthy or success, nor the code itself. Where --expect or
+--expect-status says what is healthy, no \"status\" is looked at. Redirects are
+not followed, and no more than 64 KiB of a body are read. It asks immediately,
 then every 20 ms while nothing listens or the last answer was healthy, else
 every 100 ms. A warm-up request must be answered with less than 500, or the
-wait goes on.
+wait goes on. With --port the slot's own port must listen as well.
 
 What the application was started as comes from the record's \"launch\". If that
 process ends, the wait ends; an answer of a process that is older does not

@@ -15,7 +15,8 @@ use std::time::{Duration, Instant};
 
 /// The checks of one slot.
 pub(crate) struct Inquiry<'a> {
-    slot: &'a Slot,
+    /// The slot, and the same by the port at which its health is asked for, where that is another.
+    slots: Vec<Slot>,
     launch: Option<&'a Launch>,
     check: Check,
     listeners: Listeners,
@@ -31,7 +32,7 @@ impl<'a> Inquiry<'a> {
     /// Begins to ask the slot of `record`, in which this was launched, if anything was.
     ///
     /// # Errors
-    /// When the path makes no URL.
+    /// Those of [`Check::new`].
     pub(crate) fn new(
         record: &'a Record,
         launch: Option<&'a Launch>,
@@ -39,10 +40,11 @@ impl<'a> Inquiry<'a> {
         voice: Voice,
     ) -> Result<Inquiry<'a>> {
         let slot = &record.slot;
+        let other_port = expectation.manner.port_of(&record.site, slot)?;
         Ok(Inquiry {
-            slot,
+            slots: other_port.into_iter().chain([slot.clone()]).collect(),
             launch,
-            check: Check::new(expectation, &record.site.address, slot)?,
+            check: Check::new(expectation, &record.site, slot)?,
             listeners: Listeners::default(),
             other_port: OtherPort::new(record.site.slots.other(&slot.name)),
             voice,
@@ -56,7 +58,7 @@ impl<'a> Inquiry<'a> {
     /// # Errors
     /// When `/proc` can't be read.
     pub(crate) fn look(&mut self) -> Result<()> {
-        self.launch.map_or(Ok(()), |launch| self.listeners.look(launch, self.slot).map(drop))
+        self.launch.map_or(Ok(()), |launch| self.listeners.look(launch, &self.slots).map(drop))
     }
 
     /// Asks once, `within` at most. Whether the listeners are still those of the look before: if not, it is not
@@ -81,7 +83,7 @@ impl<'a> Inquiry<'a> {
     /// When `/proc` can't be read.
     pub(crate) fn whose(&mut self, answer: Answer) -> Result<(Answer, bool)> {
         match self.launch {
-            Some(launch) => self.listeners.whose(answer, launch, self.slot),
+            Some(launch) => self.listeners.whose(answer, launch, &self.slots),
             None => Ok((answer, true)),
         }
     }

@@ -13,7 +13,7 @@ use bg_probe::site::settings::Site;
 /// Runs the preflight: the check of the wait, once, of the live slot.
 ///
 /// # Errors
-/// When the path makes no URL.
+/// Those of [`Check::new`].
 pub(crate) fn run(site: &Site, expectation: &Expectation, as_json: bool, voice: Voice) -> Result<()> {
     conclude(&[finding(site, expectation)?], as_json, voice)
 }
@@ -23,7 +23,7 @@ fn finding(site: &Site, expectation: &Expectation) -> Result<Finding> {
     let Some(live) = live else {
         return Ok(Finding::ok("health", "no release serves yet whose health could be asked for"));
     };
-    let answer = Check::new(expectation, &site.address, &live)?.run(expectation.within);
+    let answer = Check::new(expectation, site, &live)?.run(expectation.within);
     let detail = format!("{live} answers {} at {}", answer.text, answer.url);
     Ok(match answer.kind {
         Kind::Healthy => Finding::ok("health", detail),

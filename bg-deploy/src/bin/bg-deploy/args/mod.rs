@@ -149,7 +149,7 @@ impl Args {
         // A deploy by sudo is taken back by sudo.
         let sudo = (geteuid().is_root() && std::env::var_os("SUDO_USER").is_some()).then(|| "sudo".to_owned());
         let words = sudo.into_iter().chain([Args::NAME.to_owned()]).chain(env_file.into_iter().flatten());
-        let words = words.chain(settings.iter().cloned()).chain(nginx.into_iter().flatten()).chain(self.stages.typed());
+        let words = words.chain(settings.iter().cloned()).chain(nginx.into_iter().flatten()).chain(self.stages.shown());
         shell_words::join(words.chain(["--rollback".to_owned()]))
     }
 }

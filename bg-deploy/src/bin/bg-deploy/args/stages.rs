@@ -1,7 +1,7 @@
 //! The flags of single stages: `--health-timeout 60s` here is `--timeout 60s` of bg-health, and so is
 //! `BG_HEALTH_TIMEOUT=60s` in the environment, which the stages read themselves.
 
-use crate::stage::Name;
+use crate::stage::{Name, shown};
 use Name::{Health, Launch, Probe, Switch};
 use Takes::{Many, Nothing, One};
 use clap::{Arg, ArgAction, ArgMatches, Command, Error, FromArgMatches};
@@ -16,7 +16,7 @@ enum Takes {
 }
 
 /// Each flag: its stage; its name here, which begins with the stage's; what it takes; and its help.
-const FLAGS: [(Name, &str, Takes, &str); 20] = [
+const FLAGS: [(Name, &str, Takes, &str); 23] = [
     (Probe, "probe-by", One("WITNESS"), "Ask these which slot is live: front, file or both"),
     (Probe, "probe-timeout", One("DURATION"), "Let the front take this long for one answer"),
     (Launch, "launch-adopt", Nothing, "Take over a process of the same user that bg-launch did not start"),
@@ -29,6 +29,9 @@ const FLAGS: [(Name, &str, Takes, &str); 20] = [
     (Health, "health-path", One("PATH"), "Ask for the health at this path"),
     (Health, "health-expect", One("TEXT"), "Require this text in the answer"),
     (Health, "health-expect-status", One("STATUS"), "Require this status of the answer"),
+    (Health, "health-host", One("HOST"), "Ask for this host name"),
+    (Health, "health-header", Many("HEADER"), "Send this header along, NAME: VALUE"),
+    (Health, "health-port", One("NAME=PORT,NAME=PORT"), "Ask for the health at these ports, those for management"),
     (Health, "health-timeout", One("DURATION"), "Wait this long until it is healthy"),
     (Health, "health-check-timeout", One("DURATION"), "Let one answer take this long"),
     (Health, "health-interval", One("DURATION"), "Wait this long from one check to the next"),
@@ -50,9 +53,9 @@ impl Stages {
         self.0.iter().map(|(stage, word)| (*stage, word.replacen(&format!("{stage}-"), "", 1)))
     }
 
-    /// All of them, as they were typed.
-    pub(crate) fn typed(&self) -> impl Iterator<Item = String> {
-        self.0.iter().map(|(_, word)| word.clone())
+    /// All of them, as they are shown in a message: as they were typed, but for what may be a secret.
+    pub(crate) fn shown(&self) -> impl Iterator<Item = String> {
+        self.0.iter().map(|(_, word)| shown(word))
     }
 }
 

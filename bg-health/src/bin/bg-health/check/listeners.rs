@@ -12,27 +12,32 @@ use bg_probe::os::process::{Stat, command_line};
 use bg_probe::site::slot::Slot;
 use std::collections::BTreeSet;
 
-/// The sockets that listen on the slot's port, as they were at the last look.
+/// The sockets that listen on the slot's port, and on that at which its health is asked for, as they were at the last
+/// look.
 #[derive(Default)]
 pub(crate) struct Listeners {
-    sockets: BTreeSet<u64>,
-    stranger: Option<String>,
+    sockets: Vec<BTreeSet<u64>>,
+    stranger: Option<(String, Slot)>,
 }
 
 impl Listeners {
-    /// Looks up the listeners of `slot`; whether they are still those of the last look.
+    /// Looks up the listeners of `slots`; whether they are still those of the last look.
     ///
     /// Finding the holder of a socket means reading every process's descriptors, so that is done only when the
     /// sockets are others than before.
     ///
     /// # Errors
     /// When `/proc` can't be read.
-    pub(crate) fn look(&mut self, launch: &Launch, slot: &Slot) -> Result<bool> {
-        let sockets = slot.listeners()?;
+    pub(crate) fn look(&mut self, launch: &Launch, slots: &[Slot]) -> Result<bool> {
+        let sockets = slots.iter().map(Slot::listeners).collect::<Result<Vec<_>>>()?;
         if sockets == self.sockets {
             return Ok(true);
         }
-        self.stranger = stranger(launch, &sockets)?;
+        self.stranger = None;
+        for (slot, sockets) in slots.iter().zip(&sockets) {
+            let found = stranger(launch, sockets)?.map(|who| (who, slot.clone()));
+            self.stranger = self.stranger.take().or(found);
+        }
         self.sockets = sockets;
         Ok(false)
     }
@@ -42,11 +47,11 @@ impl Listeners {
     ///
     /// # Errors
     /// When `/proc` can't be read.
-    pub(crate) fn whose(&mut self, mut answer: Answer, launch: &Launch, slot: &Slot) -> Result<(Answer, bool)> {
-        let same = self.look(launch, slot)?;
-        if let Some(stranger) = self.stranger() {
-            answer.text = format!("{} from {stranger}, which is older than the launch", answer.text);
-            answer.kind = Kind::Stranger(stranger.to_owned());
+    pub(crate) fn whose(&mut self, mut answer: Answer, launch: &Launch, slots: &[Slot]) -> Result<(Answer, bool)> {
+        let same = self.look(launch, slots)?;
+        if let Some((who, slot)) = &self.stranger {
+            answer.text = format!("{} from {who}, which is older than the launch", answer.text);
+            answer.kind = Kind::Stranger(who.clone(), slot.clone());
         }
         Ok((answer, same))
     }
@@ -54,7 +59,7 @@ impl Listeners {
     /// A listener that is older than the launch, as pid and command line. A process that this user may not see
     /// can't be told from a container's proxy, and is none.
     pub(crate) fn stranger(&self) -> Option<&str> {
-        self.stranger.as_deref()
+        self.stranger.as_ref().map(|(who, _)| who.as_str())
     }
 }
 
@@ -98,13 +103,13 @@ mod tests {
         let (later, listener) = launched_by_this(|ticks| ticks + 1);
         let slot = Slot { name: "set1".parse().unwrap(), port: listener.local_addr().unwrap().port() };
         let mut listeners = Listeners::default();
-        assert!(!listeners.look(&later, &slot).unwrap(), "a listener where none was");
+        assert!(!listeners.look(&later, std::slice::from_ref(&slot)).unwrap(), "a listener where none was");
         assert!(listeners.stranger().unwrap().starts_with(&format!("pid {} (", std::process::id())));
-        assert!(listeners.look(&later, &slot).unwrap(), "the same listener");
+        assert!(listeners.look(&later, std::slice::from_ref(&slot)).unwrap(), "the same listener");
 
         let (earlier, _) = launched_by_this(|ticks| ticks);
         let mut listeners = Listeners::default();
-        listeners.look(&earlier, &slot).unwrap();
+        listeners.look(&earlier, &[slot]).unwrap();
         assert_eq!(listeners.stranger(), None);
     }
 }

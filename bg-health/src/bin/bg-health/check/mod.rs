@@ -1,13 +1,16 @@
 //! One check: ask the application, at one page or at another, and judge what it answers.
 
 pub(crate) mod listeners;
+pub(crate) mod manner;
 pub(crate) mod other_port;
 pub(crate) mod warmup;
 
+use crate::check::manner::Manner;
 use anyhow::Result;
 use bg_health::verdict::{Kind, Rules};
 use bg_probe::os::http::Get;
 use bg_probe::site::address::Address;
+use bg_probe::site::settings::Site;
 use bg_probe::site::slot::Slot;
 use std::time::{Duration, Instant};
 
@@ -25,6 +28,8 @@ pub(crate) struct Expectation {
     pub(crate) codes: Vec<u16>,
     /// How long one answer may take.
     pub(crate) within: Duration,
+    /// How to ask.
+    pub(crate) manner: Manner,
 }
 
 /// What came of one check.
@@ -44,30 +49,42 @@ pub(crate) struct Check {
     /// The page to ask where the first is 404.
     second: Option<Target>,
     rules: Rules,
+    /// Where it asks another port than the slot's own, the slot that must listen as well: nginx points there.
+    own: Option<(Address, Slot)>,
 }
 
 impl Check {
     /// The check of the application in `slot`.
     ///
     /// # Errors
-    /// When a path makes no URL.
-    pub(crate) fn new(expectation: &Expectation, address: &Address, slot: &Slot) -> Result<Check> {
+    /// When a path makes no URL; those of [`Manner::port_of`].
+    pub(crate) fn new(expectation: &Expectation, site: &Site, slot: &Slot) -> Result<Check> {
         let (first, second) = match &expectation.path {
             Some(path) => (path.as_str(), None),
             None => (PATHS[0], Some(PATHS[1])),
         };
         let status_needed = expectation.path.is_none();
         let rules = Rules { status_needed, text: expectation.text.clone(), codes: expectation.codes.clone() };
-        let second = second.map(|path| Target::new(address, slot, path)).transpose()?;
-        Ok(Check { first: Target::new(address, slot, first)?, second, rules })
+        let other_port = expectation.manner.port_of(site, slot)?;
+        let asked = other_port.as_ref().unwrap_or(slot);
+        let target = |path| Target::new(site, asked, path, &expectation.manner);
+        let own = other_port.as_ref().map(|_| (site.address.clone(), slot.clone()));
+        Ok(Check { first: target(first)?, second: second.map(target).transpose()?, rules, own })
     }
 
     /// Asks once, `within` at most.
     pub(crate) fn run(&self, within: Duration) -> Answer {
         let began = Instant::now();
         let answer = self.ask(&self.first, within);
-        match &self.second {
+        let answer = match &self.second {
             Some(second) if answer.kind == Kind::Missing => self.ask(second, within.saturating_sub(began.elapsed())),
+            _ => answer,
+        };
+        match &self.own {
+            Some((address, slot)) if answer.kind == Kind::Healthy && !address.is_reachable(slot) => {
+                let text = format!("{}, but nothing listens for {} yet", answer.text, slot.on_port());
+                Answer { kind: Kind::Closed, text, ..answer }
+            }
             _ => answer,
         }
     }
@@ -91,9 +108,9 @@ impl Target {
     ///
     /// # Errors
     /// When they make no URL.
-    pub(crate) fn new(address: &Address, slot: &Slot, path: &str) -> Result<Target> {
-        let url = address.ask(slot, path);
-        let get = Get::new(&url.parse()?, None)?;
+    pub(crate) fn new(site: &Site, slot: &Slot, path: &str, manner: &Manner) -> Result<Target> {
+        let url = site.address.ask(slot, path);
+        let get = Get::new(&url.parse()?, manner.host(site))?.with(&manner.headers);
         Ok(Target { url, get })
     }
 }

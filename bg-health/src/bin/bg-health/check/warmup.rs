@@ -1,10 +1,11 @@
 //! The warm-up: real requests that an application gets before its first visitor. What is compiled, connected and
 //! cached on first use is ready by then.
 
+use crate::check::manner::Manner;
 use crate::check::{Answer, Target};
 use anyhow::Result;
 use bg_health::verdict::Kind;
-use bg_probe::site::address::Address;
+use bg_probe::site::settings::Site;
 use bg_probe::site::slot::Slot;
 use std::time::Duration;
 
@@ -23,12 +24,12 @@ pub(crate) struct Warmup {
 }
 
 impl Warmup {
-    /// The warm-up of the application in `slot`.
+    /// The warm-up of the application in `slot`, at its own port: that is where its visitors come.
     ///
     /// # Errors
     /// When a path makes no URL.
-    pub(crate) fn new(requests: &Requests, address: &Address, slot: &Slot) -> Result<Warmup> {
-        let targets = requests.paths.iter().map(|path| Target::new(address, slot, path)).collect::<Result<_>>()?;
+    pub(crate) fn new(requests: &Requests, site: &Site, slot: &Slot, manner: &Manner) -> Result<Warmup> {
+        let targets = requests.paths.iter().map(|path| Target::new(site, slot, path, manner)).collect::<Result<_>>()?;
         Ok(Warmup { targets, each: requests.each })
     }
 

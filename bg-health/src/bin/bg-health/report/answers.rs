@@ -70,7 +70,7 @@ impl Answers {
 
     /// The first answer of a process that is older than the launch.
     pub(crate) fn of_a_stranger(&self) -> Option<&Kind> {
-        self.seen.iter().map(|seen| &seen.answer.kind).find(|kind| matches!(kind, Kind::Stranger(_)))
+        self.seen.iter().map(|seen| &seen.answer.kind).find(|kind| matches!(kind, Kind::Stranger(..)))
     }
 
     /// One text for each: `1059 x 503 {"status":"DOWN"} (4.1 to 110 s)`.

@@ -31,6 +31,8 @@ pub(crate) struct Case<'a> {
     pub(crate) launch: Option<&'a Launch>,
     /// The slot in question.
     pub(crate) slot: &'a Slot,
+    /// The same by the port at which its health is asked for.
+    pub(crate) asked: Slot,
     /// The slot that it is not.
     pub(crate) other: &'a Slot,
     pub(crate) expectation: &'a Expectation,
@@ -69,19 +71,25 @@ impl<'a> Case<'a> {
         };
         // What a unit has after its first process is what systemd has started in its place.
         let is_unit = launch.is_some_and(|launch| launch.unit.is_some());
-        let was_silent = answers.last().is_some_and(|last| last.kind == Kind::Silent);
+        let last = answers.last().map(|last| &last.kind);
+        let was_silent = last == Some(&Kind::Silent);
+        let asked = expectation.manner.port_of(&record.site, slot).ok().flatten().unwrap_or_else(|| slot.clone());
+        let came_late = !died && was_silent && record.site.address.is_reachable(&asked);
+        // Where it does not answer, or its page is not there: the page may be at another.
+        let knows_ports = !died && matches!(last, Some(Kind::Silent | Kind::Missing));
         Case {
             record,
             launch,
             slot,
+            asked,
             other: record.site.slots.other(&slot.name),
             expectation,
             answers,
             failure,
             died,
             launched: launch.is_some(),
-            came_late: !died && was_silent && record.site.address.is_reachable(slot),
-            ports: if was_silent && !died { ports_of(&members) } else { Vec::new() },
+            came_late,
+            ports: if knows_ports { ports_of(&members) } else { Vec::new() },
             holder: if died { holder_of(slot) } else { None },
             survivor: members.first().copied().filter(|_| died && !is_unit),
         }

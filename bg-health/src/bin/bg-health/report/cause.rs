@@ -6,9 +6,9 @@ use crate::check::Answer;
 use crate::report::case::{Case, Failure};
 use crate::report::signs;
 use crate::wait::pace::Pace;
-use bg_health::verdict::Kind;
+use bg_health::verdict::{Kind, Word};
 use bg_probe::live::front::{Answer as Served, LIMITED, Silence};
-use bg_probe::os::http::NoReply;
+use bg_probe::os::http::{NoReply, Url};
 use bg_probe::os::process::command_line;
 use bg_probe::say::seconds;
 use bg_probe::site::slot::Slot;
@@ -71,8 +71,8 @@ impl Case<'_> {
     }
 
     fn of_death(&self, log: &str) -> String {
-        if let Some(Kind::Stranger(who)) = self.answers.of_a_stranger() {
-            return self.held_by(who);
+        if let Some(Kind::Stranger(who, slot)) = self.answers.of_a_stranger() {
+            return held_by(slot, who);
         }
         if let Some(pid) = self.survivor {
             return format!(
@@ -81,20 +81,13 @@ impl Case<'_> {
             );
         }
         if let Some(pid) = self.holder {
-            return self.held_by(&format!("pid {pid} ({})", command_line(pid)));
+            return held_by(self.slot, &format!("pid {pid} ({})", command_line(pid)));
         }
-        self.in_the_log(log).unwrap_or_else(|| {
+        self.in_the_log(log).or_else(|| signs::last_cause(log)).unwrap_or_else(|| {
             "it ended or was killed; where its log does not say why, the kernel may have killed it for its memory \
              (journalctl -k)"
                 .into()
         })
-    }
-
-    fn held_by(&self, who: &str) -> String {
-        format!(
-            "port {} is held by {who}: stop it, or let bg-launch take it over with --adopt (bg-deploy --launch-adopt)",
-            self.slot.port
-        )
     }
 
     fn of_answer(&self, answer: &Answer) -> String {
@@ -102,14 +95,34 @@ impl Case<'_> {
         match &answer.kind {
             Kind::Silent => self.of_silence(),
             Kind::Says(what) => format!("the application runs and says {what}; its own reasons: {url}"),
-            Kind::Redirect => {
+            Kind::OwnWord(word) => of_own_word(word, url),
+            Kind::ToHttps(code, path) if url.parse::<Url>().is_ok_and(|url| url.path() == path) => format!(
+                "the application sends whoever comes by http to https: BG_HEALTH_HEADER='X-Forwarded-Proto: https' if it \
+                 believes that, or BG_HEALTH_EXPECT_STATUS={code} if that will do, or, where it speaks https itself, \
+                 BG_SLOT_URL=https://{}:{{port}}",
+                self.record.site.address.asked()
+            ),
+            Kind::Redirect | Kind::ToHttps(..) => {
                 format!("a login in front of {url}: let that path through without one, or name another with --path")
             }
-            Kind::Denied => format!("{url} asks for a login: let that path through, or name another with --path"),
+            Kind::WrongHost => {
+                format!("the application does not take {} for its host name: {NAME_THE_HOST}", self.host())
+            }
+            Kind::BadRequest => format!(
+                "the application refuses the request for {url}: see its log; if it does not take {} for its host name: \
+                 {NAME_THE_HOST}",
+                self.host()
+            ),
+            Kind::Denied => format!(
+                "{url} asks for a login: let that path through, or name another with --path; if it does not take {} for its \
+                 host name: {NAME_THE_HOST}",
+                self.host()
+            ),
             Kind::Page => format!(
                 "a web page answers at {url}, as a login or a single-page application does: \
                  name the real health path with --path"
             ),
+            Kind::Missing if self.listens_elsewhere() => self.of_another_port(),
             Kind::Missing if self.expectation.path.is_none() => {
                 "the application has no health page at /actuator/health or /health: name one with --path".into()
             }
@@ -118,14 +131,25 @@ impl Case<'_> {
                 format!("{url} answers without a JSON \"status\": if any 2xx will do, name the path with --path")
             }
             Kind::Unexpected => format!("{url} answers, but not what --expect and --expect-status ask for"),
+            Kind::TooLong if self.expectation.text.is_some() => {
+                format!(
+                    "the text that --expect asks for is not in the first 64 KiB of {url}: name another text, or another page"
+                )
+            }
             Kind::TooLong => format!("{url} is no health page: name another with --path"),
             Kind::Slow => format!(
                 "the application hangs, or takes longer than {} for one answer (--check-timeout)",
                 seconds(self.expectation.within)
             ),
-            Kind::Broken => format!("what listens on {} breaks off, or does not speak HTTP", self.slot.port),
+            Kind::Broken => format!("what listens on {} breaks off, or does not speak HTTP", self.asked.port),
             Kind::Fails => format!("the application runs and fails at {url}: see its log"),
-            Kind::Stranger(who) => self.held_by(who),
+            Kind::Stranger(who, slot) => held_by(slot, who),
+            Kind::Closed => format!(
+                "the application is well on {}, but does not listen on {}, to which nginx would send the visitors: {}",
+                self.asked.port,
+                self.slot.port,
+                self.remedy()
+            ),
             Kind::Cold => format!("the application says UP, but fails at {url}: see its log"),
             Kind::Healthy => match &self.failure {
                 Failure::Late(Pace { successes, .. }) => {
@@ -136,8 +160,40 @@ impl Case<'_> {
         }
     }
 
+    /// The host that the application is asked for.
+    fn host(&self) -> &str {
+        let site = &self.record.site;
+        self.expectation.manner.host(site).unwrap_or_else(|| site.address.asked())
+    }
+
+    /// Whether the application has another port, at which its health was not asked for.
+    fn listens_elsewhere(&self) -> bool {
+        self.other_ports().next().is_some()
+    }
+
+    fn other_ports(&self) -> impl Iterator<Item = u16> {
+        self.ports.iter().copied().filter(|port| ![self.asked.port, self.slot.port, self.other.port].contains(port))
+    }
+
+    fn of_another_port(&self) -> String {
+        let ports: Vec<String> = self.other_ports().map(|port| port.to_string()).collect();
+        let of = |slot: &Slot| {
+            let port = if slot == self.slot { ports.first().map_or("PORT", String::as_str) } else { "PORT" };
+            format!("{}={port}", slot.name)
+        };
+        let [first, second] = self.record.site.slots.both();
+        format!(
+            "the application has no health page on {}, but listens on {} too: if its health page is there, \
+             BG_HEALTH_PORT={},{}; else name one with --path",
+            self.asked.port,
+            ports.join(" and "),
+            of(first),
+            of(second)
+        )
+    }
+
     fn of_silence(&self) -> String {
-        let port = self.slot.port;
+        let port = self.asked.port;
         if self.came_late {
             return "it began to listen when the time was up: a longer --timeout".into();
         }
@@ -157,6 +213,10 @@ impl Case<'_> {
                     self.record.site.address.asked()
                 )
             }
+            ports if self.asked != *self.slot && ports.contains(&self.slot.port) => format!(
+                "the application listens on {}, but not on {port}, where its health is asked for: see --port",
+                self.slot.port
+            ),
             ports => {
                 let ports: Vec<String> = ports.iter().map(u16::to_string).collect();
                 format!(
@@ -168,12 +228,32 @@ impl Case<'_> {
     }
 }
 
+/// What to do about a host name that an application does not take.
+const NAME_THE_HOST: &str = "BG_HEALTH_HOST=www.example.org, with a name that it takes";
+
+fn of_own_word(word: &Word, url: &str) -> String {
+    let text = word.text.as_ref().map_or("TEXT".to_owned(), |text| format!("'{text}'"));
+    format!(
+        "the application runs and says {}; its own reasons: {url}; if that is how the application says it is well: \
+         BG_HEALTH_EXPECT={text}",
+        word.says
+    )
+}
+
+fn held_by(slot: &Slot, who: &str) -> String {
+    format!(
+        "port {} is held by {who}: stop it, or let bg-launch take it over with --adopt (bg-deploy --launch-adopt)",
+        slot.port
+    )
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::check::Expectation;
     use crate::report::answers::Answers;
     use bg_probe::record::Record;
+    use bg_probe::site::slot::Slots;
     use std::time::Duration;
 
     /// The cause after these answers, in a case that is changed as the test likes.
@@ -192,6 +272,7 @@ mod tests {
             record: &record,
             launch: None,
             slot: &record.slot,
+            asked: record.slot.clone(),
             other: record.site.slots.first(),
             expectation: &expectation,
             answers: &answers,
@@ -258,7 +339,14 @@ mod tests {
             case.holder = Some(4711);
         });
         assert!(holder.starts_with("port 8082 is held by pid 4711 ("), "{holder}");
-        let stranger = likely(&[Kind::Stranger("pid 1 (x)".into()), Kind::Silent], "", |case| case.died = true);
+        let stranger = likely(
+            &[
+                Kind::Stranger("pid 1 (x)".into(), "set2=8082,set1=1".parse::<Slots>().unwrap().first().clone()),
+                Kind::Silent,
+            ],
+            "",
+            |case| case.died = true,
+        );
         assert_eq!(
             stranger,
             "port 8082 is held by pid 1 (x): stop it, or let bg-launch take it over with --adopt (bg-deploy --launch-adopt)"

@@ -19,6 +19,9 @@ const WIDTH: usize = 200;
 /// How much of the file is read, in bytes: it may have grown for months.
 const TAIL: u64 = 64 * 1024;
 
+/// How many lines of the journal are read: what ended an application stands above the rest of its trace.
+const OF_JOURNAL: usize = 400;
+
 /// How long the journal may take to have what an application wrote before it ended.
 const WRITTEN_WITHIN: Duration = Duration::from_millis(500);
 
@@ -70,7 +73,7 @@ fn tail(path: &Path) -> Result<String> {
 
 /// By the run and not by the unit, whose journal has earlier runs as well, and systemd's own remarks.
 fn journal(invocation: &str) -> Result<String> {
-    let (run, lines) = (format!("_SYSTEMD_INVOCATION_ID={invocation}"), format!("--lines={LINES}"));
+    let (run, lines) = (format!("_SYSTEMD_INVOCATION_ID={invocation}"), format!("--lines={OF_JOURNAL}"));
     // The last lines may not be there yet. Only root may ask for them to be written.
     let _ = journalctl(&["--sync"]);
     let read = || journalctl(&["--quiet", "--no-pager", "--output=cat", &lines, &run]);

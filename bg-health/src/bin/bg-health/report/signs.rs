@@ -1,5 +1,7 @@
 //! Signs in an application's log of what keeps it from becoming healthy.
 
+use bg_probe::say::quoted;
+
 /// What applications write when they can't go on, and what it means. In lower case.
 const SIGNS: [(&str, &str); 5] = [
     ("outofmemoryerror", "it ran out of memory: give it more (-Xmx in JAVA_OPTS); two releases run during a deploy"),
@@ -16,6 +18,16 @@ const TAKEN: [&str; 2] = ["address already in use", "was already in use"];
 pub(super) fn cause(log: &str) -> Option<&'static str> {
     let log = log.to_lowercase();
     SIGNS.iter().find(|(sign, _)| log.contains(sign)).map(|(_, cause)| *cause)
+}
+
+/// The last cause that a log of Java names, else a class that it lacks.
+pub(super) fn last_cause(log: &str) -> Option<String> {
+    let caused = log.lines().rev().find_map(|line| line.trim_start().strip_prefix("Caused by: "));
+    let is_missing = |line: &&str| ["ClassNotFoundException", "NoClassDefFoundError"].iter().any(|e| line.contains(e));
+    caused.map(|cause| format!("its log ends with this cause: {}", quoted(cause.trim()))).or_else(|| {
+        let missing = log.lines().rfind(is_missing)?;
+        Some(format!("a class is missing: {}", quoted(missing.trim())))
+    })
 }
 
 /// Whether the application could not have this port.

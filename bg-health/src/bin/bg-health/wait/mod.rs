@@ -33,7 +33,7 @@ pub(crate) fn run(subject: &Subject, expectation: &Expectation, pace: Pace, warm
     let launch: Option<Launch> = record.get("launch")?;
     let mut wait = Wait {
         inquiry: Inquiry::new(&record, launch.as_ref(), expectation, voice)?,
-        warmup: Warmup::new(warmup, &record.site.address, &record.slot)?,
+        warmup: Warmup::new(warmup, &record.site, &record.slot, &expectation.manner)?,
         patience: expectation.within,
         pace,
         bar: Bar::new(voice, pace.timeout, &record.slot),
