@@ -8,7 +8,7 @@ use crate::site::lock::INHERITED;
 use std::env::vars_os;
 
 /// What a person may set: the variables in `--help` of the five, and the two that have no flag.
-const KNOWN: [&str; 50] = [
+const KNOWN: [&str; 53] = [
     "BG_APP",
     "BG_DEPLOY_BEFORE_SWITCH",
     "BG_DEPLOY_ENV_FILE",
@@ -25,9 +25,12 @@ const KNOWN: [&str; 50] = [
     "BG_HEALTH_CHECK_TIMEOUT",
     "BG_HEALTH_EXPECT",
     "BG_HEALTH_EXPECT_STATUS",
+    "BG_HEALTH_HEADER",
+    "BG_HEALTH_HOST",
     "BG_HEALTH_INTERVAL",
     "BG_HEALTH_ONCE",
     "BG_HEALTH_PATH",
+    "BG_HEALTH_PORT",
     "BG_HEALTH_SLOT",
     "BG_HEALTH_SUCCESSES",
     "BG_HEALTH_TIMEOUT",
