@@ -10,6 +10,8 @@ mod child;
 mod current;
 /// `kill -9` at every step leaves no process that nobody knows.
 mod killed;
+/// What a launch costs on a machine with many processes.
+mod looks;
 /// Who is in the slot: the live one and strangers are left alone.
 mod occupant;
 /// Releases and logs: what is kept, and what is cleared away.

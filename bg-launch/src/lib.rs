@@ -73,7 +73,7 @@ pub fn members(launched: &Launched) -> Result<Vec<i32>> {
 pub fn is_there(launched: &Launched) -> Result<bool> {
     match &launched.unit {
         Some(unit) => Ok(unit.state()?.is_up_with(&launched.release)),
-        None => Ok(!members(launched)?.is_empty()),
+        None => Ok(family::is_led(&launched.process) || !members(launched)?.is_empty()),
     }
 }
 

@@ -4,7 +4,7 @@ use anyhow::{Context, Result, ensure};
 use bg_probe::os::deadline::Deadline;
 use bg_probe::os::process::{Process, Stat, command_line};
 use bg_probe::say;
-use bg_probe::site::family::of_session as members;
+use bg_probe::site::family::{among, of_session as members};
 use bg_probe::site::launched::Launched;
 use nix::errno::Errno;
 use nix::sys::signal::{Signal, kill, killpg};
@@ -35,13 +35,12 @@ pub enum Stopped {
 /// When this user may not signal it, or it outlives SIGKILL.
 pub fn stop(launched: &Launched, within: Duration) -> Result<Stopped> {
     let leader = &launched.process;
-    // While the leader is there, one look at it is enough; all processes are looked through only once it is gone.
-    let gone = || Ok(!leader.is_alive() && members(leader, &launched.release)?.is_empty());
+    let mut gone = gone(leader, &launched.release);
     if gone()? {
         return Ok(Stopped::WasGone);
     }
     signal(launched, Signal::SIGTERM)?;
-    if wait(within, gone)? {
+    if wait(within, &mut gone)? {
         return Ok(Stopped::Ended);
     }
     // Repeated: one of them may just have started another, in a group of its own.
@@ -53,6 +52,22 @@ pub fn stop(launched: &Launched, within: Duration) -> Result<Stopped> {
         say::seconds(KILL_WITHIN)
     );
     Ok(Stopped::Killed)
+}
+
+/// Whether nothing of a session is left, to be asked again and again: of the leader alone while it is there, then of those
+/// that were found to outlive it, and only where none of these is left are all processes looked through.
+fn gone(leader: &Process, release: &str) -> impl FnMut() -> Result<bool> {
+    let mut left = Vec::new();
+    move || {
+        if leader.is_alive() {
+            return Ok(false);
+        }
+        left = among(&left, leader, release);
+        if left.is_empty() {
+            left = members(leader, release)?;
+        }
+        Ok(left.is_empty())
+    }
 }
 
 /// Stops processes that bg-launch did not start: SIGTERM to each alone, for their group may hold others.

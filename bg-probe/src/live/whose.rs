@@ -39,7 +39,7 @@ fn other_in(site: &Site, slot: &Slot) -> Option<Other> {
     let sockets = slot.listeners().ok().filter(|sockets| !sockets.is_empty())?;
     let ours = Launched::of(&site.dir, &slot.name).ok().flatten().and_then(|launched| launched.running());
     // The usual case, in which no other process need be looked at.
-    if ours.is_some_and(|ours| port::sockets_of(ours.pid).iter().any(|socket| sockets.contains(socket))) {
+    if ours.is_some_and(|ours| port::sockets_of(ours.pid).any(|socket| sockets.contains(&socket))) {
         return None;
     }
     let marked: Vec<(i32, Marks)> =

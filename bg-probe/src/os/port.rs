@@ -57,19 +57,27 @@ pub fn ports_of(pids: &[i32]) -> Result<BTreeSet<u16>> {
 /// # Errors
 /// When `/proc` can't be read.
 pub fn holders(inodes: &BTreeSet<u64>) -> Result<Vec<i32>> {
-    let holds = |pid: &i32| sockets_of(*pid).iter().any(|inode| inodes.contains(inode));
+    let holds = |pid: &i32| sockets_of(*pid).any(|inode| inodes.contains(&inode));
     Ok(crate::os::process::pids()?.into_iter().filter(holds).collect())
 }
 
-/// The sockets that a process has open, by inode; none where this user may not look.
+/// Whether these processes have all of these sockets open among them, as far as this user may see. A listener is among the
+/// first descriptors of a process, and those after the last one that is needed are not read.
 #[must_use]
-pub fn sockets_of(pid: i32) -> Vec<u64> {
-    let Ok(fds) = std::fs::read_dir(format!("/proc/{pid}/fd")) else { return Vec::new() };
+pub fn hold_all(pids: &[i32], inodes: &BTreeSet<u64>) -> bool {
+    let mut left = inodes.clone();
+    let mut held = pids.iter().flat_map(|pid| sockets_of(*pid));
+    left.is_empty() || held.any(|inode| left.remove(&inode) && left.is_empty())
+}
+
+/// The sockets that a process has open, by inode, read as they are asked for; none where this user may not look.
+pub fn sockets_of(pid: i32) -> impl Iterator<Item = u64> {
+    let fds = std::fs::read_dir(format!("/proc/{pid}/fd")).into_iter().flatten();
     let inode = |fd: std::io::Result<std::fs::DirEntry>| {
         let target = std::fs::read_link(fd.ok()?.path()).ok()?;
         target.to_str()?.strip_prefix("socket:[")?.strip_suffix(']')?.parse().ok()
     };
-    fds.filter_map(inode).collect()
+    fds.filter_map(inode)
 }
 
 #[cfg(test)]
@@ -84,6 +92,11 @@ mod tests {
         let me = i32::try_from(std::process::id()).unwrap();
         assert_eq!(holders(&listeners(port).unwrap()).unwrap(), [me]);
         assert!(ports_of(&[me]).unwrap().contains(&port));
+        let second = TcpListener::bind(("127.0.0.3", port)).unwrap();
+        let two = listeners(port).unwrap();
+        assert!(two.len() == 2 && hold_all(&[me], &two) && hold_all(&[], &BTreeSet::new()));
+        assert!(!hold_all(&[], &two) && !hold_all(&[me], &two.iter().copied().chain([1]).collect()));
+        drop(second);
         assert_eq!(established(port).unwrap(), 0);
         let client = TcpStream::connect(("127.0.0.1", port)).unwrap();
         assert_eq!(established(port).unwrap(), 1, "the client's own end must not count");

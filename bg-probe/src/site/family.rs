@@ -3,7 +3,7 @@
 //! Each launch is a session of its own (`setsid(2)`), so its processes are those of that session; the kernel does not
 //! give a session's id to anybody else while one of them is left. Those of a unit are those of its control group.
 
-use crate::os::process::{Process, Stat, environment, pids};
+use crate::os::process::{Process, Stat, environment, pids, session};
 use crate::site::launched::Launched;
 use crate::site::unit::Unit;
 use anyhow::Result;
@@ -38,11 +38,25 @@ fn of_unit(unit: &Unit, release: &str) -> Result<Vec<i32>> {
 /// # Errors
 /// When `/proc` can't be read.
 pub fn of_session(leader: &Process, release: &str) -> Result<Vec<i32>> {
+    Ok(among(&pids()?, leader, release))
+}
+
+/// Whether the process that began a session is there, and with it the session: no other process need be looked at.
+#[must_use]
+pub fn is_led(leader: &Process) -> bool {
+    leader.is_alive() && session(leader.pid) == Some(leader.pid)
+}
+
+/// Those of these processes that are of the session that `leader` began.
+#[must_use]
+pub fn among(pids: &[i32], leader: &Process, release: &str) -> Vec<i32> {
     // Its pid is somebody else's by now: so is everything that goes by that number.
-    if leader.is_recycled() {
-        return Ok(Vec::new());
+    if pids.is_empty() || leader.is_recycled() {
+        return Vec::new();
     }
     let leads = leader.is_alive();
+    // Nearly all of a machine's processes: no file is read of them.
+    let is_elsewhere = |pid: i32| session(pid).is_some_and(|session| session != leader.pid);
     let belongs = |pid: &i32| {
         Stat::of(*pid).is_some_and(|stat| {
             stat.session == leader.pid
@@ -51,7 +65,7 @@ pub fn of_session(leader: &Process, release: &str) -> Result<Vec<i32>> {
                 && (leads || carries(*pid, release))
         })
     };
-    Ok(pids()?.into_iter().filter(belongs).collect())
+    pids.iter().copied().filter(|pid| !is_elsewhere(*pid)).filter(belongs).collect()
 }
 
 /// Whether a process was given this release in its environment.

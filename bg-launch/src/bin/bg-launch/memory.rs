@@ -17,17 +17,22 @@ impl Display for Megabytes {
 
 /// The memory for one more of what serves, in bytes.
 pub(crate) struct Room {
-    /// What can be had without swapping, once the slot it is for is empty.
+    /// What can be had without swapping.
     pub(crate) free: u64,
     /// What the live release uses.
     pub(crate) used: u64,
 }
 
 impl Room {
-    /// The room in `slot`, for a release like that in `live`. `None` where that can't be found out: it is advice.
-    pub(crate) fn beside(site: &Site, live: &Slot, slot: &Slot) -> Option<Room> {
+    /// The room there is now for a release like that in `live`. `None` where that can't be found out: it is advice.
+    pub(crate) fn beside(site: &Site, live: &Slot) -> Option<Room> {
         let used = used_in(site, live).filter(|used| *used > 0)?;
-        Some(Room { free: available()? + used_in(site, slot)?, used })
+        Some(Room { free: available()?, used })
+    }
+
+    /// The same once `slot` is empty.
+    pub(crate) fn without(self, site: &Site, slot: &Slot) -> Option<Room> {
+        Some(Room { free: self.free + used_in(site, slot)?, ..self })
     }
 
     /// Whether one more fits.

@@ -5,12 +5,14 @@ use bg_launch::session::{Stopped, stop_each, wait};
 use bg_launch::{is_there, members};
 use bg_probe::live::last_look::is_named;
 use bg_probe::live::whose::Other;
+use bg_probe::os::port;
 use bg_probe::os::process::{Process, Stat, command_line};
 use bg_probe::say;
 use bg_probe::say::exit::Exit;
 use bg_probe::site::launched::Launched;
 use bg_probe::site::settings::Site;
 use bg_probe::site::slot::Slot;
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 /// How long a port may stay taken after its process is gone.
@@ -32,11 +34,10 @@ impl<'a> Occupant<'a> {
     /// [`Exit::Unsure`] when a process holds the port that may not be stopped.
     pub(crate) fn of(site: &Site, slot: &'a Slot, adopt: bool) -> Result<Occupant<'a>> {
         let launched = Launched::of(&site.dir, &slot.name)?;
-        let family = launched.as_ref().map(members).transpose()?.unwrap_or_default();
         let is_ours = launched.as_ref().map(is_there).transpose()?.unwrap_or(false);
         let ours = launched.filter(|_| is_ours);
-        let listens = !slot.listeners()?.is_empty();
-        let holders = if listens { slot.holders()? } else { Vec::new() };
+        let sockets = slot.listeners()?;
+        let others = others(ours.as_ref(), &sockets)?;
         // A process that began after our launch came with it (a container's proxy). It should end with it, and is
         // looked for again after that.
         let since = ours.as_ref().and_then(began);
@@ -44,9 +45,8 @@ impl<'a> Occupant<'a> {
             let started = Stat::of(*pid).map(|stat| stat.start_ticks);
             since.is_some_and(|since| started >= Some(since)) && Other::is(site, *pid).is_none()
         };
-        let strangers: Vec<i32> =
-            holders.iter().copied().filter(|pid| !family.contains(pid) && !came_with(pid)).collect();
-        let unseen = listens && holders.is_empty() && ours.is_none();
+        let unseen = !sockets.is_empty() && others.is_empty() && ours.is_none();
+        let strangers: Vec<i32> = others.into_iter().filter(|pid| !came_with(pid)).collect();
         if unseen || !strangers.is_empty() {
             ensure_adoptable(site, slot, &strangers, adopt)?;
         }
@@ -102,6 +102,23 @@ impl<'a> Occupant<'a> {
         };
         Ok(Some(format!("{} in {}{cut}", stopped.join(", "), self.slot.name)))
     }
+}
+
+/// The processes that hold these sockets, but for those of our launch. Who else holds them is looked for among all processes
+/// only where our leader alone does not hold them all, and its family neither.
+fn others(ours: Option<&Launched>, sockets: &BTreeSet<u64>) -> Result<Vec<i32>> {
+    if sockets.is_empty() {
+        return Ok(Vec::new());
+    }
+    let leader = ours.and_then(Launched::running).map(|process| process.pid);
+    if port::hold_all(leader.as_slice(), sockets) {
+        return Ok(Vec::new());
+    }
+    let family = ours.map(members).transpose()?.unwrap_or_default();
+    if port::hold_all(&family, sockets) {
+        return Ok(Vec::new());
+    }
+    Ok(port::holders(sockets)?.into_iter().filter(|pid| !family.contains(pid)).collect())
 }
 
 /// The start of a launch, in clock ticks since boot; that of its process where a unit's is not written down yet.

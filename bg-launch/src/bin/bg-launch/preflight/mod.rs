@@ -35,7 +35,7 @@ pub(crate) fn findings(site: &Site, given: &Given, wish: &Wish, adopt: bool) -> 
     match &verdict {
         Ok(verdict) => {
             findings.push(port(site, slot, adopt));
-            let room = verdict.live.as_ref().and_then(|live| Room::beside(site, live, slot));
+            let room = verdict.live.as_ref().and_then(|live| Room::beside(site, live)?.without(site, slot));
             findings.extend(room.as_ref().map(memory::finding));
         }
         Err(_) => findings.push(Finding::fail(

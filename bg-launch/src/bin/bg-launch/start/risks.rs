@@ -16,7 +16,8 @@ pub(crate) fn risks(plan: &Plan) -> Vec<String> {
         Via::Systemd => logout(plan),
         Via::Session => agent::warning(plan.mode.via).map(|(what, remedy)| format!("{what}: {remedy}")),
     };
-    let memory = plan.beside.and_then(|live| Room::beside(plan.site, live, plan.slot)?.warning(live));
+    // The slot is empty by now.
+    let memory = plan.beside.and_then(|live| Room::beside(plan.site, live)?.warning(live));
     root.into_iter().chain(end).chain(memory).collect()
 }
 

@@ -1,0 +1,50 @@
+//! What a launch costs on a machine with many processes: it asks those that it knows, and seldom all of them.
+
+use super::{launch_fake, pid};
+use bg_tests::strace::{Call, Strace};
+use bg_tests::{Run, World, programs};
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+/// The files that a launch into set2 opens, while set1 is live.
+#[track_caller]
+fn opened(world: &World) -> Vec<PathBuf> {
+    let strace = Strace::of("open openat", &world.path("strace"));
+    let words = strace.words();
+    let mut launch = world.command(Path::new(&words[0]));
+    launch.args(&words[1..]).arg(programs::ours("bg-launch")).args(["--slot", "set2", "--", "fake-app"]);
+    launch.ran().success().said("stopped pid ");
+    strace.calls().into_iter().filter(Call::opens).flat_map(|call| call.paths().into_iter().take(1)).collect()
+}
+
+/// How often all processes were listed, and whose descriptors were.
+fn looks(opened: &[PathBuf]) -> (usize, BTreeSet<u32>) {
+    let all = opened.iter().filter(|path| *path == Path::new("/proc")).count();
+    let whose = |path: &PathBuf| path.strip_prefix("/proc").ok()?.to_str()?.strip_suffix("/fd")?.parse().ok();
+    (all, opened.iter().filter_map(whose).collect())
+}
+
+#[test]
+fn a_launch_that_replaces_a_running_release_lists_all_processes_three_times_at_most() {
+    let world = World::new();
+    world.deploy(&[]).success();
+    let old = pid(&launch_fake(&world, &[]));
+    let opened = opened(&world);
+    let (all, whose) = looks(&opened);
+    // For whom to send SIGTERM, for who has outlived the leader, and for the memory that the live release uses.
+    assert!((1..=3).contains(&all), "{all} looks through all processes");
+    assert_eq!(whose, [world.pid("set1"), old].into(), "the descriptors of these processes alone");
+    // Beside the leaders and what it starts, bg-launch asks for its own ancestors.
+    let stats: BTreeSet<_> = opened.iter().filter(|path| path.starts_with("/proc") && path.ends_with("stat")).collect();
+    assert!(stats.len() <= 20, "{stats:?}");
+}
+
+#[test]
+fn a_launch_that_replaces_a_release_with_children_looks_into_no_strangers_descriptors() {
+    let world = World::new();
+    world.deploy(&[]).success();
+    let old = pid(&launch_fake(&world, &["--fork-server"]));
+    let family = bg_tests::process::children(old).into_iter().chain([old, world.pid("set1")]);
+    let (_, whose) = looks(&opened(&world));
+    assert_eq!(whose, family.collect());
+}
