@@ -42,6 +42,6 @@ fn command(stage: &Stage) -> Command {
     for name in FOR_ONE_STAGE {
         command.env_remove(name);
     }
-    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     command
 }
