@@ -226,7 +226,9 @@ fn a_driver_that_is_killed_leaves_the_lock_to_its_stage() {
     let world = both_run(World::new());
     let words = ["--health-timeout", "60s", "--", "fake-app", "--boot-503-ms", "2000"];
     let driver = world.start("bg-deploy", &words);
-    let health = || process::children(driver.id()).into_iter().find(|pid| command(*pid).contains("bg-health"));
+    // Not the one that only reads its settings, before anything begins.
+    let waits = |pid: &u32| command(*pid).contains("bg-health") && !command(*pid).contains("--read-settings");
+    let health = || process::children(driver.id()).into_iter().find(waits);
     until(SOON, "bg-health waits", || health().is_some());
     let health = health().expect("it was just there");
     let pid = driver.id();
