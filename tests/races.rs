@@ -227,10 +227,14 @@ fn a_driver_that_is_killed_leaves_the_lock_to_its_stage() {
     let words = ["--health-timeout", "60s", "--", "fake-app", "--boot-503-ms", "2000"];
     let driver = world.start("bg-deploy", &words);
     // Not the one that only reads its settings, before anything begins.
-    let waits = |pid: &u32| command(*pid).contains("bg-health") && !command(*pid).contains("--read-settings");
-    let health = || process::children(driver.id()).into_iter().find(waits);
-    until(SOON, "bg-health waits", || health().is_some());
-    let health = health().expect("it was just there");
+    let waits = |line: &str| line.contains("bg-health") && !line.contains("--read-settings");
+    let health = || process::children(driver.id()).into_iter().find(|&pid| waits(&command(pid)));
+    let mut found = None;
+    until(SOON, "bg-health waits", || {
+        found = health();
+        found.is_some()
+    });
+    let health = found.expect("it was just there");
     let pid = driver.id();
     driver.signal(Signal::SIGKILL);
     assert_eq!(driver.end().code(), None);
