@@ -1,6 +1,6 @@
 //! The nginx configuration that bg-switch prints for a new application.
 
-use std::io::{Read, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
@@ -103,12 +103,12 @@ fn print_site_exits_2_when_a_value_can_not_stand_in_the_configuration() {
 fn the_application_learns_who_asked_and_for_what() {
     let world = World::new().both_running();
     let url = install(&world, &[]);
-    let headers = [("Host", "shop.example"), ("X-Forwarded-For", "203.0.113.7")];
+    let headers = [("Host", "shop.example:8443"), ("X-Forwarded-For", "203.0.113.7")];
     let seen = http::request("GET", &format!("{url}/headers"), &headers, b"").expect("an answer").body;
     let seen: Vec<&str> = seen.lines().collect();
     assert_eq!(seen[0], "GET /headers HTTP/1.1");
     for line in [
-        "Host: shop.example",
+        "Host: shop.example:8443",
         "X-Real-IP: 127.0.0.1",
         "X-Forwarded-For: 203.0.113.7, 127.0.0.1",
         "X-Forwarded-Proto: http",
@@ -119,12 +119,88 @@ fn the_application_learns_who_asked_and_for_what() {
     assert!(!seen.iter().any(|line| line.to_ascii_lowercase().starts_with("connection")), "{seen:?}");
 }
 
+/// As health checks of old load balancers ask; without a Host in HTTP/1.1 most applications answer 400.
+#[test]
+fn the_application_learns_the_sites_name_where_a_visitor_names_no_host() {
+    let world = World::new().both_running();
+    let url = install(&world, &["--server-name", "www.example.com"]);
+    let mut visitor = connect(&url);
+    visitor.write_all(b"GET /headers HTTP/1.0\r\n\r\n").expect("nginx");
+    let mut seen = String::new();
+    visitor.read_to_string(&mut seen).expect("an answer");
+    assert!(seen.contains("\nHost: www.example.com\r\n"), "{seen}");
+}
+
+#[test]
+fn an_upload_passes_with_the_line_that_is_there_for_it() {
+    let world = World::new().both_running();
+    let url = install(&world, &[]);
+    let upload = || http::request("POST", &format!("{url}/version"), &[], &vec![b'x'; 1_048_577]);
+    assert_eq!(upload().expect("an answer").status, 413);
+    take_in(&world, "client_max_body_size 50m;");
+    assert_eq!(upload().expect("an answer").status, 200);
+}
+
+#[test]
+fn an_event_passes_with_the_line_that_is_there_for_it_or_with_the_applications_own_word() {
+    let world = World::new().both_running();
+    let url = install(&world, &[]);
+    assert_eq!(first_event(&url, "/events"), None);
+    assert_eq!(first_event(&url, "/events?unbuffered").as_deref(), Some("data: set1"));
+    take_in(&world, "proxy_buffering off;");
+    assert_eq!(first_event(&url, "/events").as_deref(), Some("data: set1"));
+}
+
+#[test]
+fn a_long_silence_passes_with_the_line_that_is_there_for_it() {
+    let world = World::new().both_running();
+    world.nginx.add_to_http("impatient", "proxy_read_timeout 300ms;\n");
+    let url = install(&world, &[]);
+    let slow = || http::get(&format!("{url}/slow?ms=1000")).expect("an answer").status;
+    assert_eq!(slow(), 504);
+    take_in(&world, "proxy_read_timeout 10m;");
+    assert_eq!(slow(), 200);
+}
+
+/// Takes a line of the printed site in that stands there as a comment.
+fn take_in(world: &World, line: &str) {
+    let file = world.nginx.conf().with_file_name("http.d").join("site.conf");
+    let site = world.read(&file);
+    assert!(site.contains(&format!("        #{line}\n")), "{site}");
+    world.write(&file, site.replace(&format!("#{line}"), line));
+    world.nginx.reload();
+}
+
+fn connect(url: &str) -> TcpStream {
+    let stream = TcpStream::connect(url.trim_start_matches("http://")).expect("nginx");
+    stream.set_read_timeout(Some(Duration::from_secs(10))).expect("a socket");
+    stream
+}
+
+/// The first event of a stream that has no end; `None` where nothing has come while the application had long sent it.
+fn first_event(url: &str, path: &str) -> Option<String> {
+    let mut visitor = connect(url);
+    visitor.set_read_timeout(Some(Duration::from_secs(1))).expect("a socket");
+    visitor.write_all(format!("GET {path} HTTP/1.1\r\nHost: a\r\n\r\n").as_bytes()).expect("nginx");
+    let (mut answer, mut piece) = (String::new(), [0; 1024]);
+    loop {
+        match visitor.read(&mut piece) {
+            Ok(0) => panic!("the stream has ended: {answer}"),
+            Ok(count) => answer += &String::from_utf8_lossy(&piece[..count]),
+            Err(why) if why.kind() == ErrorKind::Interrupted => {}
+            Err(_) => return None,
+        }
+        if let Some(event) = answer.lines().find(|line| line.starts_with("data: ")) {
+            return Some(event.to_owned());
+        }
+    }
+}
+
 #[test]
 fn a_websocket_stays_open_over_a_switch() {
     let world = World::new().both_running();
     let url = install(&world, &[]);
-    let mut socket = TcpStream::connect(url.trim_start_matches("http://")).expect("nginx");
-    socket.set_read_timeout(Some(Duration::from_secs(10))).expect("a socket");
+    let mut socket = connect(&url);
     let upgrade = "GET /ws HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
                    Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
     socket.write_all(upgrade.as_bytes()).expect("nginx");
@@ -152,6 +228,16 @@ fn an_open_file_cache_elsewhere_does_not_hold_up_the_printed_site() {
     let url = install(&world, &[]);
     for to in ["set2", "set1"] {
         (0..20).for_each(|_| drop(http::get(&format!("{url}/profile"))));
+        switch(&world, &url, to).success();
+    }
+}
+
+#[test]
+fn a_ban_on_symlinks_elsewhere_does_not_hold_up_the_printed_site() {
+    let world = World::new().both_running();
+    world.nginx.add_to_http("ban", "disable_symlinks on;\n");
+    let url = install(&world, &[]);
+    for to in ["set2", "set1"] {
         switch(&world, &url, to).success();
     }
 }

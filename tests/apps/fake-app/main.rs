@@ -10,6 +10,7 @@
 //! | `/version`         | `--version-text`, or `$BG_RELEASE`               |
 //! | `/slow?ms=N`       | `slow`, after N ms                               |
 //! | `/echo`            | the request's body                               |
+//! | `/events`          | an event stream: one event, and no end; with `?unbuffered` nginx is told to pass it on |
 //! | `/env`             | its environment, one variable a line             |
 //! | `/headers`         | the request's own first line and headers         |
 //! | `/ws`              | 101, and then whatever comes, back again         |
@@ -206,6 +207,9 @@ impl App {
         if self.options.endless && request.is_health() {
             return self.answer_without_end(stream);
         }
+        if request.path == "/events" {
+            return self.answer_with_events(request, stream);
+        }
         let reply = self.reply(request);
         let keep = request.keep_alive && !self.stopping.load(Ordering::SeqCst);
         stream.write_all(&reply.bytes(keep))?;
@@ -217,6 +221,16 @@ impl App {
         while !self.stopping.load(Ordering::SeqCst) {
             stream.write_all(&[b' '; 4096])?;
         }
+        Ok(false)
+    }
+
+    /// One event, and then nothing until the visitor leaves, as an application does while nothing happens.
+    fn answer_with_events(&self, request: &Request, mut stream: &TcpStream) -> io::Result<bool> {
+        let head = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nConnection: close\r\n";
+        let unbuffered = if request.query == "unbuffered" { "X-Accel-Buffering: no\r\n" } else { "" };
+        stream.write_all(format!("{head}{unbuffered}\r\ndata: {}\n\n", self.options.profile).as_bytes())?;
+        // What a visitor still sends is of no interest; the end of it is.
+        io::copy(&mut stream, &mut io::sink())?;
         Ok(false)
     }
 

@@ -67,6 +67,12 @@ map $http_upgrade ${var}_connection {{
     \"\"      \"\";
 }}
 
+# The host that was asked for, with its port; old health checks name none.
+map $http_host ${var}_host {{
+    default $http_host;
+    \"\"      $host;
+}}
+
 geo ${var}_is_local {{
     default     0;
     127.0.0.0/8 1;
@@ -76,8 +82,9 @@ geo ${var}_is_local {{
 server {{
     listen {listen};
     server_name {server_name};
-    # What nginx remembers of a file, it would not see changing.
+    # What nginx remembers of a file, it would not see changing, and it has to follow a link.
     open_file_cache off;
+    disable_symlinks off;
 
     # Says which slot is live. Changed by bg-switch, or looked up by nginx itself.
     include {file};
@@ -85,12 +92,18 @@ server {{
     location / {{
         proxy_pass {pass};
         proxy_http_version 1.1;
-        proxy_set_header Host $host;
+        proxy_set_header Host ${var}_host;
         proxy_set_header X-Real-IP $remote_addr;
         proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
         proxy_set_header X-Forwarded-Proto $scheme;
         proxy_set_header Upgrade $http_upgrade;
         proxy_set_header Connection ${var}_connection;
+        # Uploads of more than 1 MB: else nginx answers 413.
+        #client_max_body_size 50m;
+        # Event streams: else nginx keeps small events back, unless they come with X-Accel-Buffering: no.
+        #proxy_buffering off;
+        # Answers, streams and websockets that are silent for more than a minute: else they end, with 504.
+        #proxy_read_timeout 10m;
     }}
 
     # --front http://127.0.0.1/_bg/slot, for applications without /profile. nginx runs return
