@@ -91,6 +91,24 @@ fn a_file_that_is_newer_than_the_workers_and_a_cache_are_warnings() {
 }
 
 #[test]
+fn a_ban_on_symlinks_and_a_cache_count_where_the_file_is_included() {
+    let world = World::new().link_form();
+    world.nginx.add_to_http("ban", "disable_symlinks on;\nopen_file_cache max=10;\n");
+    let banned = "fail    nginx does not follow the link, and serves the first slot: disable_symlinks on is set: put";
+    says(&world, "bg-switch", 1, banned);
+    let conf = world.read(world.nginx.conf());
+    let listen = "        listen 127.0.0.1";
+    let off = format!("        disable_symlinks off;\n        open_file_cache off;\n{listen}");
+    world.write(world.nginx.conf(), conf.replace(listen, &off));
+    let seen = check(&world, "bg-switch", &[]);
+    assert!(seen.1 == 0 && !seen.0.contains("symlinks") && !seen.0.contains("open_file_cache"), "{}", seen.0);
+    // The reload form looks at no link.
+    world.write(world.nginx.conf(), conf);
+    world.nginx.write_upstream(&world.upstream_line("set1"));
+    assert_eq!(check(&world, "bg-switch", &[]).1, 0);
+}
+
+#[test]
 fn a_user_whose_switch_takes_no_root_is_not_warned_of_what_does() {
     let world = World::new().link_form();
     // The folder is root's here, which is what fails.

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::io::{Read, Write};
 use std::net::TcpListener;
+use std::os::unix::fs::lchown;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -77,6 +78,53 @@ fn switch_names_an_open_file_cache() {
     });
     switch(&world, "set2").exit(5).said("open_file_cache is on");
     assert_eq!(world.live().as_deref(), Some("set1"));
+}
+
+/// At either level, and in a file of its own.
+#[test]
+fn switch_names_a_ban_on_symlinks() {
+    let world = World::new().link_form().both_running();
+    let likely = |words: &str| {
+        let file = world.nginx.upstream_file();
+        format!(
+            "likely    nginx does not follow the link, and serves the first slot: {words} is set: \
+             put `disable_symlinks off;` beside `include {};`, and reload nginx",
+            file.display()
+        )
+    };
+    world.nginx.add_to_http("ban", "disable_symlinks on;\n");
+    world.nginx.reload();
+    switch(&world, "set2").exit(5).said(likely("disable_symlinks on"));
+
+    world.nginx.add_to_http("ban", "");
+    let conf = world.read(world.nginx.conf());
+    let ours = format!("        include {};\n", world.nginx.upstream_file().display());
+    world.write(world.nginx.conf(), conf.replace(&ours, &format!("        disable_symlinks on from=/tmp;\n{ours}")));
+    world.nginx.reload();
+    switch(&world, "set2").exit(5).said(likely("disable_symlinks on from=/tmp"));
+    assert_eq!((world.live().as_deref(), linked(&world)), (Some("set1"), None));
+
+    // The remedy, as it stands there.
+    world.write(world.nginx.conf(), conf.replace(&ours, &format!("        disable_symlinks off;\n{ours}")));
+    world.nginx.add_to_http("ban", "disable_symlinks on;\n");
+    world.nginx.reload();
+    switch(&world, "set2").success();
+}
+
+#[test]
+fn switch_names_a_ban_on_links_of_another_owner() {
+    assert!(nix::unistd::geteuid().is_root(), "this test needs root: it gives the link to another user");
+    let world = World::new().link_form().both_running();
+    world.nginx.add_to_http("ban", "disable_symlinks if_not_owner;\n");
+    world.nginx.reload();
+    switch(&world, "set2").success();
+    assert!(!world.run("bg-switch", &["--check"]).stdout().contains("disable_symlinks"));
+
+    // As `chown -R` leaves a folder: what a link leads to changes hands, and the link does not.
+    lchown(world.dir().join("live"), Some(NOBODY), Some(NOBODY)).expect("root may");
+    let seen = world.run("bg-switch", &["--check"]).exit(1).stdout();
+    assert!(seen.contains("disable_symlinks if_not_owner is set: put"), "{seen}");
+    assert_eq!(world.live().as_deref(), Some("set1"), "as nginx does: the first slot");
 }
 
 #[test]

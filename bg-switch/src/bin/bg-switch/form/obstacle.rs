@@ -1,6 +1,7 @@
 //! Why a link was moved and nginx did not follow, as far as can be known from outside.
 
 use crate::nginx::Nginx;
+use crate::nginx::tree::{Tree, Way, in_force};
 use crate::nginx::workers::Master;
 use bg_probe::cli::preflight::Finding;
 use bg_probe::os::process::Process;
@@ -28,12 +29,14 @@ pub(crate) enum Obstacle {
     Unread(PathBuf),
     /// nginx remembers which files there are.
     Cached,
+    /// nginx follows no such link, by these words of its configuration.
+    Unfollowed { words: String, file: PathBuf },
 }
 
 impl Obstacle {
     /// Whether no switch gets past it: the others pass with time, or with a reload.
     pub(super) fn bars_every_switch(&self) -> bool {
-        matches!(self, Obstacle::Barred { .. })
+        matches!(self, Obstacle::Barred { .. } | Obstacle::Unfollowed { .. })
     }
 
     /// How a preflight reports it.
@@ -43,12 +46,13 @@ impl Obstacle {
             Obstacle::Barred { .. } => Finding::fail("link", what, remedy),
             Obstacle::Unread(_) => Finding::warn("upstream-file", what, remedy),
             Obstacle::Cached => Finding::warn("open_file_cache", what, remedy),
+            Obstacle::Unfollowed { .. } => Finding::fail("disable_symlinks", what, remedy),
         }
     }
 
     /// The obstacle, and a remedy.
-    fn in_words(&self) -> (String, &'static str) {
-        match self {
+    fn in_words(&self) -> (String, String) {
+        let (what, remedy) = match self {
             Obstacle::Barred { folder, mode, uid } => {
                 let uid = uid.map(|uid| format!(" (uid {uid})")).unwrap_or_default();
                 let what = format!("nginx's workers{uid} may not enter {} (mode {mode:03o})", folder.display());
@@ -62,7 +66,14 @@ impl Obstacle {
                 "nginx remembers for open_file_cache_valid (60s) whether a file is there; switch it off where the link \
                  is looked up",
             ),
-        }
+            Obstacle::Unfollowed { words, file } => {
+                let what = format!("nginx does not follow the link, and serves the first slot: {words} is set");
+                let remedy =
+                    format!("put `disable_symlinks off;` beside `include {};`, and reload nginx", file.display());
+                return (what, remedy);
+            }
+        };
+        (what, remedy.to_owned())
     }
 }
 
@@ -81,13 +92,39 @@ pub(super) fn obstacles(site: &Site, nginx: &Nginx) -> Vec<Obstacle> {
     let file = &site.upstream_file;
     let is_unread = worker.and_then(|worker| is_older_than(&worker, file)).unwrap_or_default();
     let unread = is_unread.then(|| Obstacle::Unread(file.clone()));
-    [barred, unread, cached(nginx)].into_iter().flatten().collect()
+    let tree = nginx.configuration().map(Tree::of);
+    let ways = tree.map(|tree| tree.ways_to(file)).unwrap_or_default();
+    [barred, unread, unfollowed(site, &ways), cached(&ways)].into_iter().flatten().collect()
 }
 
-/// nginx's memory of files, if it has one.
-fn cached(nginx: &Nginx) -> Option<Obstacle> {
-    let is_on = nginx.configuration()?.has("open_file_cache", |words| words.get(1) != Some(&"off"));
-    is_on.then_some(Obstacle::Cached)
+/// nginx's memory of files, if it has one where the upstream file is included.
+fn cached(ways: &[Way]) -> Option<Obstacle> {
+    let is_on = |way: &Way| in_force(way, "open_file_cache").is_some_and(|words| words.get(1) != Some(&"off"));
+    ways.iter().any(is_on).then_some(Obstacle::Cached)
+}
+
+/// The words by which nginx does not follow the link, or a link above it, where the upstream file is included
+/// (`ngx_http_core_module`, `disable_symlinks`): then `-f` is false, and nothing but its error log says so.
+fn unfollowed(site: &Site, ways: &[Way]) -> Option<Obstacle> {
+    let live = site.dir.live();
+    let links: Vec<&Path> = live.ancestors().filter(|path| *path == live || path.is_symlink()).collect();
+    ways.iter().filter_map(|way| in_force(way, "disable_symlinks")).find_map(|words| {
+        // What is above `from` is not looked at.
+        let from = words.get(2).and_then(|word| word.strip_prefix("from=")).map(Path::new);
+        let mut looked_at = links.iter().filter(|link| from.is_none_or(|from| !from.starts_with(link)));
+        let is_barred = match words.get(1) {
+            Some(&"on") => looked_at.next().is_some(),
+            Some(&"if_not_owner") => looked_at.any(|link| changes_owner(link)),
+            _ => false,
+        };
+        is_barred.then(|| Obstacle::Unfollowed { words: words.join(" "), file: site.upstream_file.clone() })
+    })
+}
+
+/// Whether a link and what it leads to have different owners; one that is still to be made has not.
+fn changes_owner(link: &Path) -> bool {
+    let owners = std::fs::symlink_metadata(link).ok().zip(std::fs::metadata(link).ok());
+    owners.is_some_and(|(link, target)| link.uid() != target.uid())
 }
 
 /// Whether a worker was there before the file became what it is; `None` where that can't be seen.

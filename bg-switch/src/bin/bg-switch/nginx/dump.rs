@@ -10,7 +10,8 @@ const MOST_FILES: usize = 10_000;
 pub(crate) struct Dump {
     /// Its files, the main one first, by the paths nginx read them from.
     pub(crate) files: Vec<PathBuf>,
-    directives: Vec<Directive>,
+    /// What stands in each of them.
+    contents: Vec<Vec<Directive>>,
 }
 
 impl Dump {
@@ -21,14 +22,14 @@ impl Dump {
             text.split("# configuration file ").skip(1).filter_map(|file| file.split_once(":\n")).collect();
         Dump {
             files: files.iter().map(|(path, _)| PathBuf::from(path)).collect(),
-            directives: files.iter().filter_map(|(_, text)| conf::parse(text).ok()).flatten().collect(),
+            contents: files.iter().map(|(_, text)| conf::parse(text).unwrap_or_default()).collect(),
         }
     }
 
     /// Reads the main file and those it includes, as far as this user may: for an nginx that does not print its
     /// configuration, because a file is missing in it or because it takes root.
     pub(crate) fn read(main: &Path) -> Dump {
-        let mut dump = Dump { files: Vec::new(), directives: Vec::new() };
+        let mut dump = Dump { files: Vec::new(), contents: Vec::new() };
         let folder = main.parent().unwrap_or(Path::new("/"));
         let mut waiting = vec![main.to_owned()];
         while let Some(file) = waiting.pop().filter(|_| dump.files.len() < MOST_FILES) {
@@ -36,7 +37,7 @@ impl Dump {
             let directives = conf::parse(&text).unwrap_or_default();
             dump.files.push(file);
             includes(&directives, &mut |pattern| waiting.extend(matching(&folder.join(pattern))));
-            dump.directives.extend(directives);
+            dump.contents.push(directives);
         }
         dump
     }
@@ -49,7 +50,13 @@ impl Dump {
 
     /// Whether it has, at any depth, a directive of that name whose words are as asked.
     pub(crate) fn has(&self, name: &str, words: impl Fn(&[&str]) -> bool) -> bool {
-        within(&self.directives, &|texts: &[&str]| texts.first() == Some(&name) && words(texts))
+        let is_it = |texts: &[&str]| texts.first() == Some(&name) && words(texts);
+        self.contents.iter().any(|directives| within(directives, &is_it))
+    }
+
+    /// Its files, with what stands in each.
+    pub(crate) fn contents(&self) -> impl Iterator<Item = (&Path, &[Directive])> {
+        self.files.iter().map(PathBuf::as_path).zip(self.contents.iter().map(Vec::as_slice))
     }
 }
 
@@ -79,7 +86,8 @@ fn matching(pattern: &Path) -> Vec<PathBuf> {
     files.filter(|file| fits(pattern, file)).collect()
 }
 
-fn fits(pattern: &Path, file: &Path) -> bool {
+/// Whether an `include` with that pattern names the file.
+pub(super) fn fits(pattern: &Path, file: &Path) -> bool {
     let name = |path: &Path| path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
     let (wanted, name) = (name(pattern), name(file));
     let is_named = match wanted.split_once('*') {

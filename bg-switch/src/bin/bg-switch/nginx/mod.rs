@@ -6,6 +6,7 @@ pub(crate) mod error_log;
 pub(crate) mod groups;
 mod places;
 pub(crate) mod tested;
+pub(crate) mod tree;
 pub(crate) mod upgrade;
 pub(crate) mod workers;
 
