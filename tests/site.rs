@@ -65,6 +65,27 @@ fn listen_and_server_name_go_in_as_they_are() {
     assert_eq!(http::get(&format!("http://127.0.0.1:{port}/profile")).expect("an answer").body, "set1");
 }
 
+/// As Debian has it in `sites-enabled`, and nginx's own packages in `conf.d`, without the word.
+#[test]
+fn print_site_warns_where_visitors_would_meet_the_distributions_site() {
+    let world = World::new();
+    let port = world.free_port();
+    let printed = |flags: &[&str]| {
+        let mut command = world.cmd("bg-switch");
+        command.env("BG_SWITCH_LISTEN", port.to_string()).arg("--print-site").args(flags).ran().success()
+    };
+    printed(&[]).said_nothing();
+    world.nginx.add_to_http("default", &format!("server {{ listen {port} default_server; server_name _; }}\n"));
+    let file = world.nginx.conf().with_file_name("http.d/default.conf").display().to_string();
+    let warning = format!("there is no --server-name, and the server in {file} answers visitors on {port}, ");
+    printed(&[]).said(format!("{warning}for it says default_server. Print the site with --server-name www.example.com, or remove it with sudo rm {file}"));
+    printed(&["--server-name", "www.example.com"]).said_nothing();
+
+    world.nginx.add_to_http("default", &format!("server {{ listen {port}; server_name localhost; }}\n"));
+    printed(&[]).said(format!("{warning}where it comes first. Print the site with --server-name www.example.com, or with --listen '{port} default_server'"));
+    printed(&["--listen", &format!("{port} default_server")]).said_nothing();
+}
+
 #[test]
 fn two_applications_live_in_one_nginx() {
     let world = World::new().both_running();

@@ -108,6 +108,35 @@ fn a_ban_on_symlinks_and_a_cache_count_where_the_file_is_included() {
     assert_eq!(check(&world, "bg-switch", &[]).1, 0);
 }
 
+/// "Welcome to nginx!" after a deploy that said live.
+#[test]
+fn a_site_without_a_name_behind_the_distributions_is_a_warning() {
+    let world = World::new();
+    let listen = world.nginx.front_url("").replace("http://", "");
+    let other = |listen: &str| world.nginx.add_to_http("default", &format!("server {{ listen {listen}; }}\n"));
+    let file = world.nginx.conf().with_file_name("http.d/default.conf").display().to_string();
+    let upstream = world.nginx.upstream_file().display().to_string();
+    let warning = |why: &str| {
+        format!(
+            "warn    the server in {file} answers visitors on {listen}, {why}; the one that includes {upstream} has no \
+             name: give the site the name that visitors ask for, as in `server_name www.example.com;`, or remove it with \
+             sudo rm {file}; then reload nginx"
+        )
+    };
+    other(&listen);
+    says(&world, "bg-switch", 0, &warning("where it comes first"));
+    other(&format!("{listen} default_server"));
+    says(&world, "bg-switch", 0, &warning("for it says default_server"));
+
+    let conf = world.read(world.nginx.conf());
+    let ours = format!("        listen {listen};\n");
+    world.write(world.nginx.conf(), conf.replace(&ours, &format!("{ours}        server_name www.example.com;\n")));
+    assert!(!check(&world, "bg-switch", &[]).0.contains("visitors"));
+    world.write(world.nginx.conf(), conf.replace(&ours, &ours.replace(';', " default_server;")));
+    other(&listen);
+    assert!(!check(&world, "bg-switch", &[]).0.contains("visitors"));
+}
+
 #[test]
 fn a_user_whose_switch_takes_no_root_is_not_warned_of_what_does() {
     let world = World::new().link_form();

@@ -3,7 +3,7 @@
 use crate::means::Means;
 use crate::nginx::Nginx;
 use crate::order::Order;
-use crate::print::Server;
+use crate::print::{NAMELESS, Server};
 use crate::target::Target;
 use anyhow::{Context, Result};
 use bg_probe::cli::command_line::{Program, splittable};
@@ -70,7 +70,7 @@ struct Print {
     #[arg(long, env = "BG_SWITCH_FRONT_FROM", value_name = "ADDRESS", value_delimiter = ',')]
     front_from: Vec<String>,
     /// Give the server this name
-    #[arg(long, env = "BG_SWITCH_SERVER_NAME", default_value = "_", value_name = "NAME")]
+    #[arg(long, env = "BG_SWITCH_SERVER_NAME", default_value = NAMELESS, value_name = "NAME")]
     server_name: String,
 }
 

@@ -35,7 +35,7 @@ impl Order {
             Order::Preflight { site, as_json } => {
                 conclude(&preflight::findings(&site, &means.nginx), as_json, means.voice)
             }
-            Order::PrintSite(site, server) => print(&print::site(&site, &server)?),
+            Order::PrintSite(site, server) => print(&print::site(&site, &server, means)?),
             Order::PrintUpstream(site, form) => print(&print::upstream(&site, form, means)?),
             Order::Convert(site, form) => switch::change_form(&site, form, means),
             Order::Switch(target) => switch::switch(target, means),

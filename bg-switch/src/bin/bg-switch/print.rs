@@ -2,6 +2,8 @@
 
 use crate::form;
 use crate::means::Means;
+use crate::nginx::servers::rival_of;
+use crate::nginx::tree::Tree;
 use anyhow::{Result, ensure};
 use bg_probe::nginx::upstream::{Form, VARIABLE};
 use bg_probe::say::exit::{Exit, OrExit};
@@ -12,6 +14,9 @@ use bg_probe::site::slot::Slot;
 /// The characters of a `listen` directive besides letters and digits.
 const LISTEN: &str = ".:[]*=_-/ ";
 
+/// The name of a server that has none: nginx takes it for no host's.
+pub(crate) const NAMELESS: &str = "_";
+
 /// The operator's choices about the server block.
 pub(crate) struct Server {
     /// The address to listen on, as in a `listen` directive.
@@ -20,6 +25,25 @@ pub(crate) struct Server {
     pub(crate) front_from: Vec<String>,
     /// Its name, as in a `server_name` directive.
     pub(crate) name: String,
+}
+
+impl Server {
+    /// Warns where it has no name, and nginx has another server that answers in its place: the distribution's own site.
+    fn warn_of_a_rival(&self, site: &Site, means: &Means) {
+        if self.name != NAMELESS {
+            return;
+        }
+        let dump = means.nginx.configuration();
+        let Some(rival) = dump.and_then(|dump| rival_of(&Tree::of(dump), &self.listen, &site.upstream_file)) else {
+            return;
+        };
+        let as_default = || format!("with --listen '{} default_server'", self.listen);
+        let otherwise = if rival.says_so { rival.removal() } else { as_default() };
+        means.voice.warn(&format!(
+            "there is no --server-name, and {}. Print the site with --server-name www.example.com, or {otherwise}",
+            rival.in_words(),
+        ));
+    }
 }
 
 /// The text of a new upstream file of this form.
@@ -34,12 +58,13 @@ pub(crate) fn upstream(site: &Site, form: Form, means: &Means) -> Result<String>
 ///
 /// # Errors
 /// [`Exit::Usage`] when an address, a name or a path can't stand in nginx's configuration.
-pub(crate) fn site(site: &Site, server: &Server) -> Result<String> {
+pub(crate) fn site(site: &Site, server: &Server, means: &Means) -> Result<String> {
     plain("--listen", &server.listen, LISTEN).or_exit(Exit::Usage)?;
     plain("--server-name", &server.name, ".:[]*-_ ").or_exit(Exit::Usage)?;
     for address in &server.front_from {
         plain("--front-from", address, ".:/").or_exit(Exit::Usage)?;
     }
+    server.warn_of_a_rival(site, means);
     let others = server.front_from.iter().map(|address| format!("    {address} 1;\n")).collect::<Vec<_>>().concat();
     let file = site.upstream_file.display().to_string();
     plain("--upstream-file", &file, "/._-+@,=~").or_exit(Exit::Usage)?;

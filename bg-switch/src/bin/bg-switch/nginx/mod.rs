@@ -5,6 +5,7 @@ pub(crate) mod dump;
 pub(crate) mod error_log;
 pub(crate) mod groups;
 mod places;
+pub(crate) mod servers;
 pub(crate) mod tested;
 pub(crate) mod tree;
 pub(crate) mod upgrade;

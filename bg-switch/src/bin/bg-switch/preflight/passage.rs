@@ -2,6 +2,8 @@
 //! names it, and the address in it. `nginx -t` accepts each of them broken.
 
 use crate::nginx::dump::Dump;
+use crate::nginx::servers::rival;
+use crate::nginx::tree::Tree;
 use bg_probe::cli::preflight::Finding;
 use bg_probe::nginx::upstream::{Upstream, VARIABLE};
 use bg_probe::site::settings::Site;
@@ -12,7 +14,18 @@ use std::path::Path;
 pub(crate) fn findings(site: &Site, upstream: Option<&Upstream>, dump: &Dump, on_this_machine: bool) -> Vec<Finding> {
     let mut findings = vec![included(&site.upstream_file, dump, on_this_machine), passed_on(dump)];
     findings.extend(upstream.map(|upstream| found(&site.upstream_file, upstream, dump)));
+    findings.extend(unreached(&site.upstream_file, dump));
     findings
+}
+
+/// A server without a name that is not the default one: its own page may name the slot all the same, at another address
+/// than the visitors'.
+fn unreached(file: &Path, dump: &Dump) -> Option<Finding> {
+    let rival = rival(&Tree::of(dump), file)?;
+    let detail = format!("{}; the one that includes {} has no name", rival.in_words(), file.display());
+    let name = "give the site the name that visitors ask for, as in `server_name www.example.com;`";
+    let remedy = format!("{name}, or {}; then reload nginx", rival.removal());
+    Some(Finding::warn("server_name", detail, remedy))
 }
 
 fn included(file: &Path, dump: &Dump, on_this_machine: bool) -> Finding {
