@@ -5,7 +5,7 @@ use std::fs;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use bg_tests::{World, http, until};
+use bg_tests::{Run, World, http, until};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
@@ -24,8 +24,19 @@ impl Container {
     #[track_caller]
     fn start(world: &World) -> Container {
         let hosts = world.write("hosts", format!("127.0.0.1 localhost\n127.0.0.3 {HOST}\n"));
-        let nginx = world.nginx.command_line();
-        let script = format!("mount --bind {} /etc/hosts && exec {nginx}", hosts.display());
+        Container::start_after(world, &format!("mount --bind {} /etc/hosts", hosts.display()))
+    }
+
+    /// Starts it without the mount of `BG_DIR`.
+    #[track_caller]
+    fn start_without_the_folder(world: &World) -> Container {
+        world.make_dir(world.dir());
+        Container::start_after(world, &format!("mount -t tmpfs none {}", world.dir().display()))
+    }
+
+    #[track_caller]
+    fn start_after(world: &World, mount: &str) -> Container {
+        let script = format!("{mount} && exec {}", world.nginx.command_line());
         let child = Command::new("unshare")
             .args(["--mount", "--pid", "--fork", "--mount-proc", "--kill-child", "sh", "-c", &script])
             .stdin(Stdio::null())
@@ -39,9 +50,32 @@ impl Container {
         Container { child, init: init().expect("its first process") }
     }
 
+    /// The site printed for it is installed, and the container started on it without the mount; its world, and how
+    /// nginx is called in it.
+    #[track_caller]
+    fn without_the_folder() -> (World, Container) {
+        let world = World::new();
+        world.nginx.stop();
+        let listen = world.nginx.front_url("").replace("http://", "");
+        let print = |flags: &[&str]| world.run("bg-switch", flags).success().stdout();
+        world.nginx.add_to_http("site", &print(&["--print-site", "--listen", &listen]));
+        world.nginx.write_upstream(&print(&["--print-upstream"]));
+        only_the_printed_site(&world);
+        let container = Container::start_without_the_folder(&world);
+        (world.env("BG_FRONT", &format!("http://{listen}/_bg/slot")), container)
+    }
+
     /// How nginx is called in it, as `docker exec` does.
     fn exec(&self, world: &World) -> String {
         format!("nsenter --target {} --mount --pid {}", self.init, world.nginx.command_line())
+    }
+
+    /// Runs a line of shell in it.
+    #[track_caller]
+    fn shell(&self, line: &str) {
+        let target = self.init.to_string();
+        let mut command = Command::new("nsenter");
+        command.args(["--target", &target, "--mount", "--pid", "sh", "-c", line]).ran().success();
     }
 }
 
@@ -84,4 +118,47 @@ fn only_the_printed_site(world: &World) {
     let conf = fs::read_to_string(world.nginx.conf()).expect("the configuration");
     let (http, _) = conf.split_once("    server {\n").expect("a server of the harness's own");
     world.write(world.nginx.conf(), format!("{}}}\n", http.replace("daemon on", "daemon off")));
+}
+
+#[test]
+fn an_nginx_without_the_mount_of_the_folder_is_told_which() {
+    let (world, container) = Container::without_the_folder();
+    let nginx = container.exec(&world);
+    let world = world.env("BG_NGINX", &nginx).both_running();
+    let folder = world.dir().display().to_string();
+    let told = format!("nginx does not see {folder} where it runs: start its container with -v {folder}:{folder}:ro");
+    let refused = world.run("bg-switch", &["--to", "set2", "--verify-timeout", "1s"]).exit(5);
+    refused.said(format!("likely    {told}"));
+    let seen = world.run("bg-switch", &["--check"]).exit(1).stdout();
+    assert!(seen.contains(&format!("fail    {told}\n")), "{seen}");
+
+    container.shell(&format!("umount {folder}"));
+    let seen = world.run("bg-switch", &["--check"]).stdout();
+    assert!(!seen.contains("does not see"), "{seen}");
+    world.run("bg-switch", &["--to", "set2"]).success();
+}
+
+/// Who does not set `BG_NGINX` finds no nginx here, or one that is not it.
+#[test]
+fn an_nginx_that_is_not_seen_here_may_be_in_a_container_without_the_mount() {
+    let (world, _container) = Container::without_the_folder();
+    let world = world.env("BG_NGINX", "nginx -p /nowhere").both_running();
+    let folder = world.dir().display().to_string();
+    let refused = world.run("bg-switch", &["--to", "set2", "--verify-timeout", "1s"]).exit(5);
+    refused.said(format!(
+        "likely    no nginx is seen on this machine: if it is in a container, start its container with \
+         -v {folder}:{folder}:ro, and set BG_NGINX='docker exec NAME nginx'"
+    ));
+}
+
+/// As systemd starts it with `PrivateTmp` or `ProtectHome`.
+#[test]
+fn an_nginx_whose_service_hides_the_folder_is_told_so() {
+    let (world, container) = Container::without_the_folder();
+    let pid_file = world.write("seen.pid", container.init.to_string()).display().to_string();
+    let world = world.env("BG_SWITCH_PID_FILE", &pid_file).both_running();
+    let folder = world.dir().display().to_string();
+    world.run("bg-switch", &["--to", "set2", "--verify-timeout", "1s"]).exit(5).said(format!(
+        "likely    nginx runs in a file system of its own, and does not see {folder}: choose a --dir that its service may see"
+    ));
 }

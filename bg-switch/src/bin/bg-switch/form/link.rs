@@ -2,6 +2,7 @@
 //! of nginx.
 
 use crate::form::change::Change;
+use crate::form::hidden::perhaps;
 use crate::form::obstacle::{Obstacle, obstacles};
 use crate::form::permission::may_write_in;
 use crate::form::rules::{Move, Rules};
@@ -169,7 +170,11 @@ fn explained(why: anyhow::Error, change: &Change) -> anyhow::Error {
     if Exit::of(&why) != Exit::NotMoved {
         return why;
     }
-    let reasons: Vec<String> = obstacles(change.site, change.nginx).iter().map(ToString::to_string).collect();
+    let mut reasons: Vec<String> = obstacles(change.site, change.nginx).iter().map(ToString::to_string).collect();
+    let is_unseen = change.nginx.is_on_this_machine() && change.nginx.running().is_none();
+    if reasons.is_empty() && is_unseen && change.serving().is_some() {
+        reasons.push(perhaps(change.site));
+    }
     if reasons.is_empty() {
         return why;
     }

@@ -5,6 +5,7 @@
 
 pub(crate) mod change;
 pub(crate) mod convert;
+mod hidden;
 mod link;
 mod obstacle;
 mod permission;

@@ -1,5 +1,6 @@
 //! Why a link was moved and nginx did not follow, as far as can be known from outside.
 
+use crate::form::hidden::{Hidden, hidden};
 use crate::nginx::Nginx;
 use crate::nginx::tree::{Tree, Way, in_force};
 use crate::nginx::workers::Master;
@@ -31,19 +32,21 @@ pub(crate) enum Obstacle {
     Cached,
     /// nginx follows no such link, by these words of its configuration.
     Unfollowed { words: String, file: PathBuf },
+    /// nginx does not have the folder.
+    Hidden(Hidden),
 }
 
 impl Obstacle {
     /// Whether no switch gets past it: the others pass with time, or with a reload.
     pub(super) fn bars_every_switch(&self) -> bool {
-        matches!(self, Obstacle::Barred { .. } | Obstacle::Unfollowed { .. })
+        matches!(self, Obstacle::Barred { .. } | Obstacle::Unfollowed { .. } | Obstacle::Hidden(_))
     }
 
     /// How a preflight reports it.
     pub(super) fn finding(&self) -> Finding {
         let (what, remedy) = self.in_words();
         match self {
-            Obstacle::Barred { .. } => Finding::fail("link", what, remedy),
+            Obstacle::Barred { .. } | Obstacle::Hidden(_) => Finding::fail("link", what, remedy),
             Obstacle::Unread(_) => Finding::warn("upstream-file", what, remedy),
             Obstacle::Cached => Finding::warn("open_file_cache", what, remedy),
             Obstacle::Unfollowed { .. } => Finding::fail("disable_symlinks", what, remedy),
@@ -53,6 +56,7 @@ impl Obstacle {
     /// The obstacle, and a remedy.
     fn in_words(&self) -> (String, String) {
         let (what, remedy) = match self {
+            Obstacle::Hidden(hidden) => return hidden.in_words(),
             Obstacle::Barred { folder, mode, uid } => {
                 let uid = uid.map(|uid| format!(" (uid {uid})")).unwrap_or_default();
                 let what = format!("nginx's workers{uid} may not enter {} (mode {mode:03o})", folder.display());
@@ -90,11 +94,12 @@ pub(super) fn obstacles(site: &Site, nginx: &Nginx) -> Vec<Obstacle> {
     let user = worker.as_ref().and_then(|worker| identity(worker.pid));
     let barred = barred(&site.dir.live(), user.as_ref());
     let file = &site.upstream_file;
-    let is_unread = worker.and_then(|worker| is_older_than(&worker, file)).unwrap_or_default();
+    let is_unread = worker.as_ref().and_then(|worker| is_older_than(worker, file)).unwrap_or_default();
     let unread = is_unread.then(|| Obstacle::Unread(file.clone()));
     let tree = nginx.configuration().map(Tree::of);
     let ways = tree.map(|tree| tree.ways_to(file)).unwrap_or_default();
-    [barred, unread, unfollowed(site, &ways), cached(&ways)].into_iter().flatten().collect()
+    let hidden = hidden(site, nginx, worker.as_ref()).map(Obstacle::Hidden);
+    [hidden, barred, unread, unfollowed(site, &ways), cached(&ways)].into_iter().flatten().collect()
 }
 
 /// nginx's memory of files, if it has one where the upstream file is included.

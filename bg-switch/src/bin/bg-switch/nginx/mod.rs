@@ -122,6 +122,17 @@ impl Nginx {
         self.configuration.get_or_init(|| self.printed().or_else(|| self.read())).as_ref()
     }
 
+    /// Whether nginx has that folder where it runs; `None` where it can't be asked. It is told that the folder is its
+    /// configuration: it opens it, reads nothing of it, and what it says shows whether it is there.
+    pub(crate) fn has_folder(&self, folder: &Path) -> Option<bool> {
+        // With the dot it is no file, whoever may have put one there.
+        let path = format!("{}/.", folder.display());
+        let said = self.command.run(&["-t", "-c", &path]).ok()?.stderr();
+        let is_there = said.contains(&format!("\"{path}\" failed (21: "));
+        let is_not_there = said.contains(&format!("open() \"{path}\" failed (2: "));
+        (is_there || is_not_there).then_some(is_there)
+    }
+
     fn printed(&self) -> Option<Dump> {
         let printed = self.command.run(&["-T"]).ok().filter(Printed::is_success)?;
         printed.stdout().map(Dump::parse)
