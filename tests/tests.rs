@@ -37,6 +37,9 @@ mod site;
 /// A rate limit on the site: what it refuses says nothing, and few questions are asked.
 mod limited;
 
+/// A cache in front of the page that names the slot.
+mod cached;
+
 /// Killed anywhere, whole everywhere: every program struck at every call that changes something.
 mod sweep;
 

@@ -12,13 +12,15 @@ use std::io::{ErrorKind, Read};
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs, UdpSocket};
 use std::str::FromStr;
 use std::time::Duration;
-use ureq::http::header::{CONNECTION, CONTENT_LENGTH, HOST, HeaderName, HeaderValue, TRANSFER_ENCODING};
+use ureq::http::header::{
+    AGE, CACHE_CONTROL, CONNECTION, CONTENT_LENGTH, HOST, HeaderName, HeaderValue, TRANSFER_ENCODING,
+};
 use ureq::http::uri::Authority;
-use ureq::http::{HeaderMap, Uri};
+use ureq::http::{HeaderMap, Response, Uri};
 use ureq::tls::TlsConfig;
 use ureq::unversioned::resolver::{ResolvedSocketAddrs, Resolver};
 use ureq::unversioned::transport::{DefaultConnector, NextTimeout};
-use ureq::{Agent, Error};
+use ureq::{Agent, Body, Error};
 
 /// The longest a request may take: a clock can't add just any duration that can be typed.
 const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
@@ -198,10 +200,7 @@ impl Get {
     /// # Errors
     /// When no answer comes; an answer of any status is one.
     pub fn send(&self, within: Duration) -> Result<Reply, NoReply> {
-        let request = self.agent.get(&self.uri).header(CONNECTION, "close");
-        let request = self.headers.iter().fold(request, |request, Header(name, value)| request.header(name, value));
-        let mut response =
-            request.config().timeout_global(Some(within.min(LONGEST))).build().call().map_err(NoReply::from)?;
+        let mut response = self.call(within)?;
         let zipped = is_zipped(response.headers());
         let reader = response.body_mut().as_reader();
         let body = if zipped { begin_of(GzDecoder::new(reader)) } else { begin_of(reader) };
@@ -210,6 +209,25 @@ impl Get {
         body.truncate(MOST_BODY);
         let location = response.headers().get("location").map(|value| String::from_utf8_lossy(value.as_bytes()).into());
         Ok(Reply { status: response.status().as_u16(), body, whole, location })
+    }
+
+    /// Sends it; the header by which a cache says that the answer is its own, where one does: `age: 7` (RFC 9111), or one
+    /// like `x-cache-status: HIT`.
+    #[must_use]
+    pub fn cache_that_answers(&self, within: Duration) -> Option<String> {
+        let response = self.call(within).ok()?;
+        response.headers().iter().find_map(|(name, value)| {
+            let value = value.to_str().ok()?;
+            let is_hit = ["HIT", "STALE", "UPDATING"].iter().any(|word| value.to_ascii_uppercase().contains(word));
+            let is_told = name == AGE || (name.as_str().contains("cache") && name != CACHE_CONTROL && is_hit);
+            is_told.then(|| crate::say::quoted(&format!("{name}: {value}")))
+        })
+    }
+
+    fn call(&self, within: Duration) -> Result<Response<Body>, NoReply> {
+        let request = self.agent.get(&self.uri).header(CONNECTION, "close");
+        let request = self.headers.iter().fold(request, |request, Header(name, value)| request.header(name, value));
+        request.config().timeout_global(Some(within.min(LONGEST))).build().call().map_err(NoReply::from)
     }
 }
 

@@ -7,6 +7,7 @@ use crate::form::rules::Move;
 use crate::form::settle::settle;
 
 use crate::means::Means;
+use crate::nginx::cache::{UNCACHED, remembered};
 use crate::proof::{BRIEFLY, Evidence};
 use crate::target::{Target, ensure_fit};
 use anyhow::Result;
@@ -107,7 +108,8 @@ fn move_to(site: &Site, slot: &Slot, means: &Means) -> Result<Switch> {
     } else {
         let to_do = Move { upstream: upstream.as_ref(), from: from.as_ref(), to: slot };
         let switched = form::rules_of(form).switch(&change, &to_do);
-        switched.map_err(|why| if served.is_none() { without_a_name(why, &change) } else { why })?
+        switched
+            .map_err(|why| if served.is_none() { without_a_name(why, &change) } else { from_a_cache(why, &change) })?
     };
     let took_ms = (began.elapsed().as_secs_f64() * 1e4).round() / 10.0;
     Ok(Switch { from: from.map(|from| from.name), to: slot.name.clone(), form: form.name(), took_ms, evidence })
@@ -141,6 +143,15 @@ fn without_a_name(why: anyhow::Error, change: &Change) -> anyhow::Error {
         }
     };
     Exit::NotMoved.because(format!("{why:#}\n  likely    {likely}"))
+}
+
+/// Adds that the front's answer comes from a cache, which goes on naming the old slot.
+fn from_a_cache(why: anyhow::Error, change: &Change) -> anyhow::Error {
+    let Some(front) = change.front().filter(|_| Exit::of(&why) == Exit::NotMoved) else { return why };
+    let seen =
+        front.cache_that_answers(BRIEFLY).map(|header| format!("the front's answer comes from a cache ({header})"));
+    let Some(seen) = seen.or_else(|| remembered(change.site, change.nginx.configuration()?)) else { return why };
+    Exit::NotMoved.because(format!("{why:#}\n  likely    {seen}: {UNCACHED}"))
 }
 
 impl Switch {

@@ -1,5 +1,6 @@
 //! nginx as a program: how it is called, what it prints of itself, and what is seen of its processes.
 
+pub(crate) mod cache;
 mod command;
 pub(crate) mod dump;
 pub(crate) mod error_log;

@@ -1,6 +1,7 @@
 //! The way of a request through nginx's configuration: the file that sets the variable, the `proxy_pass` that
 //! names it, and the address in it. `nginx -t` accepts each of them broken.
 
+use crate::nginx::cache::{UNCACHED, remembered};
 use crate::nginx::dump::Dump;
 use crate::nginx::servers::rival;
 use crate::nginx::tree::Tree;
@@ -15,6 +16,7 @@ pub(crate) fn findings(site: &Site, upstream: Option<&Upstream>, dump: &Dump, on
     let mut findings = vec![included(&site.upstream_file, dump, on_this_machine), passed_on(dump)];
     findings.extend(upstream.map(|upstream| found(&site.upstream_file, upstream, dump)));
     findings.extend(unreached(&site.upstream_file, dump));
+    findings.extend(remembered(site, dump).map(|seen| Finding::warn("proxy_cache", seen, UNCACHED)));
     findings
 }
 
