@@ -16,6 +16,8 @@ mod looks;
 mod occupant;
 /// Releases and logs: what is kept, and what is cleared away.
 mod releases;
+/// Logs that logrotate cuts into pieces.
+mod rotated;
 /// `--release`: a release that is on disk is put into the slot again.
 mod shelf;
 /// The old process: drained, stopped, and known by more than its number.

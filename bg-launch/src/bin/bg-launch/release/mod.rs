@@ -177,6 +177,24 @@ pub(crate) fn is_name(name: &str) -> bool {
     !name.is_empty() && !name.starts_with('.') && name.bytes().all(|c| c.is_ascii_alphanumeric() || c == b'-')
 }
 
+/// Whether it is a name as releases are given: `TIME-DIGITS`, and a number of at most three digits where that was taken: a date has more.
+pub(crate) fn is_minted(name: &str) -> bool {
+    let is = |part: &str, pattern: &str| {
+        let fits = |(c, like): (u8, u8)| if like == b'0' { c.is_ascii_digit() } else { c == like };
+        part.len() == pattern.len() && part.bytes().zip(pattern.bytes()).all(fits)
+    };
+    let parts: Vec<&str> = name.split('-').collect();
+    let (time, digits, number) = match parts.as_slice() {
+        [time, digits] => (time, digits, None),
+        [time, digits, number] => (time, digits, Some(number)),
+        _ => return false,
+    };
+    is(time, "00000000T000000Z")
+        && digits.len() == 8
+        && digits.bytes().all(|c| matches!(c, b'0'..=b'9' | b'a'..=b'f'))
+        && number.is_none_or(|number| (1..=3).contains(&number.len()) && number.bytes().all(|c| c.is_ascii_digit()))
+}
+
 fn is_digest(text: &str) -> bool {
     text.len() == 64 && text.bytes().all(|c| c.is_ascii_hexdigit())
 }

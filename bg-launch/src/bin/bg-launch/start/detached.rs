@@ -1,24 +1,18 @@
 //! Starting a release detached from whatever started it: a session of its own, its output in a file.
 
 use crate::start::hold::{GO, HOLD};
+use crate::start::log;
 use crate::start::plan::Plan;
 use crate::start::user;
 use anyhow::{Context, Result, bail};
 use bg_probe::os::oom::{Place, may_put};
-use bg_probe::os::owner::hand_over;
 use bg_probe::os::process::Process;
-use bg_probe::os::replace;
 use bg_probe::site::first_to_go::{FIRST, to_be_left};
 use bg_probe::site::launched::Launched;
-use bg_probe::site::settings::Site;
-use bg_probe::site::slot::Name;
-use nix::unistd::geteuid;
-use std::fs::{File, OpenOptions};
-use std::io::{ErrorKind, Read, Write};
+use std::fs::File;
+use std::io::{Read, Write};
 use std::os::fd::OwnedFd;
-use std::os::unix::fs::{OpenOptionsExt, fchown};
 use std::os::unix::net::UnixStream;
-use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 /// The marks by which CI runners find what a job has left running, and kill it.
@@ -29,12 +23,12 @@ pub(crate) const MARKS: [&str; 3] = ["RUNNER_TRACKING_ID", "JENKINS_NODE_COOKIE"
 /// # Errors
 /// When it can't be started, or not be written down.
 pub(crate) fn start(plan: &Plan) -> Result<Launched> {
-    let (log, output) = new_log(plan)?;
+    let (path, output) = log::new(plan)?;
     let (mut ours, theirs) = UnixStream::pair().context("make a socket pair")?;
     let pid = hold(plan, theirs, output)?;
     let process = Process::with_pid(pid).context("the new process is gone before it began")?;
     let launched = Launched {
-        log: Some(log.to_str().context("the log's path is not UTF-8")?.to_owned()),
+        log: Some(path.to_str().context("the log's path is not UTF-8")?.to_owned()),
         oom_score_adj: to_be_left(pid).filter(|_| plan.gives_way()),
         ..plan.launched(process)
     };
@@ -76,50 +70,4 @@ fn hold(plan: &Plan, stdin: UnixStream, output: File) -> Result<i32> {
     holder.stdin(OwnedFd::from(stdin)).stderr(output.try_clone().context("share the log")?).stdout(Stdio::from(output));
     let child = holder.spawn().with_context(|| format!("start a process in {}", workdir.display()))?;
     i32::try_from(child.id()).context("its pid")
-}
-
-/// A new log, never one that is there already, and `app.log` leading to it.
-fn new_log(plan: &Plan) -> Result<(PathBuf, File)> {
-    let (folder, release) = (plan.site.dir.logs(&plan.slot.name), &plan.release.name);
-    let mut count = 1;
-    loop {
-        let name = if count == 1 { format!("{release}.log") } else { format!("{release}.{count}.log") };
-        let path = folder.join(&name);
-        match OpenOptions::new().append(true).create_new(true).mode(0o640).open(&path) {
-            Ok(file) => {
-                // An application that opens /dev/stdout opens the file once more, as itself.
-                match plan.mode.user.as_ref().filter(|_| geteuid().is_root()) {
-                    Some(user) => fchown(&file, Some(user.uid.as_raw()), Some(user.gid.as_raw()))
-                        .with_context(|| format!("give {} to {}", path.display(), user.name))?,
-                    None => hand_over(&file, &path)?,
-                }
-                replace::link(&folder.join("app.log"), Path::new(&name))?;
-                return Ok((path, file));
-            }
-            Err(e) if e.kind() == ErrorKind::AlreadyExists => count += 1,
-            Err(e) => return Err(e).with_context(|| format!("make {}", path.display())),
-        }
-    }
-}
-
-/// Removes all but the newest `keep` logs of a slot; the newest is the one in use.
-///
-/// # Errors
-/// When the folder can't be read or one of them can't be removed.
-pub(crate) fn prune_logs(site: &Site, slot: &Name, keep: usize) -> Result<()> {
-    let folder = site.dir.logs(slot);
-    let entries = std::fs::read_dir(&folder).with_context(|| format!("read {}", folder.display()))?;
-    let mut logs: Vec<_> = entries
-        .filter_map(Result::ok)
-        .filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_file()))
-        .filter_map(|entry| Some((created(&entry)?, entry.path())))
-        .collect();
-    logs.sort_unstable_by(|a, b| b.cmp(a));
-    logs.iter().skip(keep.max(1)).try_for_each(|(_, path)| replace::remove(path))
-}
-
-/// When a log was begun. Its content changes later, so a filesystem without birth times gives the last change.
-fn created(log: &std::fs::DirEntry) -> Option<std::time::SystemTime> {
-    let meta = log.metadata().ok()?;
-    meta.created().or_else(|_| meta.modified()).ok()
 }

@@ -4,6 +4,7 @@ pub(crate) mod agent;
 pub(crate) mod detached;
 pub(crate) mod exec;
 pub(crate) mod hold;
+mod log;
 pub(crate) mod mode;
 pub(crate) mod plan;
 mod risks;
@@ -67,7 +68,7 @@ pub(crate) fn begin(plan: &Plan, keep: usize, voice: Voice) -> Result<Launch> {
         Via::Systemd => systemd::start(plan)?,
     };
     report(plan, &launched, began, voice);
-    if let Err(why) = detached::prune_logs(plan.site, &plan.slot.name, keep) {
+    if let Err(why) = log::prune(&plan.site.dir, &plan.slot.name, keep) {
         voice.warn(&format!("old logs stay: {why:#}"));
     }
     let process = launched.process.clone();
