@@ -1,10 +1,12 @@
 //! Releases and logs: what is kept, and what is cleared away.
 
-use super::{facts, launch, launch_fake, text};
+use super::{SOON, facts, launch, launch_fake, text};
 use bg_tests::strace::Strace;
-use bg_tests::{Run, World, programs};
+use bg_tests::{Run, World, programs, until};
 use nix::errno::Errno;
-use std::path::Path;
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
 
 #[test]
 fn pruning_never_takes_a_release_in_use() {
@@ -16,7 +18,7 @@ fn pruning_never_takes_a_release_in_use() {
     // The last launch may yet have to be undone.
     let mut expected = [text(&first, "release").to_owned(), replaced, newest];
     expected.sort_unstable();
-    assert_eq!(world.releases(), expected);
+    until(SOON, "the others are gone", || world.releases() == expected);
     assert_eq!(world.names(world.dir().join("slots/set2/logs")).len(), 2, "the newest log and app.log");
 }
 
@@ -42,7 +44,7 @@ fn what_a_killed_run_left_is_cleared_away_and_nothing_else_is() {
     world.write(releases.join(".gitignore"), "*");
     world.write(releases.join("README.txt"), "ours");
     let release = text(&launch_fake(&world, &[]), "release").to_owned();
-    assert_eq!(world.releases(), [".gitignore", &release, "README.txt"]);
+    until(SOON, "they are gone", || world.releases() == [".gitignore", &release, "README.txt"]);
 }
 
 #[test]
@@ -99,15 +101,81 @@ fn launch_removes_a_release_whose_folder_can_not_be_synced() {
     assert_eq!(world.releases(), before);
 }
 
+/// A release that nobody uses, made that long ago or, with a minus, ahead.
+fn old_release(world: &World, name: &str, seconds_ago: i64) -> PathBuf {
+    let folder = world.dir().join("releases").join(name);
+    world.write(folder.join(".command.json"), r#"["fake-app"]"#);
+    let by = Duration::from_secs(seconds_ago.unsigned_abs());
+    let time = if seconds_ago < 0 { SystemTime::now() + by } else { SystemTime::now() - by };
+    File::open(&folder).and_then(|folder| folder.set_modified(time)).expect("a folder of ours");
+    folder
+}
+
 #[test]
-fn pruning_goes_on_past_what_can_not_be_removed() {
+fn pruning_goes_on_past_what_can_not_be_renamed() {
     let world = World::new();
-    let stuck = ".20200101T000000Z-00000000";
-    // No folder, and so nothing that a release has left.
-    world.write(world.dir().join("releases").join(stuck), "");
-    for _ in 0..2 {
-        launch_fake(&world, &[]);
+    let names = [1, 2].map(|n| format!("20200101T00000{n}Z-00000000"));
+    let [older, _] = names.each_ref().map(|name| old_release(&world, name, 100));
+    // Its way out is taken, by what is no remains of a release.
+    world.write(older.with_file_name(format!(".{}", names[0])), "");
+    launch(&world, &["--keep", "1", "--", "fake-app"]).success().said("old releases stay: ").said(&names[0]);
+    until(SOON, "the other is gone", || !world.releases().iter().any(|name| name.ends_with(&names[1])));
+    assert!(older.is_dir());
+}
+
+#[test]
+fn a_launch_itself_removes_no_old_release_and_syncs_for_many_as_for_one() {
+    let world = World::new();
+    launch_fake(&world, &[]);
+    let syncs = |many: u32| {
+        (0..many).for_each(|n| drop(old_release(&world, &format!("20200101T{n:06}Z-00000000"), 100)));
+        let strace = Strace::of("fsync unlinkat", &world.path("strace"));
+        let words = strace.words();
+        let mut launch = world.command(Path::new(&words[0]));
+        launch
+            .args(&words[1..])
+            .arg(programs::ours("bg-launch"))
+            .args(["--slot", "set2", "--keep", "2", "--", "fake-app"]);
+        launch.ran().success().never_said("old releases stay");
+        let calls = strace.calls();
+        let within = |folder: &Path| calls.iter().filter(|call| call.paths().iter().any(|path| path == folder)).count();
+        assert!(!calls.iter().any(|call| call.name == "unlinkat"), "{calls:?}");
+        until(SOON, "they are gone", || !world.releases().iter().any(|name| name.contains("20200101T")));
+        within(&world.dir().join("releases"))
+    };
+    assert_eq!(syncs(1), syncs(40));
+}
+
+#[test]
+fn what_removes_old_releases_leaves_what_is_being_copied_and_what_is_whole() {
+    let world = World::new();
+    let releases = world.dir().join("releases");
+    for name in [".incoming", ".20200101T000000Z-00000000", "20200101T000001Z-00000000"] {
+        world.make_dir(releases.join(name).join("inside"));
     }
-    launch(&world, &["--keep", "1", "--", "fake-app"]).success().said("old releases stay: ").said(stuck);
-    assert_eq!(world.releases().len(), 3, "the newest, the one before and what can't be removed");
+    world.run("bg-launch", &["--remove-remains", releases.to_str().expect("UTF-8")]).success();
+    assert_eq!(world.releases(), [".incoming", "20200101T000001Z-00000000"]);
+}
+
+#[test]
+fn releases_of_a_clock_that_was_ahead_are_older_than_those_made_since() {
+    let world = World::new();
+    for n in [1, 2] {
+        old_release(&world, &format!("20350101T00000{n}Z-00000000"), -300_000_000 - n);
+    }
+    let keep = ["--keep", "2", "--", "fake-app"];
+    let made: Vec<String> =
+        (0..4).map(|_| text(&facts(&launch(&world, &keep).success()), "release").to_owned()).collect();
+    // The newest and the one it has replaced.
+    until(SOON, "the others are gone", || world.releases() == made[2..]);
+}
+
+#[test]
+fn a_release_of_a_clock_that_is_behind_is_the_newest() {
+    let world = World::new();
+    let ahead = "20350101T000001Z-00000000";
+    old_release(&world, ahead, -300_000_000);
+    let now = text(&launch_fake(&world, &[]), "release").to_owned();
+    let listed = launch(&world, &["--release", "1999"]).exit(2);
+    listed.said(format!("\n  {now}\n  {ahead}\n"));
 }

@@ -126,7 +126,7 @@ pub(crate) fn stop(record: &Record, after: Duration, clearing: Clearing, voice: 
 fn be_left_alone() -> Result<()> {
     setsid().context("setsid")?;
     let mut socket = UnixStream::from(std::io::stdin().as_fd().try_clone_to_owned().context("keep the socket")?);
-    detach(socket.as_raw_fd())?;
+    detach(Some(socket.as_raw_fd()))?;
     socket.write_all(GO).context("report that it waits")
 }
 

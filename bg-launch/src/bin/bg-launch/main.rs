@@ -20,15 +20,21 @@ mod turn;
 
 use args::Args;
 use bg_probe::cli::command_line::{self, Program};
+use std::path::Path;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    match (start::hold::held(), start::exec::command()) {
-        (Some(held), _) => start::hold::run(&held),
-        (None, Some(spelled)) => start::exec::run(&spelled, Args::NAME),
-        (None, None) => command_line::run(|args: Args| {
-            let (settings, voice) = (args.settings.clone(), args.voice);
-            args.order().run(&settings, voice)
-        }),
+    if let Some(held) = start::hold::held() {
+        return start::hold::run(&held);
     }
+    if let Some(spelled) = start::exec::command() {
+        return start::exec::run(&spelled, Args::NAME);
+    }
+    if let Some(releases) = release::remains::folder() {
+        return release::remains::run(Path::new(&releases));
+    }
+    command_line::run(|args: Args| {
+        let (settings, voice) = (args.settings.clone(), args.voice);
+        args.order().run(&settings, voice)
+    })
 }

@@ -2,6 +2,7 @@
 
 use crate::memory::Megabytes;
 use crate::release::artifact::is_hidden;
+use crate::release::names::newest_first;
 use anyhow::{Context, Result};
 use bg_probe::cli::preflight::Finding;
 use bg_probe::site::dir::Dir;
@@ -47,8 +48,7 @@ fn free(folder: &Path) -> Result<u64> {
 
 /// The size of the newest release's artifact; `None` where there is none to go by.
 fn last_release(dir: &Dir) -> Option<u64> {
-    let folders = std::fs::read_dir(dir.releases()).ok()?.filter_map(Result::ok).map(|entry| entry.path());
-    let newest = folders.filter(|path| !is_hidden(path)).max()?;
+    let newest = dir.releases().join(newest_first(dir).ok()?.first()?);
     let files = std::fs::read_dir(newest).ok()?.filter_map(Result::ok).map(|entry| entry.path());
     files.filter(|path| !is_hidden(path)).find_map(|path| size_of(&path))
 }

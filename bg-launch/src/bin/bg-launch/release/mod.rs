@@ -3,11 +3,14 @@
 pub(crate) mod artifact;
 pub(crate) mod copy;
 pub(crate) mod given;
+pub(crate) mod names;
 pub(crate) mod prune;
+pub(crate) mod remains;
 pub(crate) mod shelf;
 pub(crate) mod template;
 
 use crate::release::artifact::is_hidden;
+use crate::release::names::is_name;
 use crate::release::template::Template;
 use anyhow::{Context, Result, ensure};
 use bg_probe::os::owner::is_trusted;
@@ -21,13 +24,15 @@ use std::fmt::Write as _;
 use std::iter;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::time::SystemTime;
 
 /// Where in a release its template is kept.
 const COMMAND: &str = ".command.json";
 
 /// Where the digest of its artifact is kept, in a form that `sha256sum -c` reads.
 const DIGEST: &str = ".sha256";
+
+/// Where a release is filled, until it has its name.
+const INCOMING: &str = ".incoming";
 
 /// A release on disk.
 #[derive(Clone, Debug)]
@@ -49,7 +54,7 @@ impl Release {
     /// When the artifact can't be read or is not whole, or the disk refuses; nothing is left behind.
     pub(crate) fn make(dir: &Dir, artifact: Option<&Path>, template: &Template) -> Result<Release> {
         make(&dir.releases())?;
-        let incoming = dir.releases().join(".incoming");
+        let incoming = dir.releases().join(INCOMING);
         let made = fill(&incoming, artifact, template).and_then(|digest| settle(dir, &incoming, &digest));
         if made.is_err() {
             // The failure counts; what can't be removed is removed by the next run.
@@ -130,38 +135,25 @@ fn ensure_ours(folder: &Path, name: &str) -> Result<()> {
     Ok(())
 }
 
-/// The names of the releases there are.
-///
-/// # Errors
-/// When their folder can't be read.
-pub(crate) fn names(dir: &Dir) -> Result<Vec<String>> {
-    if !dir.releases().exists() {
-        return Ok(Vec::new());
-    }
-    let mut names = names_in(&dir.releases())?;
-    names.retain(|name| is_name(name));
-    Ok(names)
-}
-
 /// Hidden first, and for good, then removed: a release that is half gone must not look like one.
 ///
 /// # Errors
 /// When it can't be renamed or removed.
-pub(crate) fn gone(releases: &Path, name: &str) -> Result<()> {
-    let hidden = releases.join(format!(".{name}"));
-    std::fs::rename(releases.join(name), &hidden)
-        .with_context(|| format!("rename {name} in {}", releases.display()))?;
+fn gone(releases: &Path, name: &str) -> Result<()> {
+    let hidden = taken_out(releases, name)?;
     sync_folder_of(&hidden)?;
     remove(&hidden)
 }
 
-/// The names in a folder.
+/// Renames a release to what is no release any more; what it is called then.
 ///
 /// # Errors
-/// When it can't be read.
-pub(crate) fn names_in(folder: &Path) -> Result<Vec<String>> {
-    let entries = std::fs::read_dir(folder).with_context(|| format!("read {}", folder.display()))?;
-    Ok(entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok()).collect())
+/// When it can't be renamed.
+pub(crate) fn taken_out(releases: &Path, name: &str) -> Result<PathBuf> {
+    let hidden = releases.join(format!(".{name}"));
+    std::fs::rename(releases.join(name), &hidden)
+        .with_context(|| format!("rename {name} in {}", releases.display()))?;
+    Ok(hidden)
 }
 
 /// Removes a folder with all that is in it.
@@ -170,29 +162,6 @@ pub(crate) fn names_in(folder: &Path) -> Result<Vec<String>> {
 /// When something of it can't be removed.
 pub(crate) fn remove(folder: &Path) -> Result<()> {
     std::fs::remove_dir_all(folder).with_context(|| format!("remove {}", folder.display()))
-}
-
-/// Whether it can be the name of a release.
-pub(crate) fn is_name(name: &str) -> bool {
-    !name.is_empty() && !name.starts_with('.') && name.bytes().all(|c| c.is_ascii_alphanumeric() || c == b'-')
-}
-
-/// Whether it is a name as releases are given: `TIME-DIGITS`, and a number of at most three digits where that was taken: a date has more.
-pub(crate) fn is_minted(name: &str) -> bool {
-    let is = |part: &str, pattern: &str| {
-        let fits = |(c, like): (u8, u8)| if like == b'0' { c.is_ascii_digit() } else { c == like };
-        part.len() == pattern.len() && part.bytes().zip(pattern.bytes()).all(fits)
-    };
-    let parts: Vec<&str> = name.split('-').collect();
-    let (time, digits, number) = match parts.as_slice() {
-        [time, digits] => (time, digits, None),
-        [time, digits, number] => (time, digits, Some(number)),
-        _ => return false,
-    };
-    is(time, "00000000T000000Z")
-        && digits.len() == 8
-        && digits.bytes().all(|c| matches!(c, b'0'..=b'9' | b'a'..=b'f'))
-        && number.is_none_or(|number| (1..=3).contains(&number.len()) && number.bytes().all(|c| c.is_ascii_digit()))
 }
 
 fn is_digest(text: &str) -> bool {
@@ -231,12 +200,11 @@ fn take_in(artifact: &Path, folder: &Path, template: &Template) -> Result<Sha256
     Ok(digest)
 }
 
-/// Gives a filled folder its name, which no other release has: the same artifact may be deployed twice within a
-/// second, and to be started in two ways.
+/// Gives a filled folder its name.
 fn settle(dir: &Dir, incoming: &Path, digits: &str) -> Result<String> {
-    let time = humantime::format_rfc3339_seconds(SystemTime::now()).to_string().replace(['-', ':'], "");
-    let name = unused(&format!("{time}-{}", &digits[..8]), &names_in(&dir.releases())?);
+    let name = names::fresh(dir, digits)?;
     let release = dir.releases().join(&name);
+    names::make_newest(incoming, dir)?;
     std::fs::rename(incoming, &release).with_context(|| format!("rename to {}", release.display()))?;
     let synced = sync_folder_of(&release);
     if synced.is_err() {
@@ -244,37 +212,4 @@ fn settle(dir: &Dir, incoming: &Path, digits: &str) -> Result<String> {
         let _ = gone(&dir.releases(), &name);
     }
     synced.map(|()| name)
-}
-
-/// `name`, or with a number where it was given before; always a higher one, for by name is by time.
-fn unused(name: &str, taken: &[String]) -> String {
-    let number = |taken: &String| match taken.strip_prefix(name)? {
-        "" => Some(1),
-        more => more.strip_prefix('-')?.parse::<u32>().ok(),
-    };
-    match taken.iter().filter_map(number).max() {
-        None => name.to_owned(),
-        Some(last) => format!("{name}-{}", last.saturating_add(1)),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_name_is_given_once() {
-        let taken = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
-        assert_eq!(unused("1Z-aa", &taken(&["1Z-ab", "0Z-aa-9"])), "1Z-aa");
-        assert_eq!(unused("1Z-aa", &taken(&["1Z-aa"])), "1Z-aa-2");
-        assert_eq!(unused("1Z-aa", &taken(&["1Z-aa-2"])), "1Z-aa-3", "the first is pruned already");
-    }
-
-    #[test]
-    fn a_name_can_not_lead_elsewhere() {
-        assert!(is_name("20261121T193000Z-1a2b3c4d"));
-        for bad in ["", ".", "..", "../x", ".incoming", "a/b", "a b", "a\n"] {
-            assert!(!is_name(bad), "{bad:?}");
-        }
-    }
 }

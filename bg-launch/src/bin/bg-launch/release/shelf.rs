@@ -1,6 +1,7 @@
 //! The releases on disk, as people ask for them: by name, or by the first letters of it.
 
-use crate::release::{Release, names};
+use crate::release::Release;
+use crate::release::names::newest_first;
 use anyhow::Result;
 use bg_probe::say;
 use bg_probe::say::exit::Exit;
@@ -11,7 +12,7 @@ use bg_probe::site::dir::Dir;
 /// # Errors
 /// [`Exit::Usage`] when there is none or more than one, with those there are; else when it can't be used.
 pub(crate) fn pick(dir: &Dir, wanted: &str) -> Result<Release> {
-    let names = names(dir)?;
+    let names = newest_first(dir)?;
     let meant: Vec<&String> = match names.iter().find(|name| *name == wanted) {
         Some(same) => vec![same],
         None => names.iter().filter(|name| name.starts_with(wanted)).collect(),
@@ -30,12 +31,11 @@ pub(crate) fn pick(dir: &Dir, wanted: &str) -> Result<Release> {
 
 fn unclear<'a>(dir: &Dir, words: &str, names: impl Iterator<Item = &'a String>) -> anyhow::Error {
     let file = |name: &str| dir.file_of(name).map_or(String::new(), |file| say::clean(&file.to_string_lossy()));
-    let mut lines: Vec<String> = names.map(|name| format!("  {name} {}", file(name))).collect();
+    // The newest first: it is mostly one of those.
+    let lines: Vec<String> = names.map(|name| format!("  {name} {}", file(name))).collect();
     if lines.is_empty() {
         return Exit::Usage.because(format!("{words} none in {}", dir.releases().display()));
     }
-    // The newest first: it is mostly one of those.
-    lines.sort_unstable_by(|a, b| b.cmp(a));
     let lines: Vec<&str> = lines.iter().map(|line| line.trim_end()).collect();
     Exit::Usage.because(format!("{words}:\n{}", lines.join("\n")))
 }

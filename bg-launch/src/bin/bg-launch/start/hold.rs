@@ -66,7 +66,7 @@ fn become_it(held: &Held, socket: &UnixStream) -> Result<Infallible> {
     let words: Vec<CString> =
         held.command.iter().map(|word| CString::new(word.as_bytes())).collect::<Result<_, _>>()?;
     let program = words.first().context("no command")?;
-    detach(socket.as_raw_fd())?;
+    detach(Some(socket.as_raw_fd()))?;
     // Last: a process that has become another user's may not even list its own descriptors any more.
     if !held.user.is_empty() {
         user::become_user(&held.user)?;
@@ -78,12 +78,12 @@ fn become_it(held: &Held, socket: &UnixStream) -> Result<Infallible> {
 ///
 /// # Errors
 /// When the descriptors or the signals can't be let go of.
-pub(crate) fn detach(socket: RawFd) -> Result<()> {
+pub(crate) fn detach(socket: Option<RawFd>) -> Result<()> {
     dup2_stdin(File::open("/dev/null").context("open /dev/null")?).context("stdin")?;
     let open = std::fs::read_dir("/proc/self/fd").context("read /proc/self/fd")?;
     let fds: Vec<RawFd> = open.filter_map(|fd| fd.ok()?.file_name().to_str()?.parse().ok()).collect();
     // The descriptor that read the list is in it, and closed by now: not an error.
-    for fd in fds.into_iter().filter(|fd| *fd > 2 && *fd != socket) {
+    for fd in fds.into_iter().filter(|fd| *fd > 2 && Some(*fd) != socket) {
         let _ = close(fd);
     }
     // A shell's `&` and nohup leave signals ignored, others block them, and an application that inherits that

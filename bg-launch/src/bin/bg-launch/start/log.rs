@@ -3,7 +3,7 @@
 //! What else is in the folder is somebody else's: logrotate puts the pieces of a log there, with the newest lines in them. No
 //! name that it makes of a log's is one of a launch's.
 
-use crate::release::is_minted;
+use crate::release::names::is_minted;
 use crate::start::plan::Plan;
 use anyhow::{Context, Result};
 use bg_probe::os::owner::hand_over;
