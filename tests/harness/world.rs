@@ -108,6 +108,7 @@ impl World {
         for (name, _) in env::vars_os().filter(|(name, _)| name.as_encoded_bytes().starts_with(b"BG_")) {
             command.env_remove(name);
         }
+        command.env_remove("JAVA_HOME");
         let [(first, first_port), (second, second_port)] = &self.slots;
         let slots = format!("{first}={},{second}={}", first_port.number(), second_port.number());
         command

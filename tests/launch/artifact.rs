@@ -80,6 +80,45 @@ fn a_missing_java_is_refused() {
     });
 }
 
+/// A folder as of a JDK, whose java is the one on PATH.
+fn java_home(world: &World) -> String {
+    let java = programs::of_the_system("java");
+    world.script("jdk/bin/java", &format!(r#"exec {} -Dstarted.by="$0" "$@""#, java.display()));
+    world.word("jdk")
+}
+
+#[test]
+fn a_jar_is_started_by_the_java_of_java_home_also_where_that_is_not_set_any_more() {
+    let world = World::new();
+    let home = java_home(&world);
+    let java = format!("-Dstarted.by={home}/bin/java");
+    let jar = sample_jar("1.1");
+    let mut command = world.cmd("bg-launch");
+    command.args(["--slot", "set2"]).arg(&jar).env("JAVA_HOME", &home).ran().success();
+    let is_its_java = || process::command_line(world.pid("set2")).contains(&java);
+    until(SOON, "it is java", is_its_java);
+    assert!(process::environment(world.pid("set2")).contains(&format!("JAVA_HOME={home}")));
+    world.run("bg-launch", &["--slot", "set2", "--stop"]).success();
+    launch(&world, &["--current"]).success();
+    until(SOON, "it is the same java", is_its_java);
+}
+
+#[test]
+fn a_java_home_without_java_is_refused_by_a_launch_and_its_preflight() {
+    refused(1, "which has no bin/java that may be executed", |world| {
+        let mut command = world.cmd("bg-launch");
+        command.args(["--slot", "set2"]).arg(sample_jar("1.1")).env("JAVA_HOME", world.folder()).ran()
+    });
+    let world = World::new();
+    let mut check = world.cmd("bg-launch");
+    let line = format!("fail    JAVA_HOME is {}, which has no bin/java", world.folder().display());
+    check.arg("--check").env("JAVA_HOME", world.folder()).ran().exit(1).printed(line).printed("unset it");
+    check.env("JAVA_HOME", java_home(&world)).ran().success().printed(format!("({}/bin/java)", world.word("jdk")));
+    // Who says how to start it has said by what.
+    check.env("JAVA_HOME", "/nowhere").args(["--", "java"]).ran().success();
+    check.env("JAVA_HOME", "").ran().success();
+}
+
 #[test]
 fn a_missing_program_is_refused() {
     refused(1, "no-such-program is not on this machine's PATH", |world| launch(world, &["--", "no-such-program"]));

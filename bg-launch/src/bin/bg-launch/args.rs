@@ -150,9 +150,10 @@ Examples:
 
 The application gets BG_APP, BG_SLOT, BG_RELEASE, PORT and SERVER_PORT, and
 the rest of the environment but for other BG_* and the marks of CI runners.
-BG_LAUNCH_COMMAND is the COMMAND where none is given. The command must stay in
-the foreground. It runs in a session of its own, and its output goes to
-DIR/slots/SLOT/logs/app.log.
+BG_LAUNCH_COMMAND is the COMMAND where none is given. For a jar, java is
+$JAVA_HOME/bin/java where JAVA_HOME is set, else the one on PATH. The command
+must stay in the foreground. It runs in a session of its own, and its output
+goes to DIR/slots/SLOT/logs/app.log.
 
 --via systemd starts it again when it crashes, and its output goes to the
 journal. Its environment, limits and hardening are then those of drop-ins, as

@@ -27,8 +27,8 @@ impl Template {
     /// The command given after `--`, else that of `BG_LAUNCH_COMMAND`, else `java $JAVA_OPTS … -jar` for a jar.
     ///
     /// # Errors
-    /// [`Exit::Usage`] when there is none, or a variable has an unclosed quote; else when the program is given
-    /// relative to the current folder and that is unknown.
+    /// [`Exit::Usage`] when there is none, or a variable has an unclosed quote; else when `JAVA_HOME` has no java, or the
+    /// program is given relative to the current folder and that is unknown.
     pub(crate) fn new(command: &[String], artifact: Option<&Path>) -> Result<Template> {
         if !command.is_empty() {
             return Template::from_here(command.to_vec());
@@ -40,7 +40,7 @@ impl Template {
         match artifact {
             Some(jar) if is_java(jar) => {
                 let options = words_of("JAVA_OPTS")?;
-                Ok(Template([vec!["java".to_owned()], options, START_JAR.map(str::to_owned).to_vec()].concat()))
+                Ok(Template([vec![java()?], options, START_JAR.map(str::to_owned).to_vec()].concat()))
             }
             Some(other) => {
                 let other = other.display();
@@ -71,9 +71,9 @@ impl Template {
         self.0.first().is_some_and(|program| program.contains("{artifact}"))
     }
 
-    /// Whether it is java that runs it, found by that name.
+    /// Whether it is java that runs it.
     pub(crate) fn is_java(&self) -> bool {
-        self.0.first().is_some_and(|program| program == "java")
+        self.0.first().is_some_and(|program| Path::new(program).ends_with("java"))
     }
 
     /// The command, its program found on PATH and made absolute, everything filled in.
@@ -86,6 +86,24 @@ impl Template {
         found(program)?.to_str().context("the program's path is not UTF-8")?.clone_into(program);
         Ok(words)
     }
+}
+
+/// The java that starts a jar: that of `JAVA_HOME`, by its path, for a rollback or cron may have another one or none; else the
+/// one on PATH.
+///
+/// # Errors
+/// When `JAVA_HOME` has none.
+fn java() -> Result<String> {
+    let Some(home) = std::env::var_os("JAVA_HOME").filter(|home| !home.is_empty()) else {
+        return Ok("java".to_owned());
+    };
+    let java = std::path::absolute(Path::new(&home).join("bin/java")).context("the current folder")?;
+    if which::which(&java).is_err() {
+        let what = format!("JAVA_HOME is {}, which has no bin/java that may be executed", Path::new(&home).display());
+        let remedy = "set it to the folder of a JDK or JRE, or unset it to have the java on PATH";
+        return Err(Exit::Refused.refuse(what, remedy));
+    }
+    java.to_str().map(str::to_owned).context("the path of java in JAVA_HOME is not UTF-8")
 }
 
 fn found(program: &str) -> Result<PathBuf> {
