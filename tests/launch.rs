@@ -22,6 +22,8 @@ mod rotated;
 mod shelf;
 /// The old process: drained, stopped, and known by more than its number.
 mod stop;
+/// The signal that asks an application to end.
+mod stop_signal;
 
 use std::time::Duration;
 

@@ -9,6 +9,7 @@ pub mod unit;
 
 use anyhow::Result;
 use bg_probe::os::process::Process;
+use bg_probe::os::stop_signal::StopSignal;
 use bg_probe::site::family;
 use bg_probe::site::launched::Launched;
 use bg_probe::site::unit::Unit;
@@ -77,14 +78,32 @@ pub fn is_there(launched: &Launched) -> Result<bool> {
     }
 }
 
-/// Stops what was launched: SIGTERM, then SIGKILL after `within`; done when its processes are gone, and
+/// How something is asked to end.
+#[derive(Clone, Copy, Debug)]
+pub struct Grace {
+    /// The signal for what was not started with one of its own.
+    pub signal: StopSignal,
+    /// How long it may take to end by itself before it is killed.
+    pub within: Duration,
+}
+
+impl Grace {
+    /// The same for what was launched: by the signal that it was started with, for it is that application's, and not
+    /// that of the release which comes after it.
+    #[must_use]
+    pub fn of(self, launched: &Launched) -> Grace {
+        Grace { signal: launched.stop_signal.unwrap_or(self.signal), ..self }
+    }
+}
+
+/// Stops what was launched: by the signal it was launched with, then by SIGKILL; done when its processes are gone, and
 /// with them every socket they held.
 ///
 /// # Errors
 /// When this user may not do that, or it outlives SIGKILL.
-pub fn stop(launched: &Launched, within: Duration) -> Result<Stopped> {
+pub fn stop(launched: &Launched, grace: Grace) -> Result<Stopped> {
     match &launched.unit {
-        Some(unit) => unit::stop(unit, &launched.release, within),
-        None => session::stop(launched, within),
+        Some(unit) => unit::stop(unit, &launched.release, grace.within),
+        None => session::stop(launched, grace.of(launched)),
     }
 }

@@ -1,5 +1,6 @@
 //! Stopping the processes of a launch that is a session of its own.
 
+use crate::Grace;
 use anyhow::{Context, Result, ensure};
 use bg_probe::os::deadline::Deadline;
 use bg_probe::os::process::{Process, Stat, command_line};
@@ -22,25 +23,25 @@ pub(crate) const KILL_WITHIN: Duration = Duration::from_secs(5);
 pub enum Stopped {
     /// Nothing of it was left.
     WasGone,
-    /// It ended by itself after SIGTERM.
+    /// It ended by itself after the signal that asks for that.
     Ended,
     /// It had to be killed.
     Killed,
 }
 
-/// Stops what was launched: SIGTERM, then SIGKILL after `within`; done when its processes are gone, and
+/// Stops what was launched: the signal of `grace`, then SIGKILL; done when its processes are gone, and
 /// with them every socket they held.
 ///
 /// # Errors
 /// When this user may not signal it, or it outlives SIGKILL.
-pub fn stop(launched: &Launched, within: Duration) -> Result<Stopped> {
+pub fn stop(launched: &Launched, grace: Grace) -> Result<Stopped> {
     let leader = &launched.process;
     let mut gone = gone(leader, &launched.release);
     if gone()? {
         return Ok(Stopped::WasGone);
     }
-    signal(launched, Signal::SIGTERM)?;
-    if wait(within, &mut gone)? {
+    signal(launched, grace.signal.signal())?;
+    if wait(grace.within, &mut gone)? {
         return Ok(Stopped::Ended);
     }
     // Repeated: one of them may just have started another, in a group of its own.
@@ -70,17 +71,17 @@ fn gone(leader: &Process, release: &str) -> impl FnMut() -> Result<bool> {
     }
 }
 
-/// Stops processes that bg-launch did not start: SIGTERM to each alone, for their group may hold others.
+/// Stops processes that bg-launch did not start: the signal to each alone, for their group may hold others.
 ///
 /// # Errors
 /// Those of [`stop`].
-pub fn stop_each(strangers: &[Process], within: Duration) -> Result<Stopped> {
+pub fn stop_each(strangers: &[Process], grace: Grace) -> Result<Stopped> {
     let gone = || Ok(!strangers.iter().any(Process::is_alive));
     let signal_all = |signal| {
         strangers.iter().filter(|process| process.is_alive()).try_for_each(|process| send(process.pid, signal))
     };
-    signal_all(Signal::SIGTERM)?;
-    if wait(within, gone)? {
+    signal_all(grace.signal.signal())?;
+    if wait(grace.within, gone)? {
         return Ok(Stopped::Ended);
     }
     signal_all(Signal::SIGKILL)?;

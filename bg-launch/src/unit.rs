@@ -10,7 +10,7 @@ use std::time::Duration;
 /// How long systemd may take to forget a unit that has ended, or to answer a request to stop one.
 const FORGET_WITHIN: Duration = Duration::from_secs(5);
 
-/// Stops the unit, if it runs this release: SIGTERM to its processes, then SIGKILL after `within`.
+/// Stops the unit, if it runs this release: the signal it was started with to its processes, then SIGKILL after `within`.
 ///
 /// # Errors
 /// When systemd refuses, or they outlive SIGKILL.

@@ -150,6 +150,16 @@ fn one_that_takes_no_notice_of_term_is_killed_within_the_time() {
 }
 
 #[test]
+fn a_unit_is_stopped_by_the_signal_it_was_launched_with_and_has_not_failed_then() {
+    let Some(machine) = machine() else { return };
+    machine.ok("bg-launch -q --slot set2 --stop-signal QUIT -- fake-app --ignore-term | bg-health -q");
+    assert_eq!(machine.property("bg-web-set2", "KillSignal"), "3");
+    let stopped = machine.run("bg-launch --slot set2 --stop --stop-timeout 20s");
+    assert!(stopped.stderr.contains("stopped bg-web-set2.service in set2"), "{}", stopped.stderr);
+    until(SOON, "nothing is left", || units(&machine).is_empty() && machine.get_slot("set2", "/version").is_empty());
+}
+
+#[test]
 fn a_unit_of_another_folder_is_left_alone() {
     let Some(machine) = machine() else { return };
     let app = deploy(&machine, "");

@@ -8,7 +8,7 @@ use crate::site::lock::INHERITED;
 use std::env::vars_os;
 
 /// What a person may set: the variables in `--help` of the five, and the two that have no flag.
-const KNOWN: [&str; 53] = [
+const KNOWN: [&str; 54] = [
     "BG_APP",
     "BG_DEPLOY_BEFORE_SWITCH",
     "BG_DEPLOY_ENV_FILE",
@@ -41,6 +41,7 @@ const KNOWN: [&str; 53] = [
     "BG_LAUNCH_DRAIN",
     "BG_LAUNCH_KEEP",
     "BG_LAUNCH_SLOT",
+    "BG_LAUNCH_STOP_SIGNAL",
     "BG_LAUNCH_STOP_TIMEOUT",
     "BG_LAUNCH_USER",
     "BG_LAUNCH_VIA",

@@ -10,4 +10,5 @@ pub mod replace;
 pub mod signals;
 pub mod sockets;
 pub mod span;
+pub mod stop_signal;
 pub mod sudo;

@@ -1,6 +1,7 @@
 //! What was launched last in a slot: the file `process.json`, and whether its process runs.
 
 use crate::os::process::Process;
+use crate::os::stop_signal::StopSignal;
 use crate::site::dir::Dir;
 use crate::site::slot::Name;
 use crate::site::unit::Unit;
@@ -28,6 +29,9 @@ pub struct Launched {
     /// The user it runs as, if that was said.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub user: Option<String>,
+    /// The signal that asks it to end; `None` where nobody has said, as in a file of an earlier version.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stop_signal: Option<StopSignal>,
     /// Where it stood when the kernel chooses whom to end for want of memory (`proc_pid_oom_score_adj(5)`), before it was
     /// made the first to go until it is live; `None` where it was not.
     #[serde(default, skip_serializing_if = "Option::is_none")]

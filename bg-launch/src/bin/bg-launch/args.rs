@@ -5,9 +5,11 @@ use crate::order::{Order, What};
 use crate::release::given::Given;
 use crate::start::mode::{Via, Wish};
 use crate::stop::Clearing;
+use bg_launch::Grace;
 use bg_probe::cli::command_line::Program;
 use bg_probe::cli::preflight::Check;
 use bg_probe::os::span::Span;
+use bg_probe::os::stop_signal::StopSignal;
 use bg_probe::say::Voice;
 use bg_probe::site::lock::Wait;
 use bg_probe::site::settings::Settings;
@@ -64,6 +66,10 @@ pub(crate) struct Args {
     /// Kill the old process if it has not stopped within this time
     #[arg(long, env = "BG_LAUNCH_STOP_TIMEOUT", default_value = "30s", value_name = "DURATION")]
     pub(crate) stop_timeout: Span,
+    /// Ask it to end by this signal, QUIT for unicorn or uWSGI [default: TERM; with --current, --release and
+    /// --live as the slot was started last]; what runs is stopped by the signal it was launched with
+    #[arg(long, env = "BG_LAUNCH_STOP_SIGNAL", value_name = "SIGNAL")]
+    pub(crate) stop_signal: Option<StopSignal>,
     /// Keep this many releases, and this many logs a slot
     #[arg(long, env = "BG_LAUNCH_KEEP", default_value_t = 5, value_name = "N")]
     pub(crate) keep: usize,
@@ -100,8 +106,10 @@ impl Args {
     /// What this command line asks for.
     pub(crate) fn order(self) -> Order {
         let stop_timeout = *self.stop_timeout;
-        let wish = Wish { via: self.via, user: self.user, workdir: self.workdir, stop_timeout };
-        let clearing = Clearing { adopt: self.adopt, drain: *self.drain, stop_timeout };
+        let stop_signal = self.stop_signal;
+        let wish = Wish { via: self.via, user: self.user, workdir: self.workdir, stop_timeout, stop_signal };
+        let grace = Grace { signal: stop_signal.unwrap_or_default(), within: stop_timeout };
+        let clearing = Clearing { adopt: self.adopt, drain: *self.drain, grace };
         let given = Given { files: self.artifact, command: self.command };
         let (slot, wait, keep) = (self.slot, self.wait, self.keep);
         // Before anything else: a preflight starts nothing.

@@ -47,6 +47,7 @@ fn flags(site: &Site, wish: &Wish, keep: usize) -> Result<Vec<String>> {
     }
     flags.push(("stop-timeout", humantime::format_duration(wish.stop_timeout).to_string()));
     flags.push(("keep", keep.to_string()));
+    flags.extend(wish.stop_signal.map(|signal| ("stop-signal", signal.to_string())));
     flags.extend(wish.user.iter().map(|user| ("user", user.clone())));
     if let Some(workdir) = &wish.workdir {
         flags.push(("workdir", text_of(&std::path::absolute(workdir)?)?.to_owned()));

@@ -99,7 +99,7 @@ impl Down {
         start::ensure_possible(&mode, site, slot, self.last.as_ref())?;
         mode.make_folders(site, slot)?;
         if let Some(remains) = self.last {
-            bg_launch::stop(&remains, manner.clearing.stop_timeout)?;
+            bg_launch::stop(&remains, manner.clearing.grace)?;
         }
         let beside = record.live_beside();
         let plan = Plan { site, slot, release: &release, command: &command, mode: &mode, beside };

@@ -69,7 +69,8 @@ fn start(record: &Record, after: Duration, clearing: Clearing) -> Result<()> {
     let time = |flag: &str, time: Duration| format!("--{flag}={}", humantime::format_duration(time));
     let mut command = Command::new("/proc/self/exe");
     command.arg0("bg-launch").args(["--stop", "--detached"]).arg(time("after", after));
-    command.arg(time("drain", clearing.drain)).arg(time("stop-timeout", clearing.stop_timeout));
+    command.arg(time("drain", clearing.drain)).arg(time("stop-timeout", clearing.grace.within));
+    command.arg(format!("--stop-signal={}", clearing.grace.signal));
     for name in MARKS.into_iter().chain([INHERITED, "BG_LAUNCH_SLOT", "BG_LAUNCH_ADOPT"]) {
         command.env_remove(name);
     }

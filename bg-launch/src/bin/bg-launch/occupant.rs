@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 use bg_launch::session::{Stopped, stop_each, wait};
-use bg_launch::{is_there, members};
+use bg_launch::{Grace, is_there, members};
 use bg_probe::live::last_look::is_named;
 use bg_probe::live::whose::Other;
 use bg_probe::os::port;
@@ -70,22 +70,22 @@ impl<'a> Occupant<'a> {
         Ok(())
     }
 
-    /// Stops every process there, with SIGKILL after `within`, and waits until the port is free. What was done, in words;
+    /// Stops every process there, and waits until the port is free. What was done, in words;
     /// `None` where nothing was there.
     ///
     /// # Errors
     /// When they can't be stopped, or the port is not free afterwards.
-    pub(crate) fn stop(&self, within: Duration) -> Result<Option<String>> {
+    pub(crate) fn stop(&self, grace: Grace) -> Result<Option<String>> {
         let cut = self.slot.connections()?;
         let mut stopped = Vec::new();
         if let Some(ours) = &self.ours {
             let who = ours.unit.as_ref().map_or_else(|| format!("pid {}", ours.process.pid), ToString::to_string);
-            stopped.push(in_words(&who, bg_launch::stop(ours, within)?, within));
+            stopped.push(in_words(&who, bg_launch::stop(ours, grace)?, grace.of(ours)));
         }
         if !self.strangers.is_empty() {
             let pids: Vec<String> = self.strangers.iter().map(|process| process.pid.to_string()).collect();
             let who = format!("pid {} (adopted)", pids.join(", "));
-            stopped.push(in_words(&who, stop_each(&self.strangers, within)?, within));
+            stopped.push(in_words(&who, stop_each(&self.strangers, grace)?, grace));
         }
         if !wait(FREE_WITHIN, || Ok(self.slot.listeners()?.is_empty()))? {
             let held = held(self.slot, &self.slot.holders()?);
@@ -129,11 +129,11 @@ fn began(ours: &Launched) -> Option<u64> {
     }
 }
 
-fn in_words(who: &str, how: Stopped, within: Duration) -> String {
+fn in_words(who: &str, how: Stopped, Grace { signal, within }: Grace) -> String {
     match how {
         Stopped::WasGone | Stopped::Ended => format!("stopped {who}"),
         Stopped::Killed => {
-            format!("killed {who}, which SIGTERM had not ended within {}", say::seconds(within))
+            format!("killed {who}, which SIG{signal} had not ended within {}", say::seconds(within))
         }
     }
 }

@@ -2,8 +2,8 @@
 
 use crate::occupant::Occupant;
 use anyhow::Result;
-use bg_launch::Launch;
 use bg_launch::replaced::Replaced;
+use bg_launch::{Grace, Launch};
 use bg_probe::live::last_look::ensure_idle;
 use bg_probe::record::Record;
 use bg_probe::say::Voice;
@@ -17,8 +17,8 @@ pub(crate) struct Clearing {
     pub(crate) adopt: bool,
     /// How long to wait until the last connection is closed.
     pub(crate) drain: Duration,
-    /// How long a process has to end by itself before it is killed.
-    pub(crate) stop_timeout: Duration,
+    /// How a process is asked to end.
+    pub(crate) grace: Grace,
 }
 
 /// Stops what is in the slot and starts nothing. Where the record is of the launch that put it there, the slot
@@ -50,7 +50,7 @@ pub(crate) fn vacate(record: &Record, clearing: Clearing, voice: Voice) -> Resul
     Occupant::of(site, slot, clearing.adopt)?.drain(clearing.drain)?;
     // The record may be old, and draining took its time: this is the last look before the first harm.
     ensure_not_serving(record)?;
-    let stopped = Occupant::of(site, slot, clearing.adopt)?.stop(clearing.stop_timeout)?;
+    let stopped = Occupant::of(site, slot, clearing.adopt)?.stop(clearing.grace)?;
     if let Some(words) = &stopped {
         voice.done("launch", words, Some(began.elapsed()));
     }

@@ -16,12 +16,13 @@ enum Takes {
 }
 
 /// Each flag: its stage; its name here, which begins with the stage's; what it takes; and its help.
-const FLAGS: [(Name, &str, Takes, &str); 23] = [
+const FLAGS: [(Name, &str, Takes, &str); 24] = [
     (Probe, "probe-by", One("WITNESS"), "Ask these which slot is live: front, file or both"),
     (Probe, "probe-timeout", One("DURATION"), "Let the front take this long for one answer"),
     (Launch, "launch-adopt", Nothing, "Take over a process of the same user that bg-launch did not start"),
     (Launch, "launch-drain", One("DURATION"), "Wait this long until the slot's last connection is closed"),
     (Launch, "launch-stop-timeout", One("DURATION"), "Let the old process take this long to stop, then kill it"),
+    (Launch, "launch-stop-signal", One("SIGNAL"), "Ask the application to end by this signal instead of TERM"),
     (Launch, "launch-via", One("VIA"), "Start the application in a session, or by systemd as a unit"),
     (Launch, "launch-user", One("NAME"), "Run the application as this user, where root launches it"),
     (Launch, "launch-keep", One("N"), "Keep this many releases, and this many logs a slot"),

@@ -3,6 +3,7 @@
 use crate::start::user;
 use anyhow::{Context, Result, ensure};
 use bg_probe::os::owner::hand_over;
+use bg_probe::os::stop_signal::StopSignal;
 use bg_probe::site::dir::make;
 use bg_probe::site::launched::Launched;
 use bg_probe::site::settings::Site;
@@ -34,6 +35,8 @@ pub(crate) struct Wish {
     pub(crate) workdir: Option<PathBuf>,
     /// How long it may take to stop before it is killed.
     pub(crate) stop_timeout: Duration,
+    /// The signal that asks it to end.
+    pub(crate) stop_signal: Option<StopSignal>,
 }
 
 /// How a release is started.
@@ -42,6 +45,7 @@ pub(crate) struct Mode {
     /// The user it runs as; `None` for the user who launches it.
     pub(crate) user: Option<User>,
     pub(crate) stop_timeout: Duration,
+    pub(crate) stop_signal: StopSignal,
     workdir: Option<PathBuf>,
 }
 
@@ -60,6 +64,7 @@ impl Mode {
             via: wish.via.unwrap_or_else(as_last),
             user: user.map(|name| user::named(name)).transpose()?,
             stop_timeout: wish.stop_timeout,
+            stop_signal: wish.stop_signal.or_else(|| last?.stop_signal).unwrap_or_default(),
             workdir: wish.workdir.clone(),
         })
     }

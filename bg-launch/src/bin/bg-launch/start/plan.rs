@@ -48,6 +48,7 @@ impl Plan<'_> {
             log: None,
             unit: None,
             user: self.mode.user.as_ref().map(|user| user.name.clone()),
+            stop_signal: Some(self.mode.stop_signal),
             oom_score_adj: None,
         }
     }

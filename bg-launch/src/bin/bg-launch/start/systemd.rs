@@ -94,8 +94,10 @@ fn run(plan: &Plan, unit: &Unit) -> Result<()> {
     run.args(["--quiet", "--service-type=exec"]).arg(format!("--unit={}", unit.name()));
     run.arg(format!("--description={} {}", plan.site.app, plan.release.name));
     run.arg("--property=Restart=on-failure").arg("--property=RestartSec=1s");
-    // 143 is what a JVM ends with after SIGTERM.
-    run.arg("--property=KillMode=control-group").arg("--property=SuccessExitStatus=143");
+    // 143 is what a JVM ends with after SIGTERM. What ends of the signal that asks for it has not failed.
+    let signal = plan.mode.stop_signal;
+    run.arg("--property=KillMode=control-group").arg(format!("--property=KillSignal=SIG{signal}"));
+    run.arg(format!("--property=SuccessExitStatus=143 SIG{signal}"));
     // Zero would mean for ever.
     let stop = plan.mode.stop_timeout.clamp(Duration::from_millis(1), LONGEST).as_millis();
     run.arg(format!("--property=TimeoutStopSec={stop}ms"));
