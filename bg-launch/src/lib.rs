@@ -10,6 +10,7 @@ pub mod unit;
 use anyhow::Result;
 use bg_probe::os::process::Process;
 use bg_probe::os::stop_signal::StopSignal;
+use bg_probe::say::Voice;
 use bg_probe::site::family;
 use bg_probe::site::launched::Launched;
 use bg_probe::site::unit::Unit;
@@ -85,6 +86,8 @@ pub struct Grace {
     pub signal: StopSignal,
     /// How long it may take to end by itself before it is killed.
     pub within: Duration,
+    /// Who says what is waited for, where that takes long.
+    pub voice: Voice,
 }
 
 impl Grace {
@@ -103,7 +106,7 @@ impl Grace {
 /// When this user may not do that, or it outlives SIGKILL.
 pub fn stop(launched: &Launched, grace: Grace) -> Result<Stopped> {
     match &launched.unit {
-        Some(unit) => unit::stop(unit, &launched.release, grace.within),
+        Some(unit) => unit::stop(unit, &launched.release, grace.of(launched)),
         None => session::stop(launched, grace.of(launched)),
     }
 }

@@ -4,7 +4,7 @@ use crate::Grace;
 use anyhow::{Context, Result, ensure};
 use bg_probe::os::deadline::Deadline;
 use bg_probe::os::process::{Process, Stat, command_line};
-use bg_probe::say;
+use bg_probe::say::{self, Voice};
 use bg_probe::site::family::{among, of_session as members};
 use bg_probe::site::launched::Launched;
 use nix::errno::Errno;
@@ -17,6 +17,9 @@ const LOOK_EVERY: Duration = Duration::from_millis(5);
 
 /// How long the kernel may take to end a process after SIGKILL.
 pub(crate) const KILL_WITHIN: Duration = Duration::from_secs(5);
+
+/// How long something is waited for without a word.
+const SILENT: Duration = Duration::from_secs(1);
 
 /// How a session was stopped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,7 +44,7 @@ pub fn stop(launched: &Launched, grace: Grace) -> Result<Stopped> {
         return Ok(Stopped::WasGone);
     }
     signal(launched, grace.signal.signal())?;
-    if wait(grace.within, &mut gone)? {
+    if asked(&format!("pid {}", leader.pid), grace, &mut gone)? {
         return Ok(Stopped::Ended);
     }
     // Repeated: one of them may just have started another, in a group of its own.
@@ -81,7 +84,8 @@ pub fn stop_each(strangers: &[Process], grace: Grace) -> Result<Stopped> {
         strangers.iter().filter(|process| process.is_alive()).try_for_each(|process| send(process.pid, signal))
     };
     signal_all(grace.signal.signal())?;
-    if wait(grace.within, gone)? {
+    let alive = strangers.iter().find(|process| process.is_alive()).map_or(0, |process| process.pid);
+    if asked(&format!("pid {alive}"), grace, gone)? {
         return Ok(Stopped::Ended);
     }
     signal_all(Signal::SIGKILL)?;
@@ -111,6 +115,33 @@ fn unless_gone(sent: nix::Result<()>, pid: i32, signal: Signal) -> Result<()> {
         Ok(()) | Err(Errno::ESRCH) => Ok(()),
         Err(errno) => Err(errno).with_context(|| format!("{signal} to pid {pid} ({})", command_line(pid))),
     }
+}
+
+/// Waits until what was asked to end is gone, and says after a while that it is not and when it will be killed; whether it
+/// was.
+pub(crate) fn asked(who: &str, grace: Grace, gone: impl FnMut() -> Result<bool>) -> Result<bool> {
+    let Grace { signal, within, voice } = grace;
+    let words = |left| format!("{who} has not ended after SIG{signal}; SIGKILL in {}", say::seconds(left));
+    wait_aloud(within, voice, words, gone)
+}
+
+/// Waits as [`wait`] does, and after a while says what for, of which `words` are told how long it may still take.
+///
+/// # Errors
+/// Those of `done`.
+pub fn wait_aloud(
+    within: Duration,
+    voice: Voice,
+    words: impl FnOnce(Duration) -> String,
+    mut done: impl FnMut() -> Result<bool>,
+) -> Result<bool> {
+    let is_done = wait(within.min(SILENT), &mut done)?;
+    if is_done || within <= SILENT {
+        return Ok(is_done);
+    }
+    let left = within.saturating_sub(SILENT);
+    voice.done("launch", &words(left), None);
+    wait(left, done)
 }
 
 /// Waits until `done`, `within` at most; whether it was.

@@ -1,6 +1,7 @@
 //! Stopping a launch that runs as a unit of systemd.
 
-use crate::session::{KILL_WITHIN, Stopped, wait};
+use crate::Grace;
+use crate::session::{KILL_WITHIN, Stopped, asked, wait};
 use anyhow::{Context, Result, ensure};
 use bg_probe::say;
 use bg_probe::say::exit::Exit;
@@ -10,11 +11,11 @@ use std::time::Duration;
 /// How long systemd may take to forget a unit that has ended, or to answer a request to stop one.
 const FORGET_WITHIN: Duration = Duration::from_secs(5);
 
-/// Stops the unit, if it runs this release: the signal it was started with to its processes, then SIGKILL after `within`.
+/// Stops the unit, if it runs this release: the signal it was started with to its processes, then SIGKILL.
 ///
 /// # Errors
 /// When systemd refuses, or they outlive SIGKILL.
-pub fn stop(unit: &Unit, release: &str, within: Duration) -> Result<Stopped> {
+pub fn stop(unit: &Unit, release: &str, grace: Grace) -> Result<Stopped> {
     let state = unit.state()?;
     if !state.is_up_with(release) {
         return Ok(Stopped::WasGone);
@@ -22,7 +23,7 @@ pub fn stop(unit: &Unit, release: &str, within: Duration) -> Result<Stopped> {
     // Not waited for here: the time it may take is not the one that the unit was started with.
     systemctl(unit, &["stop", "--no-block"])?;
     let gone = || Ok(state.members()?.is_empty());
-    let stopped = if wait(within, gone)? {
+    let stopped = if asked(unit.name(), grace, gone)? {
         Stopped::Ended
     } else {
         systemctl(unit, &["kill", "--signal=KILL"])?;

@@ -54,6 +54,24 @@ fn connections_that_are_cut_are_counted() {
 }
 
 #[test]
+fn a_line_says_what_is_waited_for_while_a_slot_is_drained_and_a_process_does_not_end() {
+    let world = World::new();
+    let old = pid(&launch_fake(&world, &["--hang", "--ignore-term"]));
+    let _visitors = [visit(&world, "/"), visit(&world, "/")];
+    let slow = ["--drain", "1600ms", "--stop-timeout", "1700ms"];
+    let stopped = launch(&world, &[&["--stop"], slow.as_slice()].concat()).success();
+    let port = world.port("set2");
+    stopped
+        .said(format!("launch  waiting for 2 connections on {port}, up to 0.6s\n"))
+        .said(format!("launch  pid {old} has not ended after SIGTERM; SIGKILL in 0.7s\n"));
+    launch_fake(&world, &["--ignore-term"]);
+    launch(&world, &[&["--stop", "-q"], slow.as_slice()].concat()).success().said_nothing();
+    // What is soon done needs no word.
+    launch_fake(&world, &[]);
+    launch(&world, &["--stop"]).success().never_said("waiting").never_said("has not ended");
+}
+
+#[test]
 fn a_request_in_flight_is_waited_for() {
     let world = World::new();
     // Killed at once when it is told to end, so that only draining can save the request.

@@ -108,7 +108,7 @@ impl Args {
         let stop_timeout = *self.stop_timeout;
         let stop_signal = self.stop_signal;
         let wish = Wish { via: self.via, user: self.user, workdir: self.workdir, stop_timeout, stop_signal };
-        let grace = Grace { signal: stop_signal.unwrap_or_default(), within: stop_timeout };
+        let grace = Grace { signal: stop_signal.unwrap_or_default(), within: stop_timeout, voice: self.voice };
         let clearing = Clearing { adopt: self.adopt, drain: *self.drain, grace };
         let given = Given { files: self.artifact, command: self.command };
         let (slot, wait, keep) = (self.slot, self.wait, self.keep);

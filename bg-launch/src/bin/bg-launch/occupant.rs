@@ -1,14 +1,14 @@
 //! The occupant of a slot: what bg-launch has started there, and any other process that holds its port.
 
 use anyhow::Result;
-use bg_launch::session::{Stopped, stop_each, wait};
+use bg_launch::session::{Stopped, stop_each, wait, wait_aloud};
 use bg_launch::{Grace, is_there, members};
 use bg_probe::live::last_look::is_named;
 use bg_probe::live::whose::Other;
 use bg_probe::os::port;
 use bg_probe::os::process::{Process, Stat, command_line};
-use bg_probe::say;
 use bg_probe::say::exit::Exit;
+use bg_probe::say::{self, Voice};
 use bg_probe::site::launched::Launched;
 use bg_probe::site::settings::Site;
 use bg_probe::site::slot::Slot;
@@ -63,9 +63,9 @@ impl<'a> Occupant<'a> {
     ///
     /// # Errors
     /// When the kernel's list of connections can't be read.
-    pub(crate) fn drain(&self, within: Duration) -> Result<()> {
+    pub(crate) fn drain(&self, within: Duration, voice: Voice) -> Result<()> {
         if !self.is_empty() {
-            wait(within, || Ok(self.slot.connections()? == 0))?;
+            wait_aloud(within, voice, |left| waiting(self.slot, left), || Ok(self.slot.connections()? == 0))?;
         }
         Ok(())
     }
@@ -129,7 +129,17 @@ fn began(ours: &Launched) -> Option<u64> {
     }
 }
 
-fn in_words(who: &str, how: Stopped, Grace { signal, within }: Grace) -> String {
+/// What is waited for while the slot is drained.
+fn waiting(slot: &Slot, within: Duration) -> String {
+    let count = match slot.connections() {
+        Ok(1) => "1 connection".to_owned(),
+        Ok(many) => format!("{many} connections"),
+        Err(_) => "connections".to_owned(),
+    };
+    format!("waiting for {count} on {}, up to {}", slot.port, say::seconds(within))
+}
+
+fn in_words(who: &str, how: Stopped, Grace { signal, within, .. }: Grace) -> String {
     match how {
         Stopped::WasGone | Stopped::Ended => format!("stopped {who}"),
         Stopped::Killed => {

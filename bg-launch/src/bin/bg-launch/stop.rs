@@ -47,7 +47,7 @@ pub(crate) fn stop(record: &Record, clearing: Clearing, voice: Voice) -> Result<
 pub(crate) fn vacate(record: &Record, clearing: Clearing, voice: Voice) -> Result<bool> {
     let (site, slot) = (&record.site, &record.slot);
     let began = Instant::now();
-    Occupant::of(site, slot, clearing.adopt)?.drain(clearing.drain)?;
+    Occupant::of(site, slot, clearing.adopt)?.drain(clearing.drain, voice)?;
     // The record may be old, and draining took its time: this is the last look before the first harm.
     ensure_not_serving(record)?;
     let stopped = Occupant::of(site, slot, clearing.adopt)?.stop(clearing.grace)?;

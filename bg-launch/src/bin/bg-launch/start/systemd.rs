@@ -7,11 +7,11 @@
 use crate::start::exec;
 use crate::start::plan::Plan;
 use anyhow::{Context, Result, bail};
-use bg_launch::unit;
+use bg_launch::{Grace, unit};
 use bg_probe::os::oom::{may_put, place_of, put};
 use bg_probe::os::process::{Process, boot_id};
 use bg_probe::say::exit::Exit;
-use bg_probe::say::quoted;
+use bg_probe::say::{Voice, quoted};
 use bg_probe::site::first_to_go::{FIRST, to_be_left};
 use bg_probe::site::launched::Launched;
 use bg_probe::site::settings::Site;
@@ -61,7 +61,8 @@ pub(crate) fn start(plan: &Plan) -> Result<Launched> {
     let begun = run(plan, &unit).and_then(|()| with_its_process(plan, &unit, launched));
     if begun.is_err() {
         // The failure counts. Where systemd would go on trying, the next launch or --stop ends that.
-        let _ = unit::stop(&unit, &plan.release.name, Duration::ZERO);
+        let grace = Grace { signal: plan.mode.stop_signal, within: Duration::ZERO, voice: Voice::default() };
+        let _ = unit::stop(&unit, &plan.release.name, grace);
     }
     begun
 }
