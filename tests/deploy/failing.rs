@@ -35,14 +35,54 @@ fn deploy_stops_a_first_release_that_never_listens() {
 }
 
 #[test]
-fn deploy_does_not_stop_a_failed_first_release_that_nginx_serves() {
+fn deploy_stops_a_failed_first_release_that_nginx_serves_by_accident() {
     // The file points at set1 from the start, and so nginx does as soon as something answers there.
-    let world = World::new().env("BG_HEALTH_TIMEOUT", "5s");
-    world.deploy(&["--down"]).exit(4).said("was not stopped: bg-launch says why");
+    for world in [World::new(), World::new().link_form()] {
+        let world = world.env("BG_HEALTH_TIMEOUT", "1s");
+        let failed = world.deploy(&["--down"]).exit(4).said("was stopped; its log is kept");
+        failed.said("nginx is set to serve set1\n").said("  serving   nothing: no slot was live before\n");
+        assert!(!world.listens("set1"));
+        assert_eq!((world.live(), world.get("/version").status), (None, 502));
+        world.deploy(&["--version-text", "1.1"]).success();
+        assert_eq!((world.live().as_deref(), world.get("/version").body.as_str()), (Some("set1"), "1.1"));
+    }
+}
+
+#[test]
+fn deploy_stops_a_first_release_that_a_hook_has_refused() {
+    let world = World::new().env("BG_DEPLOY_BEFORE_SWITCH", "false");
+    world.deploy(&[]).exit(4).said("was stopped; its log is kept").said("serving   nothing");
+    assert!(!world.listens("set1"));
+}
+
+#[test]
+fn a_failed_first_release_that_is_kept_is_said_to_serve_by_accident() {
+    let world = World::new().env("BG_HEALTH_TIMEOUT", "1s").env("BG_DEPLOY_KEEP_FAILED", "1");
+    let kept = world.deploy(&["--down"]).exit(4);
+    kept.said("serving   this release, once it answers: no slot was live, and nginx is set to serve set1\n");
     assert_eq!(world.live().as_deref(), Some("set1"));
+}
+
+#[test]
+fn the_bare_pipeline_says_how_to_stop_a_failed_first_release_and_that_works() {
+    let world = World::new().env("BG_HEALTH_TIMEOUT", "1s");
+    let line = "bg-probe | bg-launch -- fake-app --down | bg-health | bg-switch";
+    let said = world.run_line(line).exit(3).said("nginx is set to serve set1").stderr();
+    assert_eq!(world.live().as_deref(), Some("set1"), "nobody has stopped it");
+    let stop = said.split("stop it, unless bg-deploy does: ").nth(1).and_then(|rest| rest.lines().next());
+    world.run_line(stop.expect("a command")).success();
+    until(SOON, "it is stopped", || !world.listens("set1"));
     world.deploy(&["--version-text", "1.1"]).success();
-    assert_eq!(world.get("/version").body, "1.1");
-    assert_eq!(world.live().as_deref(), Some("set2"));
+}
+
+#[test]
+fn a_record_of_a_failed_first_launch_stops_nothing_that_serves_by_hand() {
+    let world = World::new();
+    let record = world.run_line("bg-probe | bg-launch -- fake-app --down").success().stdout();
+    until(SOON, "it listens", || world.listens("set1"));
+    // Somebody may have found it good enough since.
+    world.pipe(record, "bg-launch", &["--stop"]).exit(7).said("nothing in it may be touched");
+    assert!(world.listens("set1"));
 }
 
 #[test]

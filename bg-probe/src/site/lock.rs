@@ -91,6 +91,12 @@ impl Lock {
         }
     }
 
+    /// Whether it is the driver that holds it, and has since before this stage: what the record says of the site is true still.
+    #[must_use]
+    pub fn is_the_drivers(&self) -> bool {
+        self.held.is_none()
+    }
+
     /// Lets the programs that this one starts hold the lock too; what to set [`INHERITED`] to for them.
     ///
     /// # Errors

@@ -73,6 +73,13 @@ impl Unit {
         format!("journalctl {of} {}", self.name)
     }
 
+    /// What a person types to stop it.
+    #[must_use]
+    pub fn stopping(&self) -> String {
+        let of = if self.is_a_users() { "--user " } else { "" };
+        format!("systemctl {of}stop {}", self.name)
+    }
+
     /// Asks systemd.
     ///
     /// # Errors

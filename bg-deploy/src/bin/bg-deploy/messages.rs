@@ -9,6 +9,7 @@ use bg_probe::say;
 use bg_probe::site::dir::Dir;
 use bg_probe::site::launched::Launched;
 use bg_probe::site::slot::Slot;
+use serde_json::Value;
 
 /// Prints what is live now, and how to go back.
 pub(crate) fn live(run: &Run, record: &Record) {
@@ -42,11 +43,10 @@ fn notes(run: &Run, failure: Failure, record: &Record, leftover: Option<Leftover
         Some(Leftover::Healthy) => notes.push(("next", format!("when the cause is gone: {back}"))),
         Some(Leftover::Kept | Leftover::Running) | None => {}
     }
-    // Where nginx is in the middle of a switch, only bg-switch knows; and where no slot was live, nginx may serve what
-    // was left over.
-    let is_cold_and_running = record.live.is_none() && leftover == Some(Leftover::Running);
-    if failure.at != Step::Stage(Name::Switch) && !is_cold_and_running {
-        notes.push(("serving", serving(record)));
+    // Where nginx is in the middle of a switch, only bg-switch knows.
+    if failure.at != Step::Stage(Name::Switch) {
+        let is_there = matches!(leftover, Some(Leftover::Running | Leftover::Kept));
+        notes.push(("serving", if is_there { serving_or_left(record) } else { serving(record) }));
     }
     notes
 }
@@ -89,6 +89,17 @@ fn serving(record: &Record) -> String {
     let Some(live) = &record.live else { return "nothing: no slot was live before".to_owned() };
     let what = named(&record.site.dir, live);
     if live.listens() { format!("{what}, as before") } else { format!("{what} is live as before, but does not listen") }
+}
+
+/// The same where what failed still runs: nginx may be set to serve that slot, whoever is in it.
+fn serving_or_left(record: &Record) -> String {
+    let points_at =
+        record.get::<Value>("probe").ok().flatten().map(|probe| probe["points_at"] == record.slot.name.as_str());
+    if record.live.is_none() && points_at == Some(true) {
+        let slot = &record.slot;
+        return format!("this release, once it answers: no slot was live, and nginx is set to serve {slot}");
+    }
+    serving(record)
 }
 
 /// What a slot holds.

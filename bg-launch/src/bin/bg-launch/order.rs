@@ -68,8 +68,8 @@ impl Order {
             }
             Order::Stop { slot, wait, clearing } => {
                 let record = record(settings, slot.as_ref())?;
-                let _lock = turn::take(&record.site, wait, voice)?;
-                stop::stop(&record, clearing, voice)
+                let lock = turn::take(&record.site, wait, voice)?;
+                stop::stop(&record, clearing, &lock, voice)
             }
             Order::StopLater { slot, after, clearing } => {
                 later::leave(&record(settings, slot.as_ref())?, after, clearing, voice)

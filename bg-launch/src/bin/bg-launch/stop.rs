@@ -8,6 +8,8 @@ use bg_probe::live::last_look::ensure_idle;
 use bg_probe::record::Record;
 use bg_probe::say::Voice;
 use bg_probe::site::launched::Launched;
+use bg_probe::site::lock::Lock;
+use serde_json::Value;
 use std::time::{Duration, Instant};
 
 /// How a slot is cleared.
@@ -25,12 +27,12 @@ pub(crate) struct Clearing {
 /// holds again what it held before.
 ///
 /// # Errors
-/// Those of [`vacate`]; when the release before is not on disk any more.
-pub(crate) fn stop(record: &Record, clearing: Clearing, voice: Voice) -> Result<()> {
+/// When the slot is live by then, or holds a process that may not be stopped; when the release before is not on disk any more.
+pub(crate) fn stop(record: &Record, clearing: Clearing, lock: &Lock, voice: Voice) -> Result<()> {
     let undone = undone(record)?;
     // Before draining: visitors of a live slot do not go, and nobody should wait for them.
-    ensure_not_serving(record)?;
-    if !vacate(record, clearing, voice)? {
+    ensure_not_serving(record, lock)?;
+    if !vacate_unless(record, clearing, voice, || ensure_not_serving(record, lock))? {
         voice.done("launch", &format!("nothing runs in {}", record.slot), None);
     }
     let Some(replaced) = undone else { return Ok(()) };
@@ -45,11 +47,21 @@ pub(crate) fn stop(record: &Record, clearing: Clearing, voice: Voice) -> Result<
 /// # Errors
 /// When the slot is live by then, or holds a process that may not be stopped.
 pub(crate) fn vacate(record: &Record, clearing: Clearing, voice: Voice) -> Result<bool> {
+    vacate_unless(record, clearing, voice, || ensure_idle(&record.site, &record.slot))
+}
+
+/// The same, where it is asked once more before the first harm whether the slot may be touched.
+fn vacate_unless(
+    record: &Record,
+    clearing: Clearing,
+    voice: Voice,
+    ensure_not_serving: impl FnOnce() -> Result<()>,
+) -> Result<bool> {
     let (site, slot) = (&record.site, &record.slot);
     let began = Instant::now();
     Occupant::of(site, slot, clearing.adopt)?.drain(clearing.drain, voice)?;
     // The record may be old, and draining took its time: this is the last look before the first harm.
-    ensure_not_serving(record)?;
+    ensure_not_serving()?;
     let stopped = Occupant::of(site, slot, clearing.adopt)?.stop(clearing.grace)?;
     if let Some(words) = &stopped {
         voice.done("launch", words, Some(began.elapsed()));
@@ -66,9 +78,17 @@ fn undone(record: &Record) -> Result<Option<Replaced>> {
     Ok(launch.replaced.filter(|_| is_last))
 }
 
-/// Refuses to stop what may be serving. What this very record has launched while no slot was live, and what does not
-/// listen, serves nobody, whatever nginx is set to serve.
-fn ensure_not_serving(record: &Record) -> Result<()> {
-    let serves_nobody = record.live.is_none() && undone(record)?.is_some() && !record.slot.listens();
-    if serves_nobody { Ok(()) } else { ensure_idle(&record.site, &record.slot) }
+/// Refuses to stop what may be serving.
+fn ensure_not_serving(record: &Record, lock: &Lock) -> Result<()> {
+    if is_of_a_failed_cold_start(record, lock)? { Ok(()) } else { ensure_idle(&record.site, &record.slot) }
+}
+
+/// Whether what runs is what this very record has launched while no slot was live, and was never switched to. nginx may be
+/// set to serve that slot and do so as soon as anything answers there, healthy or not. As long as nothing listens it serves
+/// nobody. What listens serves by accident, but only where the driver has kept everybody else out since: by an old record,
+/// somebody may have found it good enough meanwhile.
+fn is_of_a_failed_cold_start(record: &Record, lock: &Lock) -> Result<bool> {
+    let was_cold = record.live.is_none() && undone(record)?.is_some();
+    let by_accident = lock.is_the_drivers() && record.get::<Value>("switch")?.is_none();
+    Ok(was_cold && (by_accident || !record.slot.listens()))
 }

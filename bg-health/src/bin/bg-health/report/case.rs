@@ -8,7 +8,9 @@ use bg_launch::Launch;
 use bg_probe::live::front::Answer as Served;
 use bg_probe::os::port;
 use bg_probe::record::Record;
+use bg_probe::site::launched::Launched;
 use bg_probe::site::slot::Slot;
+use serde_json::Value;
 use std::time::Duration;
 
 /// How a slot turned out not to be healthy.
@@ -98,6 +100,25 @@ impl<'a> Case<'a> {
     /// Whether it listens on the port that nginx sends the visitors to.
     pub(crate) fn takes_visitors(&self) -> bool {
         matches!(self.failure, Failure::OnOtherPort) && self.record.live.as_ref() == Some(self.other)
+    }
+
+    /// Whether nginx serves this release by accident, or will as soon as it answers: no slot was live, and nginx is set to serve
+    /// this one.
+    pub(crate) fn may_serve_by_accident(&self) -> bool {
+        let probe = self.record.get::<Value>("probe").ok().flatten();
+        let is_pointed_at = probe.is_some_and(|probe| probe["points_at"] == self.slot.name.as_str());
+        self.record.live.is_none() && is_pointed_at && !self.died
+    }
+
+    /// The command that ends what was launched, whatever nginx serves: bg-launch touches nothing that may be serving.
+    pub(crate) fn stop_by_hand(&self) -> Option<String> {
+        let launch = self.launch?;
+        if let Some(unit) = &launch.unit {
+            return Some(unit.stopping());
+        }
+        let last = Launched::of(&self.record.site.dir, &self.slot.name).ok().flatten();
+        let signal = last.and_then(|last| last.stop_signal).unwrap_or_default();
+        Some(format!("kill -s {signal} {}", launch.process.pid))
     }
 
     /// What was answered last.

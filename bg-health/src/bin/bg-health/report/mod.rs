@@ -79,6 +79,9 @@ fn now(case: &Case) -> Option<String> {
             let old = case.record.live_beside()?;
             Some(format!("move nginx back, unless bg-deploy does: bg-switch --to {old}"))
         }
+        Failure::Late(_) if case.may_serve_by_accident() => {
+            Some(format!("stop it, unless bg-deploy does: {}", case.stop_by_hand()?))
+        }
         Failure::WentBad(_, Some(Served::Slot(_) | Served::Limited(_)))
         | Failure::OnOtherPort
         | Failure::Once
@@ -108,6 +111,10 @@ fn serving(case: &Case) -> Option<String> {
     match &record.live {
         Some(live) if *live == record.slot => Some(format!("{live}, which is this very slot")),
         Some(live) => Some(serving_slot(case, live)),
+        None if case.may_serve_by_accident() => {
+            let slot = &record.slot;
+            Some(format!("this release, once it answers: no slot was live, and nginx is set to serve {slot}"))
+        }
         // Without a probe, no live slot in the record means that it is not known.
         None => record.get::<Value>("probe").ok()?.map(|_| "nothing: no slot was live".to_owned()),
     }
