@@ -6,7 +6,8 @@ use std::process::Command;
 type Flag = (String, bool);
 
 /// What each of the stages has: the settings that all share, and how it talks.
-const COMMON: [&str; 13] = [
+const COMMON: [&str; 14] = [
+    "env-file",
     "app",
     "slots",
     "front",
@@ -23,7 +24,7 @@ const COMMON: [&str; 13] = [
 ];
 
 /// The settings among them.
-const SETTINGS: [&str; 7] = ["app", "slots", "front", "front-host", "dir", "upstream-file", "slot-url"];
+const SETTINGS: [&str; 8] = ["env-file", "app", "slots", "front", "front-host", "dir", "upstream-file", "slot-url"];
 
 /// The flags of a stage that are not for the driver's command line.
 const NOT_THROUGH_THE_DRIVER: [(&str, &[&str]); 4] = [

@@ -55,6 +55,64 @@ fn an_env_file_is_the_environment() {
 }
 
 #[test]
+fn each_stage_of_a_pipeline_reads_the_env_file_itself() {
+    let world = World::new();
+    let file = world.word("web.env");
+    let dir = world.path("other");
+    world.write(&file, format!("BG_DIR='{}'\nVISIBLE='to the application'\nBG_HEALTH_SUCCESSES=1\n", dir.display()));
+    let line = format!(
+        "bg-probe --env-file {file} | bg-launch --env-file {file} -- fake-app | bg-health --env-file {file} \
+         | bg-switch --env-file {file}"
+    );
+    world.run_line(&line).success();
+    assert!(dir.join("slots/set1/process.json").exists() && !world.dir().exists());
+    let environment = world.get("/env").body;
+    assert!(environment.contains("VISIBLE=to the application\n") && !environment.contains("BG_ENV_FILE"));
+    world.run("bg-health", &["--env-file", &file, "--slot", "live", "--once"]).success();
+    // What is typed wins over the file, and the file over what is exported.
+    world.write(&file, format!("BG_DIR='{}'\nBG_PROBE_SLOT=set1\n", dir.display()));
+    let probe = |words: &[&str]| {
+        let mut probe = world.cmd("bg-probe");
+        probe.env("BG_PROBE_SLOT", "set2").args(["--env-file", &file, "--format", "name"]).args(words);
+        probe.ran().success()
+    };
+    probe(&[]).printed_only("set1\n");
+    probe(&["--slot", "idle"]).printed_only("set2\n");
+}
+
+#[test]
+fn a_stage_names_the_line_of_its_env_file_and_the_file_that_it_cant_read() {
+    let world = World::new();
+    let file = world.word("web.env");
+    for (program, variable, value) in [
+        ("bg-probe", "BG_PROBE_TIMEOUT", "soon"),
+        ("bg-launch", "BG_LAUNCH_KEEP", "many"),
+        ("bg-health", "BG_HEALTH_PATH", "nope"),
+        ("bg-switch", "BG_SWITCH_VERIFY_TIMEOUT", "soon"),
+    ] {
+        world.write(&file, format!("# web\n{variable}={value}\n"));
+        let wrong = world.run(program, &["--env-file", &file]).exit(2);
+        wrong.said(format!("'{value}' for '{variable} (line 2 of {file})'"));
+        world.write(&file, "rm -rf /\n");
+        world.run(program, &["--env-file", &file]).exit(2).said("line 1 has a word").said("web.env");
+        world.run(program, &["--env-file", "/nowhere/web.env"]).exit(1).said("read /nowhere/web.env: No such file");
+    }
+    assert!(!world.dir().exists());
+}
+
+#[test]
+fn what_a_deploy_starts_does_not_read_the_env_file_again() {
+    let world = World::new();
+    env_file(&world, "BG_HEALTH_SUCCESSES=1\n");
+    // Who opened it a second time would wait for ever.
+    let line = "mkfifo once && { cat web.env >once & } && BG_DEPLOY_ENV_FILE=once bg-deploy --stop-old now -- fake-app";
+    let deploy = world.run_line(format!("cd '{}' && {line}", world.folder().display())).success();
+    deploy.said("there is nothing to go back to yet");
+    let line = "{ cat web.env >once & } && BG_DEPLOY_ENV_FILE=once bg-deploy --check -- fake-app";
+    world.run_line(format!("cd '{}' && {line}", world.folder().display())).success();
+}
+
+#[test]
 fn a_bad_line_in_an_env_file_is_named_and_nothing_begins() {
     let world = World::new();
     let file = world.word("web.env");

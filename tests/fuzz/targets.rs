@@ -1,9 +1,9 @@
 //! What is fed: each parser, with what must hold whatever it is given.
 
 use crate::server;
-use bg_deploy::variables::{self, Variable};
 use bg_health::verdict::Rules;
 use bg_launch::jar;
+use bg_probe::cli::lines::{self, Variable};
 use bg_probe::live::front::Answer;
 use bg_probe::live::pending::Pending;
 use bg_probe::nginx::conf::{self, Directive};
@@ -237,7 +237,7 @@ fn jar(input: &[u8]) -> String {
 
 /// A name is one that a shell would take too.
 fn variables(input: &[u8]) -> String {
-    let parsed = variables::parse(&String::from_utf8_lossy(input));
+    let parsed = lines::parse(&String::from_utf8_lossy(input));
     for Variable { name, .. } in parsed.iter().flatten() {
         assert!(name.bytes().all(|c| c.is_ascii_alphanumeric() || c == b'_') && !name.is_empty(), "{name:?}");
     }

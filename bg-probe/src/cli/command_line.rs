@@ -1,6 +1,6 @@
 //! A program's command line, read the same way by all five.
 
-use crate::cli::{help, origin};
+use crate::cli::{env_file, help, origin};
 use crate::say::Voice;
 use crate::say::exit::{Exit, report};
 use crate::site::settings::Settings;
@@ -28,10 +28,11 @@ pub fn run<P: Program>(run: impl FnOnce(P) -> Result<()>) -> ExitCode {
     report(P::NAME, parse::<P>().and_then(run))
 }
 
-/// Reads a program's command line.
+/// Reads a program's command line. With `--env-file`, this process is replaced first by one that has its variables.
 ///
 /// # Errors
-/// clap's own: a usage error, or the text of `--help` or `--version`. [`Exit::Done`] where reading it was all.
+/// clap's own: a usage error, or the text of `--help` or `--version`. [`Exit::Done`] where reading it was all. Else when the
+/// file can't be read.
 pub fn parse<P: Program>() -> Result<P> {
     let command = help::with_help(P::command());
     #[cfg(feature = "manual")]
@@ -39,6 +40,9 @@ pub fn parse<P: Program>() -> Result<P> {
     let read = Arg::new(READ_SETTINGS).long(READ_SETTINGS).action(ArgAction::SetTrue).hide(true);
     let matches = matches_of(&command.arg(read))?;
     let mut args = P::from_arg_matches(&matches)?;
+    if let Some(file) = &args.shared().0.env_file {
+        env_file::apply(file)?;
+    }
     if matches.get_flag(READ_SETTINGS) {
         return Err(Exit::Done.silently());
     }

@@ -1,7 +1,9 @@
-//! The command line: reading it, the preflight that every program has, and the manual made from it.
+//! The command line: reading it and the file of settings that it names, the preflight that every program has, and the manual made from it.
 
 pub mod command_line;
+mod env_file;
 mod help;
+pub mod lines;
 #[cfg(feature = "manual")]
 mod manual;
 pub mod origin;

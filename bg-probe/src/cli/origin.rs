@@ -5,8 +5,8 @@ use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Arg, Command, Error};
 use std::ffi::OsStr;
 
-/// The mark of a `bg-deploy` that has the variables of a settings file already, and of its stages: its pid and the file. It
-/// is of no use to another process, which may be in another folder and mean another file by the same name.
+/// The mark of a program that has the variables of a settings file already, and of the stages of a `bg-deploy`: its pid and
+/// the file. It is of no use to another process, which may be in another folder and mean another file by the same name.
 pub const READ: &str = "BG_ENV_FILE_READ";
 
 /// The variables that came from the file, each with its line: `BG_APP:1 BG_DIR:2`. Hooks have them, and a deploy that a hook
@@ -32,10 +32,15 @@ pub(super) fn named(mut error: Error, command: &Command) -> Error {
     error
 }
 
-/// Where a variable stands in the settings file that a `bg-deploy` has read for this process: `line 3 of /etc/bg/web.env`.
+/// The settings file that was read for this process: by itself, or by the `bg-deploy` that has started it.
+#[must_use]
+pub fn file() -> Option<String> {
+    Some(std::env::var(READ).ok()?.split_once(' ')?.1.to_owned())
+}
+
+/// Where a variable stands in that file: `line 3 of /etc/bg/web.env`.
 pub(super) fn in_a_file(variable: &str) -> Option<String> {
-    let read = std::env::var(READ).ok()?;
-    let (_, file) = read.split_once(' ')?;
+    let file = file()?;
     let lines = std::env::var(LINES).ok()?;
     // The last one counts where a name stands twice.
     let place =

@@ -37,10 +37,16 @@ impl Display for FrontSetting {
     }
 }
 
+/// The variable of `--env-file`.
+pub const ENV_FILE: &str = "BG_DEPLOY_ENV_FILE";
+
 /// The shared flags, as clap reads them.
 #[derive(clap::Args, Clone, Debug)]
 #[command(next_help_heading = "Settings (taken from the record, where one is read)")]
 pub struct Settings {
+    /// Read settings first, from lines like BG_APP=web; the application gets the other variables
+    #[arg(long, env = ENV_FILE, value_name = "FILE")]
+    pub env_file: Option<PathBuf>,
     /// Name the application
     #[arg(long, env = "BG_APP", default_value = "app")]
     pub app: Name,

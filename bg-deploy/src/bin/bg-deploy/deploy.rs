@@ -23,7 +23,7 @@ use std::time::{Duration, Instant};
 pub(crate) fn carry_out(order: Order) -> Result<u8> {
     match order {
         Order::Preflight { stages, as_json, voice } => preflight::run(&stages, as_json, voice)?,
-        Order::DryRun { stages, env_file } => print(&format!("{}\n", stage::shell(&stages, env_file.as_deref())?))?,
+        Order::DryRun { stages, env_file } => print(&format!("{}\n", stage::shell(&stages, env_file.as_deref())))?,
         Order::Run(run) => return under_lock(&run),
     }
     Ok(0)

@@ -4,7 +4,6 @@
 
 mod args;
 mod deploy;
-mod env_file;
 mod history;
 mod leftover;
 mod messages;

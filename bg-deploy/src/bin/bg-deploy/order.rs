@@ -16,7 +16,7 @@ pub(crate) enum Order {
     /// Ask these stages whether a deploy would work here, and change nothing.
     Preflight { stages: [Stage; 4], as_json: bool, voice: Voice },
     /// Print these stages as shell, and do nothing.
-    DryRun { stages: [Stage; 4], env_file: Option<PathBuf> },
+    DryRun { stages: [Stage; 4], env_file: Option<String> },
     /// Deploy or roll back.
     Run(Box<Run>),
 }

@@ -1,10 +1,10 @@
 //! The stages of a deploy: which programs they are, and how this run calls them.
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use bg_probe::say::Voice;
 use bg_probe::say::exit::Exit;
 use std::fmt::{self, Display};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// A stage by its name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -116,18 +116,14 @@ fn find(program: &str) -> PathBuf {
 }
 
 /// The stages as shell, for `--dry-run`.
-///
-/// # Errors
-/// When the current folder is unknown.
-pub(crate) fn shell(stages: &[Stage], env_file: Option<&Path>) -> Result<String> {
+pub(crate) fn shell(stages: &[Stage], env_file: Option<&str>) -> String {
     let line = |stage: &Stage| {
         let args = stage.args.iter().map(|word| if stage.name == Name::Health { shown(word) } else { word.clone() });
         shell_words::join(std::iter::once(stage.typed()).chain(args))
     };
     let pipeline = stages.iter().map(line).collect::<Vec<_>>().join(" | ");
-    let Some(file) = env_file else { return Ok(pipeline) };
-    let file = std::path::absolute(file).context("the current folder")?.display().to_string();
-    Ok(format!("set -a; . {}; set +a\n{pipeline}", shell_words::quote(&file)))
+    let Some(file) = env_file else { return pipeline };
+    format!("set -a; . {}; set +a\n{pipeline}", shell_words::quote(file))
 }
 
 impl Stage {

@@ -7,11 +7,11 @@ pub(crate) mod stop_old;
 use crate::args::hooks::Hooks;
 use crate::args::stages::Stages;
 use crate::args::stop_old::StopOld;
-use crate::env_file;
 use crate::order::{Goal, Order, Run};
 use crate::stage::{Calls, Name};
 use anyhow::Result;
 use bg_probe::cli::command_line::{Program, splittable};
+use bg_probe::cli::origin;
 use bg_probe::cli::preflight::Check;
 use bg_probe::os::span::Span;
 use bg_probe::say::Voice;
@@ -52,9 +52,6 @@ pub(crate) struct Args {
     /// Leave a release that did not become healthy running, unless it listens on the live slot's port
     #[arg(long, env = "BG_DEPLOY_KEEP_FAILED", value_parser = FalseyValueParser::new())]
     pub(crate) keep_failed: bool,
-    /// Read settings first, from lines like BG_APP=web; the application gets the other variables
-    #[arg(long, env = "BG_DEPLOY_ENV_FILE", value_name = "FILE")]
-    pub(crate) env_file: Option<PathBuf>,
     /// Call nginx by this command, as bg-switch does
     #[arg(long, env = "BG_NGINX", value_name = "COMMAND", value_parser = splittable)]
     pub(crate) nginx: Option<String>,
@@ -82,14 +79,11 @@ impl Program for Args {
 }
 
 impl Args {
-    /// What is asked for. With `--env-file`, this process is replaced first by one that has its variables.
+    /// What is asked for.
     ///
     /// # Errors
-    /// [`Exit::Usage`] where nothing is asked for; else when the file can't be read, or a program is missing.
+    /// [`Exit::Usage`] where nothing is asked for; else when a program is missing.
     pub(crate) fn order(self) -> Result<Order> {
-        if let Some(file) = &self.env_file {
-            env_file::apply(file)?;
-        }
         self.ensure_no_flag_without_dashes()?;
         let settings = self.settings.typed_flags()?;
         let move_over = self.move_over(&settings);
@@ -108,7 +102,7 @@ impl Args {
         goal.ensure_something()?;
         let stages = calls.chain(goal.to_launch())?;
         if self.dry_run {
-            return Ok(Order::DryRun { stages, env_file: self.env_file });
+            return Ok(Order::DryRun { stages, env_file: origin::file() });
         }
         Ok(Order::Run(Box::new(Run {
             goal,
@@ -142,8 +136,7 @@ impl Args {
 
     /// What to type to move nginx to the other slot, with what was typed for this run.
     fn move_over(&self, settings: &[String]) -> String {
-        let env_file = self.env_file.as_ref().and_then(|file| std::path::absolute(file).ok());
-        let env_file = env_file.map(|file| ["--env-file".to_owned(), file.display().to_string()]);
+        let env_file = origin::file().map(|file| ["--env-file".to_owned(), file]);
         let nginx = self.nginx.clone().filter(|nginx| std::env::var("BG_NGINX").ok().as_ref() != Some(nginx));
         let nginx = nginx.map(|nginx| ["--nginx".to_owned(), nginx]);
         // A deploy by sudo is taken back by sudo.

@@ -1,29 +1,34 @@
 //! `--env-file`: settings in lines like `BG_APP=web`, as a shell's `set -a; . FILE` would read them.
 
+use crate::cli::lines::{self, Variable};
+use crate::cli::origin::{LINES, READ};
+use crate::os::sudo::{called, typed_as};
+use crate::say::exit::{Exit, OrExit};
+use crate::site::settings::ENV_FILE;
 use anyhow::{Context, Result};
-use bg_deploy::variables::{self, Variable};
-use bg_probe::cli::origin::{LINES, READ};
-use bg_probe::say::exit::{Exit, OrExit};
+use nix::unistd::geteuid;
 use std::ffi::{OsStr, OsString};
+use std::io::ErrorKind;
+use std::os::unix::fs::MetadataExt;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::Command;
 
 /// Replaces this process by one with the variables of `file` in its environment, unless that was done already. Those
-/// that an outer deploy's file has set, and this one does not, are gone then.
+/// that an outer deploy's file has set, and this one does not, are gone then; so is the variable that named the file, for
+/// what this process starts has all that is in it.
 ///
 /// The command line is read with the environment as its background, so the environment has to be there first;
 /// and a program can't change its own safely.
 ///
 /// # Errors
 /// When the file can't be read; [`Exit::Usage`] when a line in it is not a variable.
-pub(crate) fn apply(file: &Path) -> Result<()> {
+pub(super) fn apply(file: &Path) -> Result<()> {
     let mark = mark(file)?;
     if std::env::var_os(READ).is_some_and(|read| read == mark) {
         return Ok(());
     }
-    let text = std::fs::read_to_string(file).with_context(|| format!("read {}", file.display()))?;
-    let variables = variables::parse(&text).with_context(|| file.display().to_string()).or_exit(Exit::Usage)?;
+    let variables = lines::parse(&read(file)?).with_context(|| file.display().to_string()).or_exit(Exit::Usage)?;
     let lines = variables.iter().map(|Variable { name, line, .. }| format!("{name}:{line}"));
     let lines = lines.collect::<Vec<_>>().join(" ");
     let variables = variables.into_iter().map(|Variable { name, value, .. }| (name, value));
@@ -33,9 +38,19 @@ pub(crate) fn apply(file: &Path) -> Result<()> {
         again.env_remove(name);
     }
     // Under its own name in the list of processes.
-    again.arg0(words.next().unwrap_or_else(|| "bg-deploy".into())).args(words);
-    Err(again.envs(variables).env(LINES, lines).env(READ, mark).exec())
+    again.arg0(words.next().unwrap_or_default()).args(words);
+    Err(again.envs(variables).env(LINES, lines).env(READ, mark).env_remove(ENV_FILE).exec())
         .context("start again with the variables of the file")
+}
+
+fn read(file: &Path) -> Result<String> {
+    std::fs::read_to_string(file).map_err(|why| match std::fs::metadata(file) {
+        Ok(meta) if why.kind() == ErrorKind::PermissionDenied => Exit::Refused.refuse(
+            format!("{} may not read {}", called(geteuid().as_raw()), file.display()),
+            format!("run it as its owner: {}", typed_as(meta.uid())),
+        ),
+        _ => anyhow::Error::new(why).context(format!("read {}", file.display())),
+    })
 }
 
 /// Of this process and that file; exec keeps the pid (`execve(2)`).
