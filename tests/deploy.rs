@@ -4,6 +4,8 @@
 mod failing;
 /// The flags of the stages, in the help of each program and on its page.
 mod flags;
+/// Settings that were not given, while files of them are there.
+mod forgotten;
 /// What the idle slot holds after a deploy that failed.
 mod held;
 /// Signals in each stage, and a CI runner that kills what the job has left.

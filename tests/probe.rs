@@ -234,7 +234,12 @@ fn probe_names_settings_that_were_not_loaded() {
     let stderr = refusal(&world, &["--front", "-", "--app", "app", "--dir", &others], 7);
     let link = world.dir().join("live").display().to_string();
     let said = format!("looks at {link}, and not into --dir {others} (are the settings loaded?");
-    assert!(stderr.contains(&said), "{stderr}");
+    assert!(stderr.contains(&said) && stderr.contains("nothing was ever deployed there"), "{stderr}");
+    world.make_dir(world.dir().join("releases"));
+    let stderr = refusal(&world, &["--front", "-", "--app", "app", "--dir", &others], 7);
+    let typed = format!("bg-probe --env-file FILE --front - --app app --dir {others}");
+    assert!(stderr.contains(&format!("Load the settings of that folder: {typed}; or give app")), "{stderr}");
+    assert!(!stderr.contains("--convert"), "{stderr}");
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 /// The package of each of the system's programs that the tests need, Debian's name.
-const PACKAGES: [(&str, &str); 12] = [
+const PACKAGES: [(&str, &str); 13] = [
     ("nginx", "nginx"),
     ("java", "default-jdk-headless"),
     ("javac", "default-jdk-headless"),
@@ -18,6 +18,7 @@ const PACKAGES: [(&str, &str); 12] = [
     ("systemd-nspawn", "systemd-container"),
     ("man", "man-db"),
     ("unshare", "util-linux"),
+    ("ip", "iproute2"),
 ];
 
 /// The folder of the built programs: `target/debug` or `target/release`.

@@ -1,8 +1,9 @@
 //! A program's command line, read the same way by all five.
 
+use crate::cli::forgotten::{self, Forgotten};
 use crate::cli::{env_file, help, origin};
-use crate::say::Voice;
 use crate::say::exit::{Exit, report};
+use crate::say::{Voice, error};
 use crate::site::settings::Settings;
 use anyhow::{Result, ensure};
 use clap::error::ErrorKind;
@@ -25,7 +26,21 @@ pub trait Program: clap::Parser {
 /// Runs a program: reads its command line, does what it asks for, prints what went wrong.
 #[must_use]
 pub fn run<P: Program>(run: impl FnOnce(P) -> Result<()>) -> ExitCode {
-    report(P::NAME, parse::<P>().and_then(run))
+    ended::<P>(parse::<P>().and_then(run))
+}
+
+/// Ends a program: prints what went wrong, and before that where the settings may be that it was not given.
+#[must_use]
+pub fn ended<P: Program>(result: Result<()>) -> ExitCode {
+    if let Err(why) = &result
+        && !why.is::<Error>()
+        && !matches!(Exit::of(why), Exit::Done | Exit::Usage | Exit::NoRecord)
+        && !why.to_string().is_empty()
+        && let Some(Forgotten { detail, remedy }) = forgotten::settings()
+    {
+        error(P::NAME, &format!("{detail}: {remedy}"));
+    }
+    report(P::NAME, result)
 }
 
 /// Reads a program's command line. With `--env-file`, this process is replaced first by one that has its variables.

@@ -2,6 +2,7 @@
 
 pub mod command_line;
 mod env_file;
+mod forgotten;
 mod help;
 pub mod lines;
 #[cfg(feature = "manual")]

@@ -3,6 +3,7 @@
 //! Every stage checks its own ground with `--check`; `bg-deploy --check` asks all of them. So they agree on what a
 //! finding is and how it is printed, and on nothing else.
 
+use crate::cli::forgotten::{self, Forgotten};
 use crate::cli::variables;
 use crate::say::exit::Exit;
 use crate::say::stdout::print;
@@ -89,7 +90,8 @@ impl Finding {
     }
 }
 
-/// Ends a preflight: adds the variables that no program knows, and prints a line for each finding, with `-q` only for those that ask for something, or all of them
+/// Ends a preflight: adds the variables that no program knows and, where anything asks for something, the settings that were
+/// forgotten, and prints a line for each finding, with `-q` only for those that ask for something, or all of them
 /// as one JSON array.
 ///
 /// # Errors
@@ -102,6 +104,13 @@ pub fn conclude(findings: &[Finding], as_json: bool, voice: Voice) -> Result<()>
         if !all.contains(&finding) {
             all.push(finding);
         }
+    }
+    if all.iter().any(|finding| finding.state != State::Ok)
+        && let Some(Forgotten { detail, remedy }) = forgotten::settings()
+    {
+        let first = Finding::warn("settings", detail, remedy);
+        all.retain(|finding| *finding != first);
+        all.insert(0, first);
     }
     if as_json {
         print(&format!("{}\n", serde_json::to_string(&all)?))?;

@@ -7,6 +7,7 @@
 use crate::nginx::upstream::Upstream;
 use crate::os::port;
 use crate::os::process::command_line;
+use crate::os::sudo::typed_with;
 use crate::say::exit::Exit;
 use crate::say::quoted;
 use crate::site::launched::Launched;
@@ -14,6 +15,7 @@ use crate::site::marks::Marks;
 use crate::site::settings::Site;
 use crate::site::slot::Slot;
 use anyhow::Result;
+use std::path::Path;
 
 /// A process on a slot's port that bg-launch has started from another folder.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -86,13 +88,15 @@ pub fn ensure_our_link(site: &Site) -> Result<()> {
     if !upstream.looks_elsewhere(site) {
         return Ok(());
     }
+    let remedy = match used_by(&upstream) {
+        Some(_) => load_its_settings(site),
+        None => "give the same --dir as when it was written; nothing was ever deployed there, so it may look here \
+                 instead, with bg-switch --convert link"
+            .to_owned(),
+    };
     Err(Exit::Unsure.refuse(
         format!("the upstream file {} {}. Nothing was touched", site.upstream_file.display(), upstream.nowhere(site)),
-        format!(
-            "give the same --dir as when it was written, or {} an --upstream-file of its own; if nothing was ever \
-             deployed there, have it look here with bg-switch --convert link",
-            site.app
-        ),
+        remedy,
     ))
 }
 
@@ -102,15 +106,25 @@ pub fn ensure_our_link(site: &Site) -> Result<()> {
 /// # Errors
 /// [`Exit::Unsure`].
 pub fn ensure_unused_elsewhere(site: &Site, upstream: &Upstream) -> Result<()> {
-    let folder = upstream.flag().and_then(|flag| flag.parent()?.parent());
-    let used = folder.filter(|folder| ["slots", "releases"].iter().any(|name| folder.join(name).exists()));
-    let Some(folder) = used else { return Ok(()) };
+    let Some(folder) = used_by(upstream) else { return Ok(()) };
     Err(Exit::Unsure.refuse(
         format!(
             "{} looks into {}, from which an application was deployed: nginx serves that one. Nothing was touched",
             site.upstream_file.display(),
             folder.display()
         ),
-        format!("give the same --dir as when it was written, or {} an --upstream-file of its own", site.app),
+        load_its_settings(site),
     ))
+}
+
+/// The folder that the file looks into, where anything was ever deployed there.
+fn used_by(upstream: &Upstream) -> Option<&Path> {
+    let folder = upstream.flag().and_then(|flag| flag.parent()?.parent());
+    folder.filter(|folder| ["slots", "releases"].iter().any(|name| folder.join(name).exists()))
+}
+
+/// What to do where nginx serves what another folder has.
+fn load_its_settings(site: &Site) -> String {
+    let command = typed_with(&["--env-file", "FILE"]);
+    format!("load the settings of that folder: {command}; or give {} an --upstream-file of its own", site.app)
 }

@@ -25,6 +25,16 @@ pub fn typed() -> String {
     }
 }
 
+/// The same with further words behind the program's name.
+#[must_use]
+pub fn typed_with(words: &[&str]) -> String {
+    let (typed, words) = (typed(), join(words));
+    match typed.split_once(' ') {
+        Some((program, rest)) => format!("{program} {words} {rest}"),
+        None => format!("{typed} {words}"),
+    }
+}
+
 /// The same as this user, by `sudo(8)`, which keeps no variable without `-E`.
 #[must_use]
 pub fn typed_as(uid: u32) -> String {

@@ -17,13 +17,12 @@ mod stage;
 mod watch;
 
 use args::Args;
-use bg_probe::cli::command_line::{self, Program};
-use bg_probe::say::exit::report;
+use bg_probe::cli::command_line;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
     match command_line::parse().and_then(Args::order).and_then(deploy::carry_out) {
         Ok(code) => ExitCode::from(code),
-        Err(error) => report(Args::NAME, Err(error)),
+        Err(error) => command_line::ended::<Args>(Err(error)),
     }
 }

@@ -69,7 +69,7 @@ impl Upstream {
     pub(super) fn elsewhere(&self, site: &Site) -> Option<String> {
         let flag = self.flag().filter(|flag| flag.parent() != Some(&site.dir.live()))?;
         Some(format!(
-            "looks at {}, and not into --dir {} (are the settings loaded? set -a; . FILE; set +a, or bg-deploy --env-file FILE)",
+            "looks at {}, and not into --dir {} (are the settings loaded?)",
             flag.parent().unwrap_or(flag).display(),
             site.dir.root().display()
         ))

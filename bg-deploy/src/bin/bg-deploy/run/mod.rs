@@ -6,6 +6,7 @@ pub(crate) mod interrupt;
 use crate::run::interrupt::Interrupt;
 use crate::stage::{Calls, Stage};
 use anyhow::{Context, Result};
+use bg_probe::os::sudo::{TYPED, typed};
 use bg_probe::say::exit::Exit;
 use bg_probe::site::lock::{INHERITED, Lock};
 use nix::sys::wait::{Id, WaitPidFlag, waitid};
@@ -67,7 +68,7 @@ impl<'a> Runner<'a> {
 
     fn start(&self, stage: &Stage) -> Result<Child> {
         let mut command = Command::new(&stage.program);
-        command.args(&stage.args).stdin(Stdio::piped()).stdout(Stdio::piped());
+        command.args(&stage.args).env(TYPED, typed()).stdin(Stdio::piped()).stdout(Stdio::piped());
         for name in FOR_ONE_STAGE {
             command.env_remove(name);
         }
