@@ -18,5 +18,8 @@ mod watch;
 /// Whose answers count: not those of a process that was there before, and none after a death.
 mod whose;
 
+/// The port that is looked at while nothing listens, and the process that is to listen.
+mod port;
+
 /// The report of a failure: answers, log, likely cause, what serves.
 mod report;

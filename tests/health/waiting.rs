@@ -34,7 +34,7 @@ fn between(from: u64, to: u64, time: Duration, all: &impl Debug) -> Result<(), S
 }
 
 #[test]
-fn health_gives_up_in_time_and_asks_every_20_ms_while_nothing_listens() {
+fn health_gives_up_in_time_and_asks_every_100_ms_while_nothing_listens() {
     let world = World::new();
     in_time(|| {
         let began = Instant::now();
@@ -45,12 +45,12 @@ fn health_gives_up_in_time_and_asks_every_20_ms_while_nothing_listens() {
         let (count, _) = said.split_once(" x connection refused (0.0 to 1.0 s)").ok_or(said.as_str())?;
         let count = count.rsplit(' ').next().and_then(|count| count.parse().ok());
         // Not a time, but as many checks in a second.
-        between(40, 50, Duration::from_millis(count.expect("a number")), &said)
+        between(7, 10, Duration::from_millis(count.expect("a number")), &said)
     });
 }
 
 #[test]
-fn health_asks_every_100_ms_and_confirms_a_success_after_20_ms() {
+fn health_asks_every_100_ms_and_confirms_a_success_after_5_ms() {
     in_time(|| {
         let world = World::new();
         let server = Server::answering(world.port(SLOT), planned("-----++"));
@@ -58,7 +58,7 @@ fn health_asks_every_100_ms_and_confirms_a_success_after_20_ms() {
         assert_eq!(facts["checks"], 7);
         let gaps = gaps(&server.asked("/actuator/health"));
         gaps[..5].iter().try_for_each(|gap| between(80, 130, *gap, &gaps))?;
-        between(10, 50, gaps[5], &gaps)?;
+        between(4, 30, gaps[5], &gaps)?;
         // The time that counts for the application is that of the first success.
         between(450, 650, Duration::from_millis(facts["ready_ms"].as_u64().expect("a number")), &facts)
     });

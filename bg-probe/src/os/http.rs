@@ -4,6 +4,7 @@
 //! environment, no redirect followed, no connection used twice, a whole answer within a deadline and within
 //! a size.
 
+use crate::os::port::is_reachable;
 use crate::say::masked_value;
 use anyhow::{Context, Result, anyhow, ensure};
 use flate2::read::GzDecoder;
@@ -158,6 +159,7 @@ impl Display for NoReply {
 /// A GET that can be sent again and again, each time on a connection of its own.
 pub struct Get {
     agent: Agent,
+    addresses: Vec<SocketAddr>,
     uri: Uri,
     headers: Vec<Header>,
 }
@@ -184,15 +186,27 @@ impl Get {
             let on_this_machine = addresses.iter().all(|address| is_of_this_machine(address.ip()));
             config = config.tls_config(TlsConfig::builder().disable_verification(on_this_machine).build());
         }
-        let agent = Agent::with_parts(config.build(), DefaultConnector::default(), Known(addresses));
+        let agent = Agent::with_parts(config.build(), DefaultConnector::default(), Known(addresses.clone()));
         let uri = host.map_or_else(|| Ok(url.0.clone()), |host| url.at(host))?;
-        Ok(Get { agent, uri, headers: Vec::new() })
+        Ok(Get { agent, addresses, uri, headers: Vec::new() })
     }
 
     /// The same with these headers.
     #[must_use]
     pub fn with(self, headers: &[Header]) -> Get {
         Get { headers: headers.to_vec(), ..self }
+    }
+
+    /// Whether it goes to this machine, where a connection that nobody waits for is refused immediately.
+    #[must_use]
+    pub fn stays_here(&self) -> bool {
+        self.addresses.iter().all(|address| is_of_this_machine(address.ip()))
+    }
+
+    /// Whether a connection is refused at every address. Nothing is sent: it takes a small part of the work of a request.
+    #[must_use]
+    pub fn is_refused(&self) -> bool {
+        self.addresses.iter().all(|address| !is_reachable(*address))
     }
 
     /// Sends it and waits for the whole answer, `within` at most.

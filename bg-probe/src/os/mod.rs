@@ -2,6 +2,7 @@
 
 pub mod deadline;
 pub mod http;
+pub mod lifetime;
 pub mod oom;
 pub mod owner;
 pub mod port;

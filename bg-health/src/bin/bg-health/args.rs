@@ -147,9 +147,10 @@ With --path a 2xx is enough, unless the body is JSON with a \"status\" that is
 not up, ok, pass, healthy or success, nor the code itself. Where --expect or
 --expect-status says what is healthy, no \"status\" is looked at. Redirects are
 not followed, and no more than 64 KiB of a body are read. It asks immediately,
-then every 20 ms while nothing listens or the last answer was healthy, else
-every 100 ms. A warm-up request must be answered with less than 500, or the
-wait goes on. With --port the slot's own port must listen as well.
+then as soon as something listens (the port is looked at every 2 ms), every
+100 ms while the answers are not healthy, and 5 ms after one that is. A warm-up
+request must be answered with less than 500, or the wait goes on. With --port
+the slot's own port must listen as well.
 
 What the application was started as comes from the record's \"launch\". If that
 process ends, the wait ends; an answer of a process that is older does not

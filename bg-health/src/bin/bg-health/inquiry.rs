@@ -71,6 +71,16 @@ impl<'a> Inquiry<'a> {
         if self.is_worth_a_look(&answer) { self.whose(answer) } else { Ok((answer, true)) }
     }
 
+    /// Whether what is asked is on this machine, where a look at its port costs next to nothing.
+    pub(crate) fn stays_here(&self) -> bool {
+        self.check.get().stays_here()
+    }
+
+    /// Whether a connection is refused: then nothing listens, and nothing need be asked.
+    pub(crate) fn is_refused(&self) -> bool {
+        self.check.get().is_refused()
+    }
+
     /// Asks once, `within` at most, and leaves open whose answer it is.
     pub(crate) fn answer(&self, within: Duration) -> Answer {
         self.check.run(within)
@@ -109,11 +119,6 @@ impl<'a> Inquiry<'a> {
     /// When the kernel does not list its sockets, or `/proc` can't be read.
     pub(crate) fn is_on_other_port(&mut self) -> Result<bool> {
         self.launch.map_or(Ok(false), |launch| self.other_port.is_taken_by(launch))
-    }
-
-    /// Whether the launched process is gone.
-    pub(crate) fn has_died(&self) -> bool {
-        self.launch.is_some_and(|launch| !launch.process.is_alive())
     }
 
     /// The facts of a slot that is healthy since that time of the inquiry.

@@ -72,6 +72,11 @@ impl Check {
         Ok(Check { first: target(first)?, second: second.map(target).transpose()?, rules, own })
     }
 
+    /// What is asked first; the second page is another one of the same server.
+    pub(crate) fn get(&self) -> &Get {
+        &self.first.get
+    }
+
     /// Asks once, `within` at most.
     pub(crate) fn run(&self, within: Duration) -> Answer {
         let began = Instant::now();

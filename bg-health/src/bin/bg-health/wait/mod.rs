@@ -18,6 +18,7 @@ use anyhow::Result;
 use bg_health::verdict::Kind;
 use bg_launch::Launch;
 use bg_probe::os::deadline::Deadline;
+use bg_probe::os::lifetime::Lifetime;
 use bg_probe::say::exit::Exit;
 use std::time::{Duration, Instant};
 
@@ -38,6 +39,7 @@ pub(crate) fn run(subject: &Subject, expectation: &Expectation, pace: Pace, warm
         pace,
         bar: Bar::new(voice, pace.timeout, &record.slot),
         deadline: Deadline::within(pace.timeout),
+        life: launch.as_ref().map(|launch| Lifetime::of(&launch.process)),
     };
     let end = wait.run()?;
     let (answers, took) = (wait.inquiry.answers, wait.inquiry.began.elapsed());
@@ -71,6 +73,8 @@ struct Wait<'a> {
     pace: Pace,
     bar: Bar,
     deadline: Deadline,
+    /// That of the launched process.
+    life: Option<Lifetime<'a>>,
 }
 
 impl Wait<'_> {
@@ -104,22 +108,42 @@ impl Wait<'_> {
         }
     }
 
-    /// Waits until it is time for the next check, looking after the process; the end, if it comes before.
+    /// Waits until it is time for the next check, looking after the process; the end, if it comes before. While nothing
+    /// listens, it is time as soon as something does.
     fn pause(&mut self, asked: Instant, answer: &Answer) -> Result<Option<End>> {
         let next = Deadline::within(self.pace.after(&answer.kind).saturating_sub(asked.elapsed()));
-        while !next.is_over() {
-            self.bar.advance(self.inquiry.began.elapsed());
-            if !self.deadline.pause(next.left().min(LOOK_EVERY)) {
-                break;
-            }
+        let knocks = self.pace.knocks_after(&answer.kind) && self.inquiry.stays_here();
+        let mut rest = if knocks { Pace::after_a_knock(Duration::ZERO) } else { LOOK_EVERY };
+        let mut look = Deadline::within(LOOK_EVERY);
+        while !next.is_over() && !self.deadline.is_over() {
+            let time = rest.min(look.left()).min(next.left()).min(self.deadline.left());
+            let has_died = self.ends_within(time);
             // Where the time has come, the next check is followed by such a look as well.
-            if !next.is_over()
-                && let Some(end) = self.end()?
-            {
-                return Ok(Some(end));
+            if (has_died || look.is_over()) && !next.is_over() {
+                self.bar.advance(self.inquiry.began.elapsed());
+                if let Some(end) = self.end()? {
+                    return Ok(Some(end));
+                }
+                look = Deadline::within(LOOK_EVERY);
+            }
+            if knocks {
+                let began = Instant::now();
+                if !self.inquiry.is_refused() {
+                    break;
+                }
+                rest = Pace::after_a_knock(began.elapsed());
             }
         }
         Ok(self.deadline.is_over().then_some(End::Late))
+    }
+
+    /// Waits that long, or until the launched process is gone; whether it is.
+    fn ends_within(&self, time: Duration) -> bool {
+        let Some(life) = &self.life else {
+            let _ = Deadline::within(time).pause(time);
+            return false;
+        };
+        life.ends_within(time)
     }
 
     /// The end that what was launched has put to the wait, if it has.
@@ -128,6 +152,6 @@ impl Wait<'_> {
         if self.inquiry.is_on_other_port()? {
             return Ok(Some(End::OnOtherPort));
         }
-        Ok(self.inquiry.has_died().then_some(End::Died))
+        Ok(self.ends_within(Duration::ZERO).then_some(End::Died))
     }
 }

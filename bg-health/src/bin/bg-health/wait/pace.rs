@@ -3,10 +3,16 @@
 use bg_health::verdict::Kind;
 use std::time::Duration;
 
-/// From one check to the next while nothing listens, which costs nothing, and between two successes.
-const SOON: Duration = Duration::from_millis(20);
+/// Between two successes.
+const SOON: Duration = Duration::from_millis(5);
 
-/// From one check to the next while the application answers and is busy with its start.
+/// From one look at the port to the next while nothing listens: a connection that is refused costs next to nothing.
+const KNOCK: Duration = Duration::from_millis(2);
+
+/// How much longer than such a look the pause after it is, at the least: a busy machine's time is not ours.
+const REST: u32 = 20;
+
+/// From one check to the next while the application answers and is busy with its start, and while nothing listens.
 const LATER: Duration = Duration::from_millis(100);
 
 /// How long to wait, and how often to ask.
@@ -25,8 +31,18 @@ impl Pace {
     pub(crate) fn after(&self, answer: &Kind) -> Duration {
         match (self.interval, answer) {
             (Some(interval), _) => interval,
-            (None, Kind::Silent | Kind::Healthy) => SOON,
+            (None, Kind::Healthy) => SOON,
             (None, _) => LATER,
         }
+    }
+
+    /// Whether the port is looked at between a check with this answer and the next, which comes early if something listens.
+    pub(crate) fn knocks_after(&self, answer: &Kind) -> bool {
+        self.interval.is_none() && *answer == Kind::Silent
+    }
+
+    /// The pause before the next look at the port, where the last one took so long.
+    pub(crate) fn after_a_knock(took: Duration) -> Duration {
+        KNOCK.max(took.saturating_mul(REST)).min(LATER)
     }
 }
