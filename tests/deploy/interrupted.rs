@@ -196,7 +196,9 @@ fn the_release_outlives_the_ci_job_that_deployed_it() {
     // As the runner does it, until none is left: a process that was sent SIGKILL is there a moment longer.
     until(SOON, "nothing carries the mark any more", || {
         let found = carriers();
-        found.iter().for_each(|&pid| process::signal(pid, Signal::SIGKILL));
+        for &pid in &found {
+            process::signal(pid, Signal::SIGKILL);
+        }
         found.is_empty()
     });
     assert!(process::alive(app));
