@@ -1,5 +1,7 @@
 //! `bg-deploy`: the whole cycle by one command, and every way in which it ends otherwise.
 
+/// A command that puts itself into the background.
+mod background;
 /// How it ends when a stage fails, and what is left then.
 mod failing;
 /// The flags of the stages, in the help of each program and on its page.

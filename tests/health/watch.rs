@@ -70,7 +70,7 @@ fn a_release_that_dies_ends_it_and_nginx_is_left_alone() {
     let upstream = world.nginx.read_upstream();
     let watch = watching(&world, &record, &[]);
     process::signal(pid, Signal::SIGKILL);
-    watch.end().exit(9).printed_nothing().said("connection refused; it ended or was killed");
+    watch.end().exit(9).printed_nothing().said("connection refused; it ended, or somebody ended it");
     assert_eq!(world.nginx.read_upstream(), upstream);
 }
 

@@ -4,7 +4,7 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
-use bg_tests::{World, process, programs, until};
+use bg_tests::{Run, World, process, programs, until};
 use nix::sys::signal::Signal;
 
 use super::launched::{App, SLOT, facts, in_time};
@@ -133,6 +133,29 @@ fn a_command_that_goes_into_the_background_is_told_so() {
     let world = World::new();
     let app = App::launch_line(&world, "fake-app --boot-ms 60000 & sleep 0.3");
     app.health(&world, &[]).exit(8).said("likely    the command went into the background (pid ");
+}
+
+#[test]
+fn the_kernel_is_named_only_where_it_has_ended_a_process_for_want_of_memory() {
+    let world = World::new();
+    let app = App::launch(&world, &["--crash-after-ms", "300", "--boot-ms", "60000"]);
+    let said = app.health(&world, &[]).exit(8).never_said("memory").stderr();
+    assert!(said.contains("likely    it ended"), "{said}");
+
+    // The kernel's count, which nobody can raise for a test, is a file in this namespace, and changes while bg-health waits.
+    let counts = world.write("vmstat", "pgfault 1\noom_kill 3\n");
+    let app = App::launch(&world, &["--boot-ms", "60000"]);
+    let record = world.write("record", app.record(&world));
+    let (counts, record, pid) = (counts.display(), record.display(), app.pid);
+    let line = format!(
+        "mount --bind {counts} /proc/vmstat; cd {}; >said
+         (until grep -q refused said; do sleep 0.02; done; echo oom_kill 4 >{counts}; kill -KILL {pid}) &
+         bg-health -v --timeout 60s <{record} 2>said; code=$?; cat said >&2; exit $code",
+        world.folder().display()
+    );
+    let mut unshare = world.command(&programs::of_the_system("unshare"));
+    let died = unshare.args(["--mount", "sh", "-c", &line]).ran().exit(8);
+    died.said("likely    memory ran out, and the kernel has ended a process meanwhile: journalctl -k says which");
 }
 
 #[test]

@@ -70,6 +70,24 @@ fn a_launch_by_a_service_that_ends_all_it_has_started_warns_and_one_by_cron_does
 }
 
 #[test]
+fn a_stop_later_that_is_left_by_such_a_service_warns_where_the_release_outlives_that() {
+    let Some(machine) = machine() else { return };
+    machine.ok("bg-launch -q --slot set2 -- fake-app | bg-health -q");
+    let stop = "set -a; . /etc/bg/web.env; exec bg-launch --slot set2 --stop --after 1h";
+    let by = |kill_mode: &str| {
+        let runner = format!("systemd-run --quiet --wait --pipe --unit=runner -p KillMode={kill_mode}");
+        machine.ok(&format!("{runner} sh -c '{stop}' 2>&1"))
+    };
+    let said = by("control-group");
+    let warning = "what waits is ended whenever runner.service is stopped or restarted, and pid ";
+    assert!(said.contains(warning) && said.contains("bg-launch --slot set2 --stop"), "{said}");
+    assert!(!by("process").contains("what waits is ended"));
+    // What the warning advises works.
+    machine.ok("bg-launch --slot set2 --stop");
+    until(SOON, "nothing is left", || units(&machine).is_empty());
+}
+
+#[test]
 fn one_that_dies_at_once_is_told_with_its_own_journal() {
     let Some(machine) = machine() else { return };
     // The journal of the unit has what another release wrote before.

@@ -32,6 +32,14 @@ pub fn may_put(pid: i32) -> bool {
     access(file_of(pid).as_str(), AccessFlags::W_OK).is_ok()
 }
 
+/// How many processes the kernel has ended since boot because memory ran out, of the machine or of a control group
+/// (`oom_kill` of `proc_vmstat(5)`); `None` where it does not count them.
+#[must_use]
+pub fn kills() -> Option<u64> {
+    let counts = std::fs::read_to_string("/proc/vmstat").ok()?;
+    counts.lines().find_map(|line| line.strip_prefix("oom_kill ")?.trim().parse().ok())
+}
+
 /// The place of a process, open: to be changed whatever the process becomes.
 pub struct Place(File);
 

@@ -3,8 +3,9 @@
 //! Each launch is a session of its own (`setsid(2)`), so its processes are those of that session; the kernel does not
 //! give a session's id to anybody else while one of them is left. Those of a unit are those of its control group.
 
-use crate::os::process::{Process, Stat, environment, pids, session};
+use crate::os::process::{Process, Stat, boot_id, environment, pids, session};
 use crate::site::launched::Launched;
+use crate::site::slot::Slot;
 use crate::site::unit::Unit;
 use anyhow::Result;
 
@@ -68,8 +69,32 @@ pub fn among(pids: &[i32], leader: &Process, release: &str) -> Vec<i32> {
     pids.iter().copied().filter(|pid| !is_elsewhere(*pid)).filter(belongs).collect()
 }
 
+/// Those of these processes that came from a launch in `slot` whose own first process is gone, and have left its session: a
+/// command that puts itself into the background leaves such (`daemon(3)`). They are known by the marks in their environment,
+/// and began no earlier than the launch.
+#[must_use]
+pub fn strays(pids: &[i32], slot: &Slot, leader: &Process, release: &str) -> Vec<i32> {
+    // A command that the release itself has run would take its own caller for one.
+    let is_within = std::env::var_os("BG_RELEASE").is_some_and(|ours| ours == release);
+    if is_within || boot_id().as_ref() != Some(&leader.boot_id) {
+        return Vec::new();
+    }
+    // The same file may be deployed within one second from two folders, and one release may be in both slots.
+    let marks = [format!("BG_RELEASE={release}"), format!("BG_SLOT={slot}"), format!("PORT={}", slot.port)];
+    let is_one =
+        |pid: &i32| Stat::of(*pid).is_some_and(|stat| stat.start_ticks >= leader.start_ticks) && has_all(*pid, &marks);
+    pids.iter().copied().filter(is_one).collect()
+}
+
 /// Whether a process was given this release in its environment.
 fn carries(pid: i32, release: &str) -> bool {
-    let mark = format!("BG_RELEASE={release}");
-    environment(pid).is_some_and(|environ| environ.split(|byte| *byte == 0).any(|variable| variable == mark.as_bytes()))
+    has_all(pid, &[format!("BG_RELEASE={release}")])
+}
+
+/// Whether a process was given all of these variables.
+fn has_all(pid: i32, variables: &[String]) -> bool {
+    environment(pid).is_some_and(|environ| {
+        let has = |variable: &String| environ.split(|byte| *byte == 0).any(|one| one == variable.as_bytes());
+        variables.iter().all(has)
+    })
 }

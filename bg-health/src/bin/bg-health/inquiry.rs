@@ -8,6 +8,7 @@ use crate::report::answers::Answers;
 use anyhow::Result;
 use bg_health::verdict::Kind;
 use bg_launch::Launch;
+use bg_probe::os::oom;
 use bg_probe::record::Record;
 use bg_probe::say::Voice;
 use bg_probe::site::slot::Slot;
@@ -22,6 +23,8 @@ pub(crate) struct Inquiry<'a> {
     listeners: Listeners,
     other_port: OtherPort<'a>,
     voice: Voice,
+    /// How many processes the kernel had ended for want of memory when it began.
+    oom_kills: Option<u64>,
     /// All answers so far.
     pub(crate) answers: Answers,
     /// When it began.
@@ -48,6 +51,7 @@ impl<'a> Inquiry<'a> {
             listeners: Listeners::default(),
             other_port: OtherPort::new(record.site.slots.other(&slot.name)),
             voice,
+            oom_kills: oom::kills(),
             answers: Answers::default(),
             began: Instant::now(),
         })
@@ -119,6 +123,11 @@ impl<'a> Inquiry<'a> {
     /// When the kernel does not list its sockets, or `/proc` can't be read.
     pub(crate) fn is_on_other_port(&mut self) -> Result<bool> {
         self.launch.map_or(Ok(false), |launch| self.other_port.is_taken_by(launch))
+    }
+
+    /// Whether the kernel has ended any process for want of memory since it began.
+    pub(crate) fn has_run_out_of_memory(&self) -> bool {
+        oom::kills() > self.oom_kills
     }
 
     /// The facts of a slot that is healthy since that time of the inquiry.

@@ -32,6 +32,6 @@ pub(crate) fn run(subject: &Subject, expectation: &Expectation) -> Result<()> {
     } else {
         Failure::Once
     };
-    let case = Case::new(&record, launch.as_ref(), expectation, &inquiry.answers, failure);
+    let case = Case::new(&record, launch.as_ref(), expectation, &inquiry, failure);
     Err(Exit::Unhealthy.because(report::in_a_line(&case)))
 }

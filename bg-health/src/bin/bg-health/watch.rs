@@ -68,7 +68,7 @@ pub(crate) fn run(subject: &Subject, expectation: &Expectation, within: Duration
     let inquiry = Inquiry::new(&record, launch.as_ref(), expectation, voice)?;
     let mut watch = Watch { record: &record, patience: expectation.within, refused: 0, inquiry };
     let facts = watch.keep(within).map_err(|went_bad| {
-        let case = Case::new(&record, launch.as_ref(), expectation, &watch.inquiry.answers, went_bad);
+        let case = Case::new(&record, launch.as_ref(), expectation, &watch.inquiry, went_bad);
         Exit::WentBad.because(report::whole(&case))
     })?;
     let took = watch.inquiry.began.elapsed();

@@ -109,7 +109,7 @@ impl Args {
         let stop_signal = self.stop_signal;
         let wish = Wish { via: self.via, user: self.user, workdir: self.workdir, stop_timeout, stop_signal };
         let grace = Grace { signal: stop_signal.unwrap_or_default(), within: stop_timeout, voice: self.voice };
-        let clearing = Clearing { adopt: self.adopt, drain: *self.drain, grace };
+        let clearing = Clearing { adopt: self.adopt, thorough: self.stop, drain: *self.drain, grace };
         let given = Given { files: self.artifact, command: self.command };
         let (slot, wait, keep) = (self.slot, self.wait, self.keep);
         // Before anything else: a preflight starts nothing.

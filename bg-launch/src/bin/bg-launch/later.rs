@@ -5,6 +5,7 @@
 //! process waits that is as detached as an application is. It looks again before it stops anything: it stops only the
 //! very process that was meant, and not if that is live again.
 
+use crate::start::agent::warning_of_a_wait;
 use crate::start::detached::MARKS;
 use crate::start::hold::{GO, detach};
 use crate::stop::{Clearing, vacate};
@@ -51,6 +52,9 @@ pub(crate) fn leave(record: &Record, after: Duration, clearing: Clearing, voice:
     its.set("launch", &launched.process)?;
     start(&its, after, clearing)?;
     voice.done("launch", &words, None);
+    if let Some(what) = warning_of_a_wait(running.pid) {
+        voice.warn(&format!("{what}: to stop it all the same, bg-launch --slot {slot} --stop"));
+    }
     Ok(())
 }
 

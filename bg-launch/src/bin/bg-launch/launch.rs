@@ -72,7 +72,7 @@ pub(crate) fn named(wanted: &str, record: &Record, manner: &Manner, voice: Voice
 fn ensure_free(record: &Record, manner: &Manner) -> Result<()> {
     ensure_movable(&record.site)?;
     ensure_idle(&record.site, &record.slot)?;
-    Occupant::of(&record.site, &record.slot, manner.clearing.adopt).map(drop)
+    Occupant::of(&record.site, &record.slot, manner.clearing.adopt, false).map(drop)
 }
 
 /// The last checks, and room in the slot; the command to start then.

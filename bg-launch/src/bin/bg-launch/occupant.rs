@@ -6,9 +6,10 @@ use bg_launch::{Grace, is_there, members};
 use bg_probe::live::last_look::is_named;
 use bg_probe::live::whose::Other;
 use bg_probe::os::port;
-use bg_probe::os::process::{Process, Stat, command_line};
+use bg_probe::os::process::{Process, Stat, command_line, pids};
 use bg_probe::say::exit::Exit;
 use bg_probe::say::{self, Voice};
+use bg_probe::site::family;
 use bg_probe::site::launched::Launched;
 use bg_probe::site::settings::Site;
 use bg_probe::site::slot::Slot;
@@ -23,21 +24,25 @@ pub(crate) struct Occupant<'a> {
     slot: &'a Slot,
     /// The last launch there, if any of it is left.
     ours: Option<Launched>,
+    /// What the last launch has left outside its session, where its own process is gone.
+    strays: Vec<Process>,
     /// Processes that bg-launch did not start and that hold the port.
     strangers: Vec<Process>,
 }
 
 impl<'a> Occupant<'a> {
-    /// Looks into a slot. With `adopt`, processes of the same user that bg-launch did not start are taken over.
+    /// Looks into a slot. With `adopt`, processes of the same user that bg-launch did not start are taken over. With `thorough`,
+    /// what the last launch has left outside its session is looked for among all processes, and else on the port alone.
     ///
     /// # Errors
     /// [`Exit::Unsure`] when a process holds the port that may not be stopped.
-    pub(crate) fn of(site: &Site, slot: &'a Slot, adopt: bool) -> Result<Occupant<'a>> {
+    pub(crate) fn of(site: &Site, slot: &'a Slot, adopt: bool, thorough: bool) -> Result<Occupant<'a>> {
         let launched = Launched::of(&site.dir, &slot.name)?;
         let is_ours = launched.as_ref().map(is_there).transpose()?.unwrap_or(false);
-        let ours = launched.filter(|_| is_ours);
+        let (ours, gone) = if is_ours { (launched, None) } else { (None, launched) };
         let sockets = slot.listeners()?;
         let others = others(ours.as_ref(), &sockets)?;
+        let strays = strays(gone.as_ref(), slot, &others, thorough)?;
         // A process that began after our launch came with it (a container's proxy). It should end with it, and is
         // looked for again after that.
         let since = ours.as_ref().and_then(began);
@@ -46,17 +51,17 @@ impl<'a> Occupant<'a> {
             since.is_some_and(|since| started >= Some(since)) && Other::is(site, *pid).is_none()
         };
         let unseen = !sockets.is_empty() && others.is_empty() && ours.is_none();
-        let strangers: Vec<i32> = others.into_iter().filter(|pid| !came_with(pid)).collect();
+        let strangers: Vec<i32> = others.into_iter().filter(|pid| !came_with(pid) && !strays.contains(pid)).collect();
         if unseen || !strangers.is_empty() {
             ensure_adoptable(site, slot, &strangers, adopt)?;
         }
-        let strangers = strangers.into_iter().filter_map(Process::with_pid).collect();
-        Ok(Occupant { slot, ours, strangers })
+        let known = |pids: Vec<i32>| pids.into_iter().filter_map(Process::with_pid).collect();
+        Ok(Occupant { slot, ours, strays: known(strays), strangers: known(strangers) })
     }
 
     /// Whether nothing is there.
     pub(crate) fn is_empty(&self) -> bool {
-        self.ours.is_none() && self.strangers.is_empty()
+        self.ours.is_none() && self.strays.is_empty() && self.strangers.is_empty()
     }
 
     /// Waits, `within` at most, until no connection to the slot is left.
@@ -82,10 +87,12 @@ impl<'a> Occupant<'a> {
             let who = ours.unit.as_ref().map_or_else(|| format!("pid {}", ours.process.pid), ToString::to_string);
             stopped.push(in_words(&who, bg_launch::stop(ours, grace)?, grace.of(ours)));
         }
-        if !self.strangers.is_empty() {
-            let pids: Vec<String> = self.strangers.iter().map(|process| process.pid.to_string()).collect();
-            let who = format!("pid {} (adopted)", pids.join(", "));
-            stopped.push(in_words(&who, stop_each(&self.strangers, grace)?, grace));
+        for (pids, what) in [(&self.strays, "that had gone into the background"), (&self.strangers, "(adopted)")] {
+            if !pids.is_empty() {
+                let numbers: Vec<String> = pids.iter().map(|process| process.pid.to_string()).collect();
+                let who = format!("pid {} {what}", numbers.join(", "));
+                stopped.push(in_words(&who, stop_each(pids, grace)?, grace));
+            }
         }
         if !wait(FREE_WITHIN, || Ok(self.slot.listeners()?.is_empty()))? {
             let held = held(self.slot, &self.slot.holders()?);
@@ -119,6 +126,14 @@ fn others(ours: Option<&Launched>, sockets: &BTreeSet<u64>) -> Result<Vec<i32>> 
         return Ok(Vec::new());
     }
     Ok(port::holders(sockets)?.into_iter().filter(|pid| !family.contains(pid)).collect())
+}
+
+/// What a launch whose own process is gone has left outside its session, of these processes or of all. Of a unit it is
+/// systemd that ends everything.
+fn strays(gone: Option<&Launched>, slot: &Slot, others: &[i32], thorough: bool) -> Result<Vec<i32>> {
+    let Some(gone) = gone.filter(|gone| gone.unit.is_none()) else { return Ok(Vec::new()) };
+    let all = if thorough { pids()? } else { others.to_vec() };
+    Ok(family::strays(&all, slot, &gone.process, &gone.release))
 }
 
 /// The start of a launch, in clock ticks since boot; that of its process where a unit's is not written down yet.

@@ -17,6 +17,8 @@ use std::time::{Duration, Instant};
 pub(crate) struct Clearing {
     /// Whether processes of the same user that bg-launch did not start are stopped, too.
     pub(crate) adopt: bool,
+    /// Whether all processes are looked through for what the last launch has left outside its session.
+    pub(crate) thorough: bool,
     /// How long to wait until the last connection is closed.
     pub(crate) drain: Duration,
     /// How a process is asked to end.
@@ -57,16 +59,19 @@ fn vacate_unless(
     voice: Voice,
     ensure_not_serving: impl FnOnce() -> Result<()>,
 ) -> Result<bool> {
-    let (site, slot) = (&record.site, &record.slot);
     let began = Instant::now();
-    Occupant::of(site, slot, clearing.adopt)?.drain(clearing.drain, voice)?;
+    look(record, clearing)?.drain(clearing.drain, voice)?;
     // The record may be old, and draining took its time: this is the last look before the first harm.
     ensure_not_serving()?;
-    let stopped = Occupant::of(site, slot, clearing.adopt)?.stop(clearing.grace)?;
+    let stopped = look(record, clearing)?.stop(clearing.grace)?;
     if let Some(words) = &stopped {
         voice.done("launch", words, Some(began.elapsed()));
     }
     Ok(stopped.is_some())
+}
+
+fn look(record: &Record, clearing: Clearing) -> Result<Occupant<'_>> {
+    Occupant::of(&record.site, &record.slot, clearing.adopt, clearing.thorough)
 }
 
 /// What the launch in the record has replaced, if that is the last one in its slot.

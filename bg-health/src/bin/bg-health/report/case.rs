@@ -1,17 +1,28 @@
 //! The case of a slot that is not healthy: everything that is known when its report is made.
 
 use crate::check::Expectation;
+use crate::inquiry::Inquiry;
 use crate::report::answers::Answers;
 use crate::wait::pace::Pace;
 use bg_health::verdict::Kind;
 use bg_launch::Launch;
 use bg_probe::live::front::Answer as Served;
+use bg_probe::os::deadline::Deadline;
 use bg_probe::os::port;
+use bg_probe::os::process::{Stat, pids};
 use bg_probe::record::Record;
+use bg_probe::site::family;
 use bg_probe::site::launched::Launched;
 use bg_probe::site::slot::Slot;
+use bg_probe::site::unit::Unit;
 use serde_json::Value;
 use std::time::Duration;
+
+/// How long what puts itself into the background may take until it is seen there.
+const SEEN_WITHIN: Duration = Duration::from_millis(30);
+
+/// How often it is looked for meanwhile.
+const LOOK_EVERY: Duration = Duration::from_millis(10);
 
 /// How a slot turned out not to be healthy.
 pub(crate) enum Failure {
@@ -25,6 +36,39 @@ pub(crate) enum Failure {
     OnOtherPort,
     /// It went bad within the watch, after that time; and what nginx answered, where that was what was bad.
     WentBad(Duration, Option<Served>),
+}
+
+/// What speaks for how an application has ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum End {
+    /// Nothing.
+    Unknown,
+    /// It was a unit, and its status was one of success: systemd keeps none but those that failed.
+    Well,
+    /// The kernel has ended a process for want of memory meanwhile.
+    MemoryRanOut,
+}
+
+impl End {
+    fn of(unit: Option<&Unit>, inquiry: &Inquiry) -> End {
+        if inquiry.has_run_out_of_memory() {
+            return End::MemoryRanOut;
+        }
+        let is_forgotten = unit.is_some_and(|unit| unit.state().is_ok_and(|state| !state.is_loaded));
+        if is_forgotten { End::Well } else { End::Unknown }
+    }
+}
+
+impl Failure {
+    /// Whether the launched process is gone, where nothing is left of the launch or something is.
+    fn is_a_death(&self, nothing_is_left: bool) -> bool {
+        match self {
+            Failure::Died(_) => true,
+            // Neither waits for the process, but both see that it is gone.
+            Failure::Once | Failure::WentBad(..) => nothing_is_left,
+            Failure::Late(_) | Failure::OnOtherPort => false,
+        }
+    }
 }
 
 /// Everything a report is made of.
@@ -49,9 +93,11 @@ pub(crate) struct Case<'a> {
     /// The ports on which the application listens.
     pub(crate) ports: Vec<u16>,
     /// A process that holds the slot's port after the application has died.
-    pub(crate) holder: Option<i32>,
+    pub(crate) holder: Option<Holder>,
     /// What is left of the application after its first process has gone.
     pub(crate) survivor: Option<i32>,
+    /// What speaks for how it ended, where it did.
+    pub(crate) end: End,
 }
 
 impl<'a> Case<'a> {
@@ -60,19 +106,15 @@ impl<'a> Case<'a> {
         record: &'a Record,
         launch: Option<&'a Launch>,
         expectation: &'a Expectation,
-        answers: &'a Answers,
+        inquiry: &'a Inquiry,
         failure: Failure,
     ) -> Case<'a> {
+        let answers = &inquiry.answers;
         let slot = &record.slot;
         let members = launch.and_then(|launch| launch.members().ok()).unwrap_or_default();
-        let died = match failure {
-            Failure::Died(_) => true,
-            // Neither waits for the process, but both see that it is gone.
-            Failure::Once | Failure::WentBad(..) => launch.is_some() && members.is_empty(),
-            Failure::Late(_) | Failure::OnOtherPort => false,
-        };
+        let died = failure.is_a_death(launch.is_some() && members.is_empty());
         // What a unit has after its first process is what systemd has started in its place.
-        let is_unit = launch.is_some_and(|launch| launch.unit.is_some());
+        let unit = launch.and_then(|launch| launch.unit.as_ref());
         let last = answers.last().map(|last| &last.kind);
         let was_silent = last == Some(&Kind::Silent);
         let asked = expectation.manner.port_of(&record.site, slot).ok().flatten().unwrap_or_else(|| slot.clone());
@@ -92,8 +134,9 @@ impl<'a> Case<'a> {
             launched: launch.is_some(),
             came_late,
             ports: if knows_ports { ports_of(&members) } else { Vec::new() },
-            holder: if died { holder_of(slot) } else { None },
-            survivor: members.first().copied().filter(|_| died && !is_unit),
+            holder: if died { Holder::of(slot, launch) } else { None },
+            survivor: if died && unit.is_none() { survivor(&members, slot, launch) } else { None },
+            end: if died { End::of(unit, inquiry) } else { End::Unknown },
         }
     }
 
@@ -132,7 +175,29 @@ fn ports_of(members: &[i32]) -> Vec<u16> {
     port::ports_of(members).map(Vec::from_iter).unwrap_or_default()
 }
 
-/// A process that holds the slot's port, as far as this user may see.
-fn holder_of(slot: &Slot) -> Option<i32> {
-    slot.holders().ok()?.first().copied()
+/// A process that holds the slot's port.
+pub(crate) struct Holder {
+    pub(crate) pid: i32,
+    /// Whether it began after the launch.
+    pub(crate) is_younger: bool,
+}
+
+impl Holder {
+    /// The one of the slot, as far as this user may see.
+    fn of(slot: &Slot, launch: Option<&Launch>) -> Option<Holder> {
+        let pid = *slot.holders().ok()?.first()?;
+        let began = launch.map(|launch| launch.process.start_ticks);
+        let is_younger = began.is_some_and(|began| Stat::of(pid).is_some_and(|stat| stat.start_ticks >= began));
+        Some(Holder { pid, is_younger })
+    }
+}
+
+/// What goes on of a launch whose first process is gone: in its session, or outside of it by the marks.
+fn survivor(members: &[i32], slot: &Slot, launch: Option<&Launch>) -> Option<i32> {
+    members.first().copied().or_else(|| {
+        let launch = launch?;
+        let look = || Ok(family::strays(&pids()?, slot, &launch.process, &launch.release).first().copied());
+        // One that forks while the processes are listed is in no list of that moment.
+        Deadline::within(SEEN_WITHIN).poll(LOOK_EVERY, look).ok().flatten()
+    })
 }

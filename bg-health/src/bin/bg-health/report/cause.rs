@@ -9,7 +9,6 @@ use crate::wait::pace::Pace;
 use bg_health::verdict::{Kind, Word};
 use bg_probe::live::front::{Answer as Served, LIMITED, Silence};
 use bg_probe::os::http::{NoReply, Url};
-use bg_probe::os::process::command_line;
 use bg_probe::say::seconds;
 use bg_probe::site::slot::Slot;
 
@@ -38,7 +37,7 @@ impl Case<'_> {
         }
     }
 
-    fn in_the_log(&self, log: &str) -> Option<String> {
+    pub(super) fn in_the_log(&self, log: &str) -> Option<String> {
         let Slot { name, port } = self.other;
         if signs::is_taken(log, *port) {
             return Some(format!("it wanted port {port}, which is that of {name} and taken: {}", self.remedy()));
@@ -68,26 +67,6 @@ impl Case<'_> {
                 self.slot.name, self.slot.port
             ),
         }
-    }
-
-    fn of_death(&self, log: &str) -> String {
-        if let Some(Kind::Stranger(who, slot)) = self.answers.of_a_stranger() {
-            return held_by(slot, who);
-        }
-        if let Some(pid) = self.survivor {
-            return format!(
-                "the command went into the background (pid {pid} goes on): it must stay in the foreground, \
-                 as docker run does without -d"
-            );
-        }
-        if let Some(pid) = self.holder {
-            return held_by(self.slot, &format!("pid {pid} ({})", command_line(pid)));
-        }
-        self.in_the_log(log).or_else(|| signs::last_cause(log)).unwrap_or_else(|| {
-            "it ended or was killed; where its log does not say why, the kernel may have killed it for its memory \
-             (journalctl -k)"
-                .into()
-        })
     }
 
     fn of_answer(&self, answer: &Answer) -> String {
@@ -240,7 +219,7 @@ fn of_own_word(word: &Word, url: &str) -> String {
     )
 }
 
-fn held_by(slot: &Slot, who: &str) -> String {
+pub(super) fn held_by(slot: &Slot, who: &str) -> String {
     format!(
         "port {} is held by {who}: stop it, or let bg-launch take it over with --adopt (bg-deploy --launch-adopt)",
         slot.port
@@ -252,6 +231,7 @@ mod tests {
     use super::*;
     use crate::check::Expectation;
     use crate::report::answers::Answers;
+    use crate::report::case::{End, Holder};
     use bg_probe::record::Record;
     use bg_probe::site::slot::Slots;
     use std::time::Duration;
@@ -283,6 +263,7 @@ mod tests {
             ports: Vec::new(),
             holder: None,
             survivor: None,
+            end: End::Unknown,
         };
         change(&mut case);
         case.likely(log)
@@ -319,7 +300,8 @@ mod tests {
         assert!(likely(&[Kind::Silent], log, |_| {}).contains("out of memory"));
         let dead = |log| likely(&[Kind::Silent], log, |case| case.died = true);
         assert!(dead("Web server failed to start. Port 8082 was already in use.").contains("already in use"));
-        assert!(dead("").contains("journalctl -k"));
+        assert!(dead("").starts_with("it ended without a word in its log"));
+        assert!(dead("Started").starts_with("it ended, or somebody ended it"));
         let other = dead("Web server failed to start. Port 8081 was already in use.");
         assert!(
             other.starts_with("it wanted port 8081, which is that of set1 and taken: let it listen on $PORT, 8082")
@@ -336,7 +318,7 @@ mod tests {
         assert!(background.contains("pid 4711 goes on"), "{background}");
         let holder = likely(&[Kind::Silent], "Address already in use", |case| {
             case.died = true;
-            case.holder = Some(4711);
+            case.holder = Some(Holder { pid: 4711, is_younger: false });
         });
         assert!(holder.starts_with("port 8082 is held by pid 4711 ("), "{holder}");
         let stranger = likely(

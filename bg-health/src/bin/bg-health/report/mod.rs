@@ -6,6 +6,7 @@
 pub(crate) mod answers;
 pub(crate) mod case;
 mod cause;
+mod death;
 pub(crate) mod log;
 pub(crate) mod page;
 mod signs;

@@ -42,7 +42,8 @@ pub(crate) fn run(subject: &Subject, expectation: &Expectation, pace: Pace, warm
         life: launch.as_ref().map(|launch| Lifetime::of(&launch.process)),
     };
     let end = wait.run()?;
-    let (answers, took) = (wait.inquiry.answers, wait.inquiry.began.elapsed());
+    let inquiry = wait.inquiry;
+    let took = inquiry.began.elapsed();
     drop(wait.bar);
     let (exit, failure) = match end {
         End::Healthy(facts) => return healthy::conclude(record, &facts, took, voice),
@@ -50,7 +51,7 @@ pub(crate) fn run(subject: &Subject, expectation: &Expectation, pace: Pace, warm
         End::Died => (Exit::Died, Failure::Died(took)),
         End::OnOtherPort => (Exit::Unhealthy, Failure::OnOtherPort),
     };
-    Err(exit.because(report::whole(&Case::new(&record, launch.as_ref(), expectation, &answers, failure))))
+    Err(exit.because(report::whole(&Case::new(&record, launch.as_ref(), expectation, &inquiry, failure))))
 }
 
 /// How a wait ended.

@@ -67,7 +67,7 @@ fn mode(site: &Site, slot: &Slot, wish: &Wish) -> Option<Finding> {
 
 fn port(site: &Site, idle: &Slot, adopt: bool) -> Finding {
     let Slot { name, port } = idle;
-    match Occupant::of(site, idle, adopt) {
+    match Occupant::of(site, idle, adopt, false) {
         Err(why) => Finding::refused("port", &why, "fix that, or run this as the user to whom --dir belongs"),
         Ok(occupant) if occupant.is_empty() => Finding::ok("port", format!("port {port} of the idle {name} is free")),
         Ok(_) => Finding::ok("port", format!("port {port} of the idle {name} is held by what a deploy would replace")),

@@ -25,6 +25,12 @@ impl Service {
         service.ends_all().then_some(service)
     }
 
+    /// Whether a process is of this service as well, and so ends with it.
+    fn has(&self, pid: i32) -> bool {
+        let groups = std::fs::read_to_string(format!("/proc/{pid}/cgroup")).unwrap_or_default();
+        Service::parse(&groups).as_ref() == Some(self)
+    }
+
     /// The service that a `/proc/PID/cgroup` names in systemd's own hierarchy. What is below its group is its own as
     /// well, but for a scope.
     fn parse(groups: &str) -> Option<Service> {
@@ -69,6 +75,13 @@ pub(crate) fn warning(via: Via) -> Option<(String, &'static str)> {
     let service = Service::of_this_process()?;
     let what = format!("what is started from here is ended whenever {service} is stopped or restarted");
     Some((what, "set BG_LAUNCH_VIA=systemd (--via systemd), which starts it as a unit of its own"))
+}
+
+/// What ends a process that waits here to stop `pid` later, so that `pid` runs on; `None` where nothing does, and where both
+/// end together, of which the launch has warned.
+pub(crate) fn warning_of_a_wait(pid: i32) -> Option<String> {
+    let service = Service::of_this_process().filter(|service| !service.has(pid))?;
+    Some(format!("what waits is ended whenever {service} is stopped or restarted, and pid {pid} runs on then"))
 }
 
 impl Display for Service {
