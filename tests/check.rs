@@ -5,6 +5,8 @@
 mod launch;
 /// What a switch needs of nginx.
 mod nginx;
+/// Slots on ports that the kernel gives to outgoing connections.
+mod ports;
 /// What a launch needs.
 mod room;
 /// Whom the witnesses name, and whether a deploy runs already.

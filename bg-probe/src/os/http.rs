@@ -214,11 +214,19 @@ impl Get {
     /// # Errors
     /// When no answer comes; an answer of any status is one.
     pub fn send(&self, within: Duration) -> Result<Reply, NoReply> {
+        self.sent(within).map_err(|error| {
+            // Where nothing listens, the kernel may have connected the request to itself, which then read its own words.
+            let is_echo = is_nonsense(&error) && self.is_refused();
+            if is_echo { NoReply::Refused } else { error.into() }
+        })
+    }
+
+    fn sent(&self, within: Duration) -> Result<Reply, Error> {
         let mut response = self.call(within)?;
         let zipped = is_zipped(response.headers());
         let reader = response.body_mut().as_reader();
         let body = if zipped { begin_of(GzDecoder::new(reader)) } else { begin_of(reader) };
-        let mut body = body.map_err(|e| NoReply::from(Error::from(e)))?;
+        let mut body = body?;
         let whole = body.len() <= MOST_BODY;
         body.truncate(MOST_BODY);
         let location = response.headers().get("location").map(|value| String::from_utf8_lossy(value.as_bytes()).into());
@@ -238,10 +246,19 @@ impl Get {
         })
     }
 
-    fn call(&self, within: Duration) -> Result<Response<Body>, NoReply> {
+    fn call(&self, within: Duration) -> Result<Response<Body>, Error> {
         let request = self.agent.get(&self.uri).header(CONNECTION, "close");
         let request = self.headers.iter().fold(request, |request, Header(name, value)| request.header(name, value));
-        request.config().timeout_global(Some(within.min(LONGEST))).build().call().map_err(NoReply::from)
+        request.config().timeout_global(Some(within.min(LONGEST))).build().call()
+    }
+}
+
+/// Whether what came was no HTTP, or no TLS.
+fn is_nonsense(error: &Error) -> bool {
+    match error {
+        Error::Timeout(_) => false,
+        Error::Io(e) => e.kind() == ErrorKind::InvalidData,
+        _ => true,
     }
 }
 

@@ -17,12 +17,55 @@ pub fn listens(port: u16) -> bool {
 
 /// Whether something takes connections at this address, as nginx would find out.
 ///
-/// A listener too busy to take one within a second is still a listener.
+/// A listener too busy to take one within a second is still a listener. A connection to itself is none: where nothing
+/// listens on a port that outgoing connections are given, the kernel may give it to this very one.
 #[must_use]
 pub fn is_reachable(address: SocketAddr) -> bool {
     match TcpStream::connect_timeout(&address, Duration::from_secs(1)) {
-        Ok(_) => true,
+        Ok(stream) => !is_its_own_peer(&stream),
         Err(e) => e.kind() != std::io::ErrorKind::ConnectionRefused,
+    }
+}
+
+/// Whether a connection is one to itself (a simultaneous open of RFC 9293, 3.5).
+fn is_its_own_peer(stream: &TcpStream) -> bool {
+    matches!((stream.local_addr(), stream.peer_addr()), (Ok(local), Ok(peer)) if local == peer)
+}
+
+/// Those of these ports that the kernel may give to outgoing connections: in its range for them, and not reserved
+/// (`net.ipv4.ip_local_port_range` and `ip_local_reserved_ports` of `ip(7)`).
+#[must_use]
+pub fn given_away(ports: &[u16]) -> Option<GivenAway> {
+    let read = |name: &str| std::fs::read_to_string(format!("/proc/sys/net/ipv4/{name}"));
+    let (range, reserved) = (read("ip_local_port_range").ok()?, read("ip_local_reserved_ports").ok()?);
+    GivenAway::among(ports, &range, reserved.trim())
+}
+
+/// Ports that the kernel may give to outgoing connections.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GivenAway {
+    /// The ports.
+    pub ports: Vec<u16>,
+    /// The first and the last of those that are given.
+    pub range: (u16, u16),
+    /// What would have to be reserved: what is already, and these.
+    pub to_reserve: String,
+}
+
+impl GivenAway {
+    fn among(ports: &[u16], range: &str, reserved: &str) -> Option<GivenAway> {
+        let mut ends = range.split_ascii_whitespace().map(str::parse::<u16>);
+        let range = (ends.next()?.ok()?, ends.next()?.ok()?);
+        let has = |part: &str, port: u16| {
+            let (first, last) = part.split_once('-').unwrap_or((part, part));
+            first.parse().is_ok_and(|first: u16| first <= port) && last.parse().is_ok_and(|last: u16| port <= last)
+        };
+        let is_reserved = |port: u16| reserved.split(',').any(|part| has(part, port));
+        let given = |port: &u16| (range.0..=range.1).contains(port) && !is_reserved(*port);
+        let ports: Vec<u16> = ports.iter().copied().filter(given).collect();
+        let texts = (!reserved.is_empty()).then(|| reserved.to_owned()).into_iter();
+        let to_reserve = texts.chain(ports.iter().map(u16::to_string)).collect::<Vec<_>>().join(",");
+        (!ports.is_empty()).then_some(GivenAway { ports, range, to_reserve })
     }
 }
 
@@ -84,6 +127,18 @@ pub fn sockets_of(pid: i32) -> impl Iterator<Item = u64> {
 mod tests {
     use super::*;
     use std::net::TcpListener;
+
+    #[test]
+    fn a_port_is_given_away_where_it_is_in_the_range_and_not_reserved() {
+        let among = |ports: &[u16], reserved| GivenAway::among(ports, "32768\t60999\n", reserved);
+        assert_eq!(among(&[8081, 8082, 32767, 61000], ""), None);
+        assert_eq!(among(&[40001, 40002], "8080,40000-40010"), None);
+        let given = among(&[40001, 8082, 60999], "50000").unwrap();
+        assert_eq!(
+            (given.ports, given.range, given.to_reserve.as_str()),
+            (vec![40001, 60999], (32768, 60999), "50000,40001,60999")
+        );
+    }
 
     #[test]
     fn a_listener_and_its_connections_are_seen() {

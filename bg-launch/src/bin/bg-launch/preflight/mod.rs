@@ -6,6 +6,7 @@ mod disk;
 mod folder;
 mod goods;
 mod memory;
+mod ports;
 
 use crate::memory::Room;
 use crate::occupant::Occupant;
@@ -32,6 +33,7 @@ pub(crate) fn findings(site: &Site, given: &Given, wish: &Wish, adopt: bool) -> 
     findings.push(folder::finding(&site.dir, there));
     findings.push(disk::finding(&site.dir, there, given.artifact().ok().flatten()));
     findings.extend(mode(site, slot, wish));
+    findings.extend(ports::finding(site));
     match &verdict {
         Ok(verdict) => {
             findings.push(port(site, slot, adopt));
