@@ -129,11 +129,17 @@ fn a_request_that_outlives_the_switch_and_the_next_deploy_is_answered() {
 
 #[test]
 fn deploy_exits_6_and_names_the_deploy_that_runs() {
-    let world = World::new().serving();
+    let world = World::new().serving().env("SUDO_USER", "alice").env("CI_JOB_URL", "https://ci.example/7");
     let first = world.start("bg-deploy", &["--", "fake-app", "--boot-ms", "1500"]);
     until(SOON, "the first has launched", || first.stderr().contains("launch"));
-    let holder = format!("bg-deploy (pid {}) since ", first.id());
-    world.deploy(&[]).exit(6).printed_nothing().said(holder);
+    // What stands behind the dashes may be a secret.
+    let holder = format!("lock: bg-deploy -- ... (pid {}) of ", first.id());
+    let refused =
+        world.deploy(&[]).exit(6).printed_nothing().said(holder).said(" (alice) https://ci.example/7 since 2");
+    refused.said("; nothing was touched. Wait for it: bg-deploy --wait 60s -- ...\n");
+    let impatient = world.run("bg-deploy", &["--wait", "10ms", "--rollback"]).exit(6);
+    impatient.said("Try again later, or wait longer with --wait\n");
+    world.run("bg-switch", &["--to", "set2"]).exit(6).said("Wait for it: bg-switch --wait 60s --to set2");
     let waiting = ["--wait", "60s", "--", "fake-app", "--version-text", "1.2"];
     world.run("bg-deploy", &waiting).success();
     first.end().success();

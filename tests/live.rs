@@ -113,9 +113,9 @@ fn launch_live_does_nothing_while_a_deploy_runs() {
     let open = std::net::TcpStream::connect(("127.0.0.1", world.port("set1"))).expect("it listens");
     let stop = ["--slot", "set1", "--stop", "--drain", "100s"];
     let deploy = world.start("bg-launch", &stop);
-    let name = format!("bg-launch (pid {})", deploy.id());
+    let (name, signed) = (format!("(pid {}) of ", deploy.id()), format!("\"pid\":{},", deploy.id()));
     let lock = world.dir().join("lock");
-    until(SOON, "it holds the lock", || fs::read_to_string(&lock).is_ok_and(|text| text.starts_with(&name)));
+    until(SOON, "it holds the lock", || fs::read_to_string(&lock).is_ok_and(|text| text.contains(&signed)));
     kill(&world, "set2");
     silent(&world);
     assert!(!world.listens("set2"));

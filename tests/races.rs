@@ -240,7 +240,7 @@ fn a_driver_that_is_killed_leaves_the_lock_to_its_stage() {
     assert_eq!(driver.end().code(), None);
     // Its record goes nowhere now, so it ends when it is done, and not before.
     assert!(process::alive(health));
-    world.deploy(&[]).exit(6).said(format!("bg-deploy (pid {pid})"));
+    world.deploy(&[]).exit(6).said(format!("(pid {pid}) of "));
     assert!(process::alive(health), "too late to have seen anything");
     world.run("bg-deploy", &["--wait", "60s", "--", "fake-app", "--version-text", "1.3"]).success();
     assert!(!process::alive(health));

@@ -142,6 +142,39 @@ fn stop_old_waits_for_a_deploy_under_way() {
 }
 
 #[test]
+fn a_rollback_waits_for_the_old_release_that_is_being_stopped_and_starts_it_again() {
+    let world = World::new().serving();
+    let old = world.pid("set1");
+    // It is stopped when its visitor has gone.
+    let visitor = world.visit(&world.nginx.front_url("/slow?ms=2000"), "set1");
+    deploy_and_stop_old(&world, "now");
+    let lock = world.dir().join("lock");
+    until(SOON, "the old release is being stopped", || world.read(&lock).contains("stops pid"));
+    world.run("bg-launch", &["--live"]).success().said_nothing();
+    let rollback = world.rollback().success();
+    rollback.said(format!("wait    bg-launch stops pid {old} in set1, as --stop-old asked (50s at most)\n"));
+    assert_eq!(visitor.join().expect("no panic").as_deref(), Some("slow"));
+    assert_ne!(world.pid("set1"), old);
+    assert_eq!(world.get("/version").body, "1.0");
+}
+
+#[test]
+fn who_says_how_long_it_takes_is_not_waited_for_longer() {
+    let world = World::new().serving();
+    let mut flock = world.command(Path::new("/usr/bin/flock"));
+    flock.arg(world.dir().join("lock")).args(["sh", "-c", "echo held; read free"]);
+    let mut holder = flock.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("flock(1)");
+    let mut said = [0; 5];
+    std::io::Read::read_exact(holder.stdout.as_mut().expect("a pipe"), &mut said).expect("it holds the lock");
+    let signed = r#"{"command":"x","pid":7,"user":"a","since":"now","errand":{"what":"waits","most_ms":300}}"#;
+    world.write(world.dir().join("lock"), signed);
+    let refused = world.rollback().exit(6).said("wait    bg-launch waits (0s at most)\n");
+    refused.said("x (pid 7) of a since now, which waits (0s at most); nothing was touched");
+    drop(holder.stdin.take());
+    holder.wait().expect("a child of ours");
+}
+
+#[test]
 fn launch_stop_after_takes_a_slot_and_needs_a_process() {
     let world = World::new().serving();
     let stop = |slot: &str| {

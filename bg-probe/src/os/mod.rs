@@ -13,3 +13,4 @@ pub mod sockets;
 pub mod span;
 pub mod stop_signal;
 pub mod sudo;
+pub mod who;

@@ -8,7 +8,7 @@ use std::path::Path;
 /// typed.
 pub const TYPED: &str = "BG_TYPED";
 
-/// What was typed to start this program, without what stands behind `--`: that may be a secret.
+/// What was typed to start this program, without what may be a secret: what stands behind `--`, and the value of a header.
 #[must_use]
 pub fn typed() -> String {
     if let Ok(typed) = std::env::var(TYPED) {
@@ -19,10 +19,28 @@ pub fn typed() -> String {
         let name = Path::new(program.as_str()).file_name().map(|name| name.to_string_lossy().into_owned());
         *program = name.unwrap_or_default();
     }
+    for at in 0..words.len() {
+        words[at] = match words.get(at.wrapping_sub(1)).map(String::as_str) {
+            Some(flag @ ("--header" | "--health-header")) => {
+                shown(&format!("{flag}={}", words[at]))[flag.len() + 1..].to_owned()
+            }
+            _ => shown(&words[at]),
+        };
+    }
     match words.iter().position(|word| word == "--") {
         Some(end) => format!("{} -- ...", join(&words[..end])),
         None => join(&words),
     }
+}
+
+/// A word of a command line, as `--header` of bg-health or as `--health-header` of bg-deploy, without what may be a secret in
+/// it: the value of a header.
+#[must_use]
+pub fn shown(word: &str) -> String {
+    let value = word.strip_prefix("--header=").or_else(|| word.strip_prefix("--health-header="));
+    let Some(value) = value else { return word.to_owned() };
+    let name = value.split_once(':').map_or("NAME", |(name, _)| name);
+    format!("{}{name}: VALUE", &word[..word.len() - value.len()])
 }
 
 /// The same with further words behind the program's name.
@@ -61,4 +79,16 @@ pub fn owner(uid: u32) -> String {
 
 fn name_of(uid: u32) -> Option<String> {
     User::from_uid(Uid::from_raw(uid)).ok().flatten().map(|user| user.name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_value_of_a_header_is_not_shown() {
+        assert_eq!(shown("--header=A: s3cret:s3cret"), "--header=A: VALUE");
+        assert_eq!(shown("--health-header=s3cret"), "--health-header=NAME: VALUE");
+        assert_eq!(shown("--path=/a"), "--path=/a");
+    }
 }

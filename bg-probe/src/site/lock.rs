@@ -7,18 +7,21 @@
 use crate::os::deadline::Deadline;
 use crate::os::owner::hand_over;
 use crate::os::span::Span;
+use crate::os::sudo::typed_with;
 use crate::say::Voice;
 use crate::say::exit::Exit;
 use crate::site::dir::Dir;
 use crate::site::folder_app;
+use crate::site::holder::{Errand, Holder};
 use crate::site::settings::Site;
 use anyhow::{Context, Result};
 use nix::fcntl::{FcntlArg, FdFlag, fcntl};
 use std::fs::{File, OpenOptions, TryLockError};
-use std::io::{ErrorKind, Read, Seek, Write};
+use std::io::ErrorKind;
 use std::os::fd::{AsFd, AsRawFd, RawFd};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
-use std::time::{Duration, SystemTime};
+use std::path::Path;
+use std::time::Duration;
 
 /// The environment variable by which a stage knows which of its open files is the lock its driver holds.
 pub const INHERITED: &str = "BG_LOCK_FD";
@@ -42,19 +45,28 @@ pub struct Lock {
 }
 
 impl Lock {
-    /// Takes the lock of the folder of `site`, waiting up to `wait` for it. In a stage of a `bg-deploy` that holds it
-    /// already, there is nothing to take. A folder that is nobody's yet is this application's from then on.
+    /// Takes the lock of the folder of `site`, waiting up to `wait` for it; where its holder is on an errand, as long as that
+    /// takes. In a stage of a `bg-deploy` that holds it already, there is nothing to take. A folder that is nobody's yet is
+    /// this application's from then on.
     ///
     /// # Errors
     /// [`Exit::Unsure`] when the folder is another application's, [`Exit::Locked`] when somebody else holds the lock,
     /// with the holder; else when the file can't be opened.
     pub fn take(site: &Site, wait: Wait, voice: Voice) -> Result<Lock> {
+        Lock::take_on(site, wait, voice, None)
+    }
+
+    /// The same for an errand, with which the lock is signed: nobody is turned away meanwhile.
+    ///
+    /// # Errors
+    /// Those of [`Lock::take`].
+    pub fn take_on(site: &Site, wait: Wait, voice: Voice, errand: Option<Errand>) -> Result<Lock> {
         folder_app::ensure(site)?;
         let dir = &site.dir;
         dir.create()?;
         let path = dir.lock();
         // O_NOFOLLOW: the holder's name is written into it.
-        let mut file = OpenOptions::new()
+        let file = OpenOptions::new()
             .read(true)
             .write(true)
             .create(true)
@@ -67,21 +79,21 @@ impl Lock {
         if inherited(&file) {
             return Ok(Lock { held: None });
         }
-        let deadline = Deadline::within(*wait.within);
+        let (deadline, mut until) = (Deadline::within(*wait.within), None);
         loop {
             match file.try_lock() {
                 Ok(()) => {
                     // The last holder may have taken the folder for its application.
                     folder_app::ensure(site)?;
                     folder_app::remember(site);
-                    sign(&mut file, voice.tool());
+                    Holder::me(errand).sign(&file);
                     return Ok(Lock { held: Some(file) });
                 }
                 Err(TryLockError::WouldBlock) if deadline.is_over() => {
-                    return Err(Exit::Locked.refuse(
-                        format!("another deploy holds {}: {}; nothing was touched", path.display(), holder(&mut file)),
-                        "try again later, or wait with --wait 60s",
-                    ));
+                    if !is_on_an_errand(&file, &mut until, voice) {
+                        return Err(refused(&path, &file, wait));
+                    }
+                    let _ = Deadline::within(POLL).pause(POLL);
                 }
                 Err(TryLockError::Error(e)) if e.kind() != ErrorKind::Interrupted => {
                     return Err(e).with_context(|| format!("flock {}", path.display()));
@@ -130,11 +142,24 @@ fn inherited(file: &File) -> bool {
     is_lock && info.lines().any(|line| line.starts_with("lock:") && line.contains("FLOCK"))
 }
 
-/// Writes the holder's name into the lock. For people alone: if it fails, the lock holds all the same.
-fn sign(file: &mut File, tool: &str) {
-    let now = humantime::format_rfc3339_seconds(SystemTime::now());
-    let signed = format!("{tool} (pid {}) since {now}\n", std::process::id());
-    let _ = file.set_len(0).and_then(|()| file.rewind()).and_then(|()| file.write_all(signed.as_bytes()));
+/// Whether the holder is on an errand, and there is time left for it since one was seen first; that is printed once.
+fn is_on_an_errand(file: &File, until: &mut Option<Deadline>, voice: Voice) -> bool {
+    let Some(errand) = Holder::of(file).ok().and_then(|holder| holder.errand) else { return false };
+    let until = until.get_or_insert_with(|| {
+        voice.done("wait", &format!("bg-launch {errand}"), None);
+        Deadline::within(errand.most())
+    });
+    !until.is_over()
+}
+
+fn refused(path: &Path, file: &File, wait: Wait) -> anyhow::Error {
+    let remedy = if wait.within.is_zero() {
+        format!("wait for it: {}", typed_with(&["--wait", "60s"]))
+    } else {
+        "try again later, or wait longer with --wait".to_owned()
+    };
+    Exit::Locked
+        .refuse(format!("another deploy holds {}: {}; nothing was touched", path.display(), holder(file)), remedy)
 }
 
 /// The holder of the lock of `dir`, by the kernel's list of locks (`proc_locks(5)`): taking it, even for an instant, might
@@ -149,12 +174,9 @@ pub fn held_by(dir: &Dir) -> Option<String> {
         let file = fields.get(5).and_then(|file| file.rsplit(':').next());
         fields.get(1) == Some(&"FLOCK") && file.and_then(|inode| inode.parse().ok()) == Some(inode)
     };
-    locks.lines().any(ours).then(|| File::open(dir.lock()).map(|mut file| holder(&mut file)).unwrap_or_default())
+    locks.lines().any(ours).then(|| File::open(dir.lock()).map(|file| holder(&file)).unwrap_or_default())
 }
 
-fn holder(file: &mut File) -> String {
-    let mut text = String::new();
-    let _ = file.take(200).read_to_string(&mut text);
-    let text = crate::say::quoted(text.trim());
-    if text.is_empty() { "a holder who has not written its name yet".into() } else { text }
+fn holder(file: &File) -> String {
+    Holder::of(file).map_or_else(|words| words, |holder| holder.to_string())
 }

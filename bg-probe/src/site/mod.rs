@@ -5,6 +5,7 @@ pub mod dir;
 pub mod family;
 pub mod first_to_go;
 pub mod folder_app;
+pub mod holder;
 pub mod launched;
 pub mod lock;
 pub mod marks;

@@ -1,6 +1,7 @@
 //! The stages of a deploy: which programs they are, and how this run calls them.
 
 use anyhow::Result;
+use bg_probe::os::sudo::shown;
 use bg_probe::say::Voice;
 use bg_probe::say::exit::Exit;
 use std::fmt::{self, Display};
@@ -132,26 +133,5 @@ impl Stage {
         let name = self.name.program();
         let same = which::which(&name).is_ok_and(|found| found.canonicalize().ok() == self.program.canonicalize().ok());
         if same { name } else { self.program.display().to_string() }
-    }
-}
-
-/// A word of a stage's command line, as `--header` of bg-health or as `--health-header` here, without what may be a secret
-/// in it: the value of a header.
-pub(crate) fn shown(word: &str) -> String {
-    let value = word.strip_prefix("--header=").or_else(|| word.strip_prefix("--health-header="));
-    let Some(value) = value else { return word.to_owned() };
-    let name = value.split_once(':').map_or("NAME", |(name, _)| name);
-    format!("{}{name}: VALUE", &word[..word.len() - value.len()])
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_value_of_a_header_is_not_shown() {
-        assert_eq!(shown("--header=A: s3cret:s3cret"), "--header=A: VALUE");
-        assert_eq!(shown("--health-header=s3cret"), "--health-header=NAME: VALUE");
-        assert_eq!(shown("--path=/a"), "--path=/a");
     }
 }

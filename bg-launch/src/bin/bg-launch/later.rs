@@ -18,6 +18,7 @@ use bg_probe::record::Record;
 use bg_probe::say::Voice;
 use bg_probe::say::exit::Exit;
 use bg_probe::site::folder_app;
+use bg_probe::site::holder::Errand;
 use bg_probe::site::launched::Launched;
 use bg_probe::site::lock::{INHERITED, Wait};
 use nix::unistd::setsid;
@@ -34,6 +35,9 @@ use std::time::{Duration, SystemTime};
 
 /// The pause between two looks at the process that is to be stopped.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
+
+/// How much longer than draining and stopping it may hold the lock, on a machine that is busy.
+const SLACK: Duration = Duration::from_secs(10);
 
 /// Leaves a process behind that will stop the slot of `record`, and does not wait for it.
 ///
@@ -117,7 +121,10 @@ pub(crate) fn stop(record: &Record, after: Duration, clearing: Clearing, voice: 
     let when = humantime::format_duration(after);
     voice.done("launch", &format!("to stop pid {} in {slot} {when} after {since}", process.pid), None);
     let _ = Deadline::within(after).wait(LOOK_EVERY, || Ok(!still_there(record, &process)))?;
-    let _lock = turn::take(site, Wait { within: Duration::MAX.into() }, voice)?;
+    // Who wants to go back now has not long to wait, and nobody to ask.
+    let most = clearing.drain.saturating_add(clearing.stop_timeout).saturating_add(SLACK);
+    let errand = Errand::new(format!("stops pid {} in {slot}, as --stop-old asked", process.pid), most);
+    let _lock = turn::take_on(site, Wait { within: Duration::MAX.into() }, voice, Some(errand))?;
     if !still_there(record, &process) {
         voice.done("launch", &format!("pid {} is not there any more; nothing was stopped", process.pid), None);
         return Ok(());

@@ -15,7 +15,7 @@ use bg_probe::nginx::upstream::Upstream;
 use bg_probe::record::Record;
 use bg_probe::say::Voice;
 use bg_probe::say::exit::{Exit, OrExit};
-use bg_probe::site::lock::Wait;
+use bg_probe::site::lock::{self, Wait};
 use bg_probe::site::settings::Site;
 use bg_probe::site::slot::Slot;
 
@@ -25,6 +25,13 @@ use bg_probe::site::slot::Slot;
 /// [`Exit::Unsure`] when nothing tells which slot is live; those of a launch.
 pub(crate) fn run(site: Site, wait: Wait, manner: &Manner, voice: Voice) -> Result<()> {
     site.dir.ensure_own()?;
+    // Cron calls again in a minute: nobody is waited for here, not even who says how long it takes.
+    if wait.within.is_zero()
+        && let Some(holder) = lock::held_by(&site.dir)
+    {
+        voice.detail(&format!("another deploy runs: {holder}"));
+        return Ok(());
+    }
     let _lock = match turn::take(&site, wait, voice) {
         Err(why) if Exit::of(&why) == Exit::Locked => {
             voice.detail(&format!("{why:#}"));

@@ -3,6 +3,7 @@
 use anyhow::Result;
 use bg_probe::live::pending;
 use bg_probe::say::Voice;
+use bg_probe::site::holder::Errand;
 use bg_probe::site::lock::{Lock, Wait};
 use bg_probe::site::settings::Site;
 
@@ -11,7 +12,15 @@ use bg_probe::site::settings::Site;
 /// # Errors
 /// Those of [`Lock::take`] and [`pending::settle`].
 pub(crate) fn take(site: &Site, wait: Wait, voice: Voice) -> Result<Lock> {
-    let lock = Lock::take(site, wait, voice)?;
+    take_on(site, wait, voice, None)
+}
+
+/// The same for an errand.
+///
+/// # Errors
+/// Those of [`take`].
+pub(crate) fn take_on(site: &Site, wait: Wait, voice: Voice, errand: Option<Errand>) -> Result<Lock> {
+    let lock = Lock::take_on(site, wait, voice, errand)?;
     if let Some(words) = pending::settle(site)? {
         voice.warn(&words);
     }

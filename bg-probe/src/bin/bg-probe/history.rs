@@ -1,6 +1,7 @@
 //! The history, `DIR/deploys.jsonl`, which bg-deploy keeps, as a table for people.
 
 use anyhow::{Context, Result};
+use bg_probe::os::who::Who;
 use bg_probe::say::{clean, seconds};
 use bg_probe::site::dir::Dir;
 use serde::Deserialize;
@@ -34,9 +35,8 @@ struct Launch {
 #[derive(Deserialize)]
 struct Deploy {
     at: String,
-    user: Option<String>,
-    sudo_user: Option<String>,
-    job: Option<String>,
+    #[serde(flatten)]
+    who: Who,
     what: Option<String>,
     #[serde(default)]
     files: Vec<String>,
@@ -100,16 +100,9 @@ impl Line {
             stage("health"),
             stage("switch"),
             self.release(),
-            self.by(),
+            self.deploy.who.to_string(),
         ]
         .map(|cell| cut(clean(&cell)))
-    }
-
-    fn by(&self) -> String {
-        let user = self.deploy.user.as_deref().unwrap_or("-");
-        let sudo = self.deploy.sudo_user.as_ref().map(|who| format!(" ({who})")).unwrap_or_default();
-        let job = self.deploy.job.as_ref().map(|job| format!(" {job}")).unwrap_or_default();
-        format!("{user}{sudo}{job}")
     }
 
     /// The release and its file; where it did not get that far, what was to be deployed.

@@ -1,9 +1,10 @@
 //! The flags of single stages: `--health-timeout 60s` here is `--timeout 60s` of bg-health, and so is
 //! `BG_HEALTH_TIMEOUT=60s` in the environment, which the stages read themselves.
 
-use crate::stage::{Name, shown};
+use crate::stage::Name;
 use Name::{Health, Launch, Probe, Switch};
 use Takes::{Many, Nothing, One};
+use bg_probe::os::sudo::shown;
 use clap::{Arg, ArgAction, ArgMatches, Command, Error, FromArgMatches};
 
 /// What a flag takes, under this name in the help.

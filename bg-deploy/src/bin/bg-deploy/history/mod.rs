@@ -1,11 +1,10 @@
 //! The history: one line a deploy, also a failed one, with the user, the time, and how it ended.
 
 pub(crate) mod file;
-pub(crate) mod who;
 
-use crate::history::who::Who;
 use crate::order::Goal;
 use crate::outcome::End;
+use bg_probe::os::who::Who;
 use bg_probe::site::settings::Site;
 use serde::Serialize;
 use serde_json::{Map, Value};

@@ -1,25 +1,27 @@
-//! The user of a deploy: by name, by the name before `sudo(8)`, and by the job of a CI that ran it.
+//! The user of a program: by name, by the name before `sudo(8)`, and by the job of a CI that ran it.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
+use std::fmt::{self, Display};
 
 /// The longest address of a job that is kept, in bytes.
 const MOST_URL: usize = 500;
 
-/// The user of a deploy, as far as that is known.
-#[derive(Debug, PartialEq, Eq, Serialize)]
-pub(crate) struct Who {
+/// The user of a program, as far as that is known.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Who {
     user: Option<String>,
     /// The user that became this one by `sudo(8)`.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     sudo_user: Option<String>,
     /// Where the CI's job can be looked at.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     job: Option<String>,
 }
 
 impl Who {
     /// The user of this process.
-    pub(crate) fn now() -> Who {
+    #[must_use]
+    pub fn now() -> Who {
         let user = nix::unistd::User::from_uid(nix::unistd::getuid()).ok().flatten().map(|user| user.name);
         Who::of(user, |name| std::env::var(name).ok())
     }
@@ -37,6 +39,14 @@ impl Who {
                 && !text.contains(|c: char| c.is_whitespace() || c.is_control())
         };
         Who { user, sudo_user: given("SUDO_USER"), job: job.filter(is_url) }
+    }
+}
+
+impl Display for Who {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        f.write_str(self.user.as_deref().unwrap_or("-"))?;
+        self.sudo_user.as_ref().map_or(Ok(()), |user| write!(f, " ({user})"))?;
+        self.job.as_ref().map_or(Ok(()), |job| write!(f, " {job}"))
     }
 }
 
