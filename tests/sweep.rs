@@ -94,7 +94,8 @@ fn power_may_fail_during_a_conversion() {
 fn power_may_fail_as_a_deploy_ends() {
     let world = World::new();
     for _ in 0..2 {
-        power::fails_during(&world, "bg-deploy", &release(&world, &[]), &[world.history_file()]);
+        let parts = [world.history_file(), world.dir().join(".deploys.jsonl.bg-new")];
+        power::fails_during(&world, "bg-deploy", &release(&world, &[]), &parts);
     }
 }
 

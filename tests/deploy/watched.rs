@@ -24,6 +24,37 @@ fn watch_reports_in_one_line_when_the_release_stays_well() {
 }
 
 #[test]
+fn a_driver_that_is_killed_in_its_watch_leaves_a_line_of_the_switch() {
+    let world = World::new().serving();
+    let deploy = watched(&world, &[]);
+    // What watches would hold the lock until it is done.
+    let all = [vec![deploy.id()], process::children(deploy.id())].concat();
+    for pid in all {
+        process::signal(pid, Signal::SIGKILL);
+    }
+    deploy.end();
+    assert_eq!(world.live().as_deref(), Some("set2"));
+    let line = world.history().pop().expect("a line");
+    assert_eq!((&line["slot"], &line["deploy"]["exit"]), (&"set2".into(), &serde_json::Value::Null));
+    assert_eq!(line["switch"]["to"], "set2");
+    let table = world.run("bg-probe", &["--history", "1"]).success().stdout();
+    assert!(table.contains("  no end  deploy  set1 -> set2  "), "{table}");
+    // The next one leaves it as it is, and has a line of its own.
+    world.run("bg-deploy", &["--wait", "20s", "--rollback"]).success();
+    let lines = world.history();
+    assert_eq!((lines.len(), &lines[1]), (3, &line));
+    assert_eq!(lines[2]["deploy"]["exit"], 0);
+}
+
+#[test]
+fn a_watch_that_ends_is_one_line_of_the_history() {
+    let world = World::new().serving();
+    let record = world.run("bg-deploy", &["--watch", "100ms", "--", "fake-app"]).success().record();
+    let lines = world.history();
+    assert_eq!((lines.len(), &lines[1], &record["deploy"]["exit"]), (2, &record, &0.into()));
+}
+
+#[test]
 fn watch_goes_back_within_a_second_when_the_release_goes_bad() {
     let world = World::new().serving();
     let deploy = world.start("bg-deploy", &["--watch", "30s", "--", "fake-app", "--bad-after-ms", "5000"]);

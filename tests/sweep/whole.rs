@@ -20,6 +20,7 @@ pub(crate) fn half_done(scene: &Scene) -> Vec<String> {
     let mut faults = strays(scene);
     faults.extend(serves(scene, &scene.world.nginx, "nginx"));
     faults.extend(files(scene));
+    faults.extend(untold(scene));
     if let Some(why) = nginx_test(scene) {
         faults.push(why);
         return faults;
@@ -98,6 +99,16 @@ fn serves(scene: &Scene, nginx: &Nginx, who: &str) -> Option<String> {
     };
     (expected.as_deref() != Some(version.as_str()))
         .then(|| format!("{who} serves {version} in {slot}, expected {expected:?}"))
+}
+
+/// Where a deploy has moved nginx, the last line of the history is of that release.
+fn untold(scene: &Scene) -> Option<String> {
+    let (slot, _) = Scene::serving(&scene.world.nginx).ok()?;
+    let release = scene.launched(&slot)?["release"].clone();
+    let last = scene.world.history().pop()?;
+    let is_told = last["slot"] == *slot && last["launch"]["release"] == release;
+    (scene.act == Act::Deploy && slot != scene.before.live && !is_told)
+        .then(|| format!("nginx has moved to {release} in {slot}, and the history ends with {last}"))
 }
 
 fn nginx_test(scene: &Scene) -> Option<String> {

@@ -20,7 +20,10 @@ pub(crate) fn files(scene: &Scene) -> Vec<PathBuf> {
     let upstream = scene.world.nginx.upstream_file().with_file_name(".service-url.inc.bg-new");
     let mut files = vec![upstream];
     files.extend(["app.bin", "..command.json.bg-new", "..sha256.bg-new"].map(|name| incoming.join(name)));
-    files.extend(["lock", "deploys.jsonl", ".switching.json.bg-new", ".app.bg-new"].map(|name| state.join(name)));
+    files.extend(
+        ["lock", "deploys.jsonl", ".switching.json.bg-new", ".app.bg-new", ".deploys.jsonl.bg-new"]
+            .map(|name| state.join(name)),
+    );
     for slot in ["set1", "set2"] {
         let folder = state.join("slots").join(slot);
         files.push(folder.join(".process.json.bg-new"));

@@ -1,6 +1,6 @@
 //! What `bg-deploy` does: the stages in their order under one lock, and what is left to do when one fails.
 
-use crate::history::{self, Entry};
+use crate::history::Entry;
 use crate::leftover;
 use crate::messages;
 use crate::order::{Goal, Order, Run};
@@ -40,12 +40,12 @@ fn under_lock(run: &Run) -> Result<u8> {
     // Heed signals only after this: a wait for the lock that is ended has left nothing to tidy up.
     let lock = Lock::take(&run.site, run.wait, voice)?;
     let runner = Runner::new(&lock, &run.calls)?;
-    let entry = Entry::begin();
-    let end = deploy(run, &runner);
-    let line = entry.line(&run.goal, &run.site, &end);
+    let mut entry = Entry::begin();
+    let end = deploy(run, &runner, &mut entry);
+    let line = entry.line(&run.goal, &run.site, &end, Some(end.code()));
     // What is kept, and what hooks hand on, needs no password; a stage behind a pipe has to ask the front.
     let shown = masked(&line);
-    if let Err(why) = history::file::append(&run.site, &shown) {
+    if let Err(why) = entry.keep(&run.site, &shown) {
         voice.warn(&format!("this deploy is not in the history: {why:#}"));
     }
     if end.failure.is_none()
@@ -62,9 +62,9 @@ fn under_lock(run: &Run) -> Result<u8> {
 }
 
 /// Runs the stages, and what follows from how they ended.
-fn deploy(run: &Run, runner: &Runner) -> End {
+fn deploy(run: &Run, runner: &Runner, entry: &mut Entry) -> End {
     let before = leftover::launched(&run.site);
-    let mut end = through(run, runner);
+    let mut end = through(run, runner, entry);
     if let Some(failure) = end.failure {
         let is_left = leftover::launched(&run.site) != before;
         let leftover = is_left.then(|| leftover::tidy_up(runner, &end, run.keep_failed));
@@ -76,6 +76,7 @@ fn deploy(run: &Run, runner: &Runner) -> End {
         messages::live(run, &record);
     }
     if let Some(within) = run.watch {
+        entry.note(run, &end);
         watched(runner, within, &mut end);
     }
     if end.failure.is_none()
@@ -88,7 +89,7 @@ fn deploy(run: &Run, runner: &Runner) -> End {
 }
 
 /// Runs the stages, each on the record of the one before, until one fails or a signal asks for an end.
-fn through(run: &Run, runner: &Runner) -> End {
+fn through(run: &Run, runner: &Runner, entry: &mut Entry) -> End {
     let mut end = End::default();
     for stage in &run.stages {
         if end.failure.is_none() && stage.name == Name::Switch && matches!(run.goal, Goal::Deploy { .. }) {
@@ -96,6 +97,9 @@ fn through(run: &Run, runner: &Runner) -> End {
         }
         if end.failure.is_some() {
             return end;
+        }
+        if stage.name == Name::Switch {
+            entry.note(run, &end);
         }
         let began = Instant::now();
         let ended = runner.run(stage, &end.line);

@@ -44,7 +44,8 @@ struct Deploy {
     #[serde(default)]
     stages: HashMap<String, u64>,
     failed: Option<String>,
-    exit: u8,
+    /// `None` where it is under way, or its driver was killed when nginx was about to be moved.
+    exit: Option<u8>,
 }
 
 /// The last deploys as a table, the newest first, and how many lines on the way could not be read.
@@ -79,9 +80,10 @@ fn read(file: &Path) -> Result<Vec<u8>> {
 impl Line {
     fn row(&self) -> [String; HEADINGS.len()] {
         let deploy = &self.deploy;
-        let exit = match &deploy.failed {
-            Some(stage) => format!("{} at {stage}", deploy.exit),
-            None => deploy.exit.to_string(),
+        let exit = match (deploy.exit, &deploy.failed) {
+            (Some(exit), Some(stage)) => format!("{exit} at {stage}"),
+            (Some(exit), None) => exit.to_string(),
+            (None, _) => "no end".to_owned(),
         };
         let slots = match (&self.live, &self.slot) {
             (Some(live), Some(slot)) if live != slot => format!("{live} -> {slot}"),

@@ -2,7 +2,7 @@
 
 use anyhow::{Context, Result};
 use bg_probe::os::owner::hand_over;
-use bg_probe::os::replace::sync_folder_of;
+use bg_probe::os::replace::{self, sync_folder_of};
 use bg_probe::record::MOST_RECORD;
 use bg_probe::site::settings::Site;
 use std::fs::{File, OpenOptions};
@@ -30,6 +30,19 @@ pub(crate) fn append(site: &Site, line: &str) -> Result<()> {
     });
     written.with_context(|| format!("write {}", path.display()))?;
     sync_folder_of(&path)
+}
+
+/// Puts a line in place of the last one, where that is `old`; else appends it.
+///
+/// # Errors
+/// When it can't be written; the last line then stands as it is.
+pub(crate) fn amend(site: &Site, old: &str, line: &str) -> Result<()> {
+    let path = site.dir.deploys();
+    let text = std::fs::read(&path).with_context(|| format!("read {}", path.display()))?;
+    match text.strip_suffix(old.as_bytes()) {
+        Some(before) => replace::file(&path, &[before, line.as_bytes()].concat(), 0o640),
+        None => append(site, line),
+    }
 }
 
 /// Begins a new file where the line would make this one too long; the one before it is kept, and that alone.
