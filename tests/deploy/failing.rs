@@ -115,17 +115,31 @@ fn deploy_exits_7_when_front_and_file_disagree() {
 }
 
 #[test]
-fn rollback_switches_to_the_healthy_release_after_nginx_refused_it() {
+fn the_next_line_moves_nginx_to_the_healthy_release_that_it_refused() {
     let world = World::new().serving();
     world.nginx.add_to_http("broken", "this is no directive;\n");
     let refused = world.deploy(&["--version-text", "1.1"]).exit(5);
-    refused.said("in set2 is healthy and runs on").said("when the cause is gone: bg-deploy --rollback");
+    let refused =
+        refused.said("in set2 is healthy and runs on").said("  serving   release ").said(" in set1, as before\n");
+    let said = refused.stderr();
+    let (_, next) = said.split_once("  next      when the cause is gone: ").expect("a next line");
+    assert_eq!(next.lines().next(), Some("bg-switch --to set2"));
     assert_eq!(world.get("/version").body, "1.0");
     assert_eq!(world.get_slot("set2", "/version").expect("1.1 runs on").body, "1.1");
 
     world.nginx.add_to_http("broken", "");
-    world.rollback().success();
+    world.run_line(next.lines().next().unwrap_or_default()).success();
     assert_eq!(world.get("/version").body, "1.1");
+
+    // A rollback that nginx refuses goes where it was to go.
+    world.nginx.add_to_http("broken", "this is no directive;\n");
+    let refused = world.rollback().exit(5).said("bg-deploy: the rollback failed at switch, exit 5\n");
+    refused.said(" in set2, as before\n");
+    // Without a place where it can be seen what serves, that is said too.
+    world.nginx.add_to_http("broken", "");
+    world.nginx.stop();
+    let lost = world.cmd("bg-deploy").env("BG_UPSTREAM_FILE", world.word("none")).arg("--rollback").ran().exit(7);
+    lost.said("  serving   what served before: nothing was touched; to look: bg-probe --format table\n");
 }
 
 #[test]

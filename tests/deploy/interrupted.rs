@@ -126,7 +126,7 @@ fn a_signal_ends_a_deploy_in_a_switch_that_nginx_does_not_follow() {
         let deploy = world.start("bg-deploy", &["--switch-verify-timeout", "60s", "--", "fake-app"]);
         until(SOON, "nginx is told to move", || world.nginx.error_log().contains("bind() to"));
         deploy.signal(signal);
-        deploy.end().exit(128 + signal as i32).said("to move to it: bg-deploy ");
+        deploy.end().exit(128 + signal as i32).said("to move to it: bg-switch ").said(" --to set2\n");
         assert_eq!(world.get("/version").body, "1.0");
         assert!(world.nginx.read_upstream().contains(&world.port("set1").to_string()));
         assert!(process::alive(world.pid("set2")), "it was proven, and nginx may still try to move to it");

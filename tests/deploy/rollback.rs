@@ -22,6 +22,25 @@ fn rollback_takes_a_second_and_launches_nothing_when_the_release_before_runs() {
 }
 
 #[test]
+fn a_second_rollback_says_that_it_goes_forward_to_the_release_that_the_first_left() {
+    let world = World::new().serving();
+    // Releases of one second have no order by their names.
+    until(SOON, "the next second has begun", || {
+        let now = humantime::format_rfc3339_seconds(std::time::SystemTime::now()).to_string();
+        !world.held("set1").expect("1.0").starts_with(&now.replace(['-', ':'], ""))
+    });
+    world.deploy(&["--version-text", "1.1"]).success();
+    let [old, new] = ["set1", "set2"].map(|slot| world.held(slot).expect("a release"));
+    let first = world.rollback().success().never_said("forward to");
+    let again = format!("one more --rollback goes forward again, to release {new} in set2: bg-deploy --rollback\n");
+    first.said(format!("live    release {old} in set1; {again}"));
+    let second = world.rollback().success();
+    second
+        .said(format!("forward to release {new} in set2, which is newer than release {old} in set1\n"))
+        .said(format!("live    release {new} in set2; back to release {old} in set1 with: bg-deploy --rollback\n"));
+}
+
+#[test]
 fn rollback_starts_the_release_before_when_its_process_is_gone() {
     let world = World::new().serving();
     world.deploy(&["--version-text", "1.1"]).success();

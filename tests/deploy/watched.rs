@@ -65,7 +65,7 @@ fn watch_goes_back_within_a_second_when_the_release_goes_bad() {
     let took = bad.elapsed();
     let ended = deploy.end().exit(9);
     assert!(took < limit(Duration::from_secs(1)), "{took:?}");
-    ended.said("set1 is serving again; set2 still runs, its log is ");
+    ended.said("set1 is serving again; set2 still runs, its log: /");
     let line = world.history().pop().expect("a line");
     assert_eq!((&line["deploy"]["failed"], &line["deploy"]["exit"]), (&"watch".into(), &9.into()));
 }
@@ -76,7 +76,7 @@ fn watch_goes_back_when_the_release_dies() {
     let deploy = watched(&world, &[]);
     process::signal(world.pid("set2"), Signal::SIGKILL);
     let ended = deploy.end().exit(9).said("connection refused; it ended or was killed");
-    ended.said("set1 is serving again; set2 has ended, its log is ");
+    ended.said("set1 is serving again; set2 has ended, its log: /");
     assert_eq!(world.get("/version").body, "1.0");
 }
 

@@ -68,7 +68,7 @@ fn deploy(run: &Run, runner: &Runner, entry: &mut Entry) -> End {
     if let Some(failure) = end.failure {
         let is_left = leftover::launched(&run.site) != before;
         let leftover = is_left.then(|| leftover::tidy_up(runner, &end, run.keep_failed));
-        messages::failed(run, failure, end.record().as_ref(), leftover);
+        messages::failed(run, runner, failure, end.record().as_ref(), leftover);
         return end;
     }
     // nginx has moved: a record that only this line can't be read from is no failure of the deploy.
@@ -112,6 +112,9 @@ fn through(run: &Run, runner: &Runner, entry: &mut Entry) -> End {
         let is_done = stage.name == Name::Switch && ended.code == 0;
         let signal = runner.interrupt.heard().filter(|_| !is_done);
         let code = signal.map_or(ended.code, interrupt::code_of);
+        if let Some(record) = end.record().filter(|_| stage.name == Name::Probe) {
+            messages::forward(run, &record);
+        }
         end.failure = (code != 0).then_some(Failure { at, code, signal });
     }
     end

@@ -3,6 +3,7 @@
 use crate::outcome::{End, Failure, Step};
 use crate::run::Runner;
 use crate::stage::Name;
+use anyhow::Result;
 use bg_probe::record::Record;
 use bg_probe::site::family;
 use bg_probe::site::launched::Launched;
@@ -36,7 +37,8 @@ pub(crate) fn tidy_up(runner: &Runner, end: &End, keep: bool) -> Leftover {
         && is_up(record)
     {
         // A bg-switch that was killed may have moved it; an nginx that is slow may still turn to it.
-        return if is_live(runner, record) { Leftover::Live } else { Leftover::Healthy };
+        let is_live = live(runner, record).is_ok_and(|live| live.as_ref() == Some(&record.slot));
+        return if is_live { Leftover::Live } else { Leftover::Healthy };
     }
     if keep {
         match record.as_ref().and_then(shared_port) {
@@ -56,11 +58,13 @@ fn is_up(record: &Record) -> bool {
     Launched::runs_in(&record.site.dir, &record.slot.name).unwrap_or(false) && record.slot.listens()
 }
 
-/// Whether nginx serves the slot of this deploy.
-fn is_live(runner: &Runner, record: &Record) -> bool {
-    let words = ["--slot=live", "--format=name"].map(str::to_owned);
-    let live = runner.run_undisturbed(&runner.calls.quiet(Name::Probe, words), "").output;
-    record.site.slots.named(live.trim()).is_ok_and(|live| *live == record.slot)
+/// The slot that nginx serves at this moment; `None` where it serves none.
+///
+/// # Errors
+/// When nobody can tell; bg-probe has printed why.
+pub(crate) fn live(runner: &Runner, record: &Record) -> Result<Option<Slot>> {
+    let stage = runner.calls.quiet(Name::Probe, [format!("--slot={}", record.slot)]);
+    Ok(Record::parse(runner.run_undisturbed(&stage, "").output.as_bytes())?.live)
 }
 
 /// The live slot, where what was launched listens on its port and so is sent a share of its visitors.

@@ -1,8 +1,9 @@
 //! The last words of a deploy, to be read at three in the morning: what serves now, and what to do next.
 
-use crate::leftover::Leftover;
-use crate::order::Run;
+use crate::leftover::{self, Leftover};
+use crate::order::{Goal, Run};
 use crate::outcome::{Failure, Step};
+use crate::run::Runner;
 use crate::stage::Name;
 use bg_probe::record::Record;
 use bg_probe::say;
@@ -11,50 +12,104 @@ use bg_probe::site::launched::Launched;
 use bg_probe::site::slot::Slot;
 use serde_json::Value;
 
-/// Prints what is live now, and how to go back.
+/// Prints what is live now, and how to go to the other release.
 pub(crate) fn live(run: &Run, record: &Record) {
-    let dir = &record.site.dir;
-    let back = match record.live_beside() {
-        Some(live) => format!("back to {} with: {}", named(dir, live), run.move_over),
+    let (dir, command) = (&record.site.dir, run.advice.rollback());
+    let other = match record.live_beside() {
+        Some(other) if is_newer(dir, other, &record.slot) => {
+            format!("one more --rollback goes forward again, to {}: {command}", named(dir, other))
+        }
+        Some(other) => format!("back to {} with: {command}", named(dir, other)),
         None => "there is nothing to go back to yet".to_owned(),
     };
-    run.calls.voice.done("live", &format!("{}; {back}", named(dir, &record.slot)), None);
+    run.calls.voice.done("live", &format!("{}; {other}", named(dir, &record.slot)), None);
+}
+
+/// Prints where a rollback goes, where that is not back: a rollback after a rollback goes to the release which that one left.
+pub(crate) fn forward(run: &Run, record: &Record) {
+    let (dir, slot) = (&record.site.dir, &record.slot);
+    if let (Goal::Rollback { to: None }, Some(live)) = (&run.goal, record.live_beside())
+        && is_newer(dir, slot, live)
+    {
+        let words = format!("to {}, which is newer than {}", named(dir, slot), named(dir, live));
+        run.calls.voice.done("forward", &words, None);
+    }
+}
+
+/// Whether a slot holds a release that was made after the other's: their names begin with the time.
+fn is_newer(dir: &Dir, slot: &Slot, than: &Slot) -> bool {
+    dir.release(&than.name).is_some_and(|other| dir.release(&slot.name) > Some(other))
 }
 
 /// Prints where a deploy ended, what became of what it launched, and what serves now.
-pub(crate) fn failed(run: &Run, failure: Failure, record: Option<&Record>, leftover: Option<Leftover>) {
+pub(crate) fn failed(
+    run: &Run,
+    runner: &Runner,
+    failure: Failure,
+    record: Option<&Record>,
+    leftover: Option<Leftover>,
+) {
     let (goal, at) = (&run.goal, failure.at);
     let head = match failure.signal {
         Some(signal) => format!("{signal} ended the {goal} at {at}"),
         None => format!("the {goal} failed at {at}, exit {}", failure.code),
     };
-    let notes = record.map(|record| notes(run, failure, record, leftover)).unwrap_or_default();
+    let mut notes = record.map(|record| notes(run, failure, record, leftover)).unwrap_or_default();
+    notes.push(("serving", serving(run, runner, failure, record, leftover)));
     let notes = notes.iter().map(|(label, text)| format!("  {label:<9} {text}"));
     run.calls.voice.error(&std::iter::once(head).chain(notes).collect::<Vec<_>>().join("\n"));
 }
 
 fn notes(run: &Run, failure: Failure, record: &Record, leftover: Option<Leftover>) -> Vec<(&'static str, String)> {
-    let back = &run.move_over;
     let mut notes: Vec<_> = leftover.map(|leftover| ("release", in_words(record, leftover))).into_iter().collect();
+    let to_it = || match run.goal {
+        Goal::Deploy { .. } => run.advice.switch_to(&record.slot),
+        Goal::Rollback { .. } => run.advice.rollback(),
+    };
     match leftover {
         Some(Leftover::Stopped) => notes.push(("idle", held(&record.site.dir, &record.slot))),
-        Some(Leftover::Live) => notes.push(("next", format!("to go back: {back}"))),
-        Some(Leftover::Healthy) if failure.signal.is_some() => notes.push(("next", format!("to move to it: {back}"))),
-        Some(Leftover::Healthy) => notes.push(("next", format!("when the cause is gone: {back}"))),
+        Some(Leftover::Live) => notes.push(("next", format!("to go back: {}", run.advice.rollback()))),
+        Some(Leftover::Healthy) if failure.signal.is_some() => {
+            notes.push(("next", format!("to move to it: {}", to_it())));
+        }
+        Some(Leftover::Healthy) => notes.push(("next", format!("when the cause is gone: {}", to_it()))),
         Some(Leftover::Kept | Leftover::Running) | None => {}
-    }
-    // Where nginx is in the middle of a switch, only bg-switch knows.
-    if failure.at != Step::Stage(Name::Switch) {
-        let is_there = matches!(leftover, Some(Leftover::Running | Leftover::Kept));
-        notes.push(("serving", if is_there { serving_or_left(record) } else { serving(record) }));
     }
     notes
 }
 
+/// What serves now. Where nginx may have been moved, or may serve what was left over, it is asked.
+fn serving(
+    run: &Run,
+    runner: &Runner,
+    failure: Failure,
+    record: Option<&Record>,
+    leftover: Option<Leftover>,
+) -> String {
+    let Some(record) = record else {
+        return format!("what served before: nothing was touched; to look: {}", run.advice.look());
+    };
+    let is_left = matches!(leftover, Some(Leftover::Running | Leftover::Kept));
+    if failure.at != Step::Stage(Name::Switch) {
+        if is_left && is_served_by_accident(record) {
+            let slot = &record.slot;
+            return format!("this release, once it answers: no slot was live, and nginx is set to serve {slot}");
+        }
+        if !is_left || record.live.is_some() {
+            return as_before(record);
+        }
+    }
+    match leftover::live(runner, record) {
+        Ok(now) if now == record.live => as_before(record),
+        Ok(Some(now)) => format!("{} now", named(&record.site.dir, &now)),
+        Ok(None) => "nothing now".to_owned(),
+        Err(_) => format!("nobody can tell, see above; to look: {}", run.advice.look()),
+    }
+}
+
 fn in_words(record: &Record, leftover: Leftover) -> String {
     let what = launched(record);
-    let log = record.site.dir.logs(&record.slot.name).join("app.log");
-    let log = log.display();
+    let log = log(&record.site.dir, &record.slot);
     match leftover {
         Leftover::Healthy => format!("{what} is healthy and runs on"),
         Leftover::Live => format!("{what} is healthy, and nginx serves it all the same"),
@@ -85,21 +140,23 @@ fn held(dir: &Dir, slot: &Slot) -> String {
     }
 }
 
-fn serving(record: &Record) -> String {
+fn as_before(record: &Record) -> String {
     let Some(live) = &record.live else { return "nothing: no slot was live before".to_owned() };
     let what = named(&record.site.dir, live);
     if live.listens() { format!("{what}, as before") } else { format!("{what} is live as before, but does not listen") }
 }
 
-/// The same where what failed still runs: nginx may be set to serve that slot, whoever is in it.
-fn serving_or_left(record: &Record) -> String {
-    let points_at =
-        record.get::<Value>("probe").ok().flatten().map(|probe| probe["points_at"] == record.slot.name.as_str());
-    if record.live.is_none() && points_at == Some(true) {
-        let slot = &record.slot;
-        return format!("this release, once it answers: no slot was live, and nginx is set to serve {slot}");
-    }
-    serving(record)
+/// Whether nginx is set to serve the slot of a record that had none live, whoever is in it.
+fn is_served_by_accident(record: &Record) -> bool {
+    let probe = record.get::<Value>("probe").ok().flatten();
+    record.live.is_none() && probe.is_some_and(|probe| probe["points_at"] == record.slot.name.as_str())
+}
+
+/// Where the log of what was launched last in a slot is: its file, or the command that shows it.
+pub(crate) fn log(dir: &Dir, slot: &Slot) -> String {
+    let last = Launched::of(dir, &slot.name).ok().flatten();
+    let known = last.and_then(|last| last.unit.map(|unit| unit.journal()).or(last.log));
+    known.unwrap_or_else(|| dir.logs(&slot.name).join("app.log").display().to_string())
 }
 
 /// What a slot holds.

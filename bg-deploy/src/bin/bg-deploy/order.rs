@@ -1,5 +1,6 @@
 //! What a command line asks for, free of how it was typed.
 
+use crate::advice::Advice;
 use crate::args::hooks::Hooks;
 use crate::stage::{Calls, Stage};
 use anyhow::Result;
@@ -36,9 +37,8 @@ pub(crate) struct Run {
     pub(crate) stop_old: Option<Duration>,
     /// Whether a release that did not become healthy is left running.
     pub(crate) keep_failed: bool,
-    /// What to type to move nginx to the other slot, with what was typed for this run: without it, another application
-    /// might be meant, or health be asked elsewhere.
-    pub(crate) move_over: String,
+    /// The commands that messages end with.
+    pub(crate) advice: Advice,
 }
 
 /// What the live slot is to have in the end.

@@ -1,5 +1,6 @@
 //! The watch: whether a release stays well once it has the traffic, and the way back if not.
 
+use crate::messages;
 use crate::run::{Runner, interrupt};
 use crate::stage::Name;
 use anyhow::Result;
@@ -60,7 +61,6 @@ fn back(runner: &Runner, record: &Record) -> u8 {
     }
     let dir = &record.site.dir;
     let now = if Launched::runs_in(dir, &bad.name).unwrap_or(false) { "still runs" } else { "has ended" };
-    let log = dir.logs(&bad.name).join("app.log");
-    voice.error(&format!("{old} is serving again; {bad} {now}, its log is {}", log.display()));
+    voice.error(&format!("{old} is serving again; {bad} {now}, its log: {}", messages::log(dir, bad)));
     Exit::WentBad as u8
 }

@@ -122,7 +122,7 @@ pub(crate) fn stop(record: &Record, after: Duration, clearing: Clearing, voice: 
     voice.done("launch", &format!("to stop pid {} in {slot} {when} after {since}", process.pid), None);
     let _ = Deadline::within(after).wait(LOOK_EVERY, || Ok(!still_there(record, &process)))?;
     // Who wants to go back now has not long to wait, and nobody to ask.
-    let most = clearing.drain.saturating_add(clearing.stop_timeout).saturating_add(SLACK);
+    let most = clearing.drain.saturating_add(clearing.grace.within).saturating_add(SLACK);
     let errand = Errand::new(format!("stops pid {} in {slot}, as --stop-old asked", process.pid), most);
     let _lock = turn::take_on(site, Wait { within: Duration::MAX.into() }, voice, Some(errand))?;
     if !still_there(record, &process) {

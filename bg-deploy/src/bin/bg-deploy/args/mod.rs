@@ -4,6 +4,7 @@ pub(crate) mod hooks;
 pub(crate) mod stages;
 pub(crate) mod stop_old;
 
+use crate::advice::Advice;
 use crate::args::hooks::Hooks;
 use crate::args::stages::Stages;
 use crate::args::stop_old::StopOld;
@@ -20,7 +21,6 @@ use bg_probe::site::lock::Wait;
 use bg_probe::site::settings::Settings;
 use clap::builder::{FalseyValueParser, NonEmptyStringValueParser};
 use clap::{CommandFactory, Parser};
-use nix::unistd::geteuid;
 use std::path::PathBuf;
 
 /// Deploy a release into the idle slot and move nginx to it when it is healthy
@@ -86,7 +86,7 @@ impl Args {
     pub(crate) fn order(self) -> Result<Order> {
         self.ensure_no_flag_without_dashes()?;
         let settings = self.settings.typed_flags()?;
-        let move_over = self.move_over(&settings);
+        let advice = self.advice(&settings);
         let nginx = self.nginx.into_iter().flat_map(|nginx| ["--nginx".to_owned(), nginx]);
         let words = self.stages.own().chain(nginx.map(|word| (Name::Switch, word))).collect();
         let calls = Calls { voice: self.voice, settings, words };
@@ -114,7 +114,7 @@ impl Args {
             watch: self.watch.map(Into::into),
             stop_old: self.stop_old.0,
             keep_failed: self.keep_failed,
-            move_over,
+            advice,
         })))
     }
 
@@ -134,16 +134,13 @@ impl Args {
         Err(Exit::Usage.refuse(format!("no file {word} is here to deploy"), format!("type {meant} if you meant that")))
     }
 
-    /// What to type to move nginx to the other slot, with what was typed for this run.
-    fn move_over(&self, settings: &[String]) -> String {
+    /// The commands that messages end with.
+    fn advice(&self, settings: &[String]) -> Advice {
         let env_file = origin::file().map(|file| ["--env-file".to_owned(), file]);
         let nginx = self.nginx.clone().filter(|nginx| std::env::var("BG_NGINX").ok().as_ref() != Some(nginx));
-        let nginx = nginx.map(|nginx| ["--nginx".to_owned(), nginx]);
-        // A deploy by sudo is taken back by sudo.
-        let sudo = (geteuid().is_root() && std::env::var_os("SUDO_USER").is_some()).then(|| "sudo".to_owned());
-        let words = sudo.into_iter().chain([Args::NAME.to_owned()]).chain(env_file.into_iter().flatten());
-        let words = words.chain(settings.iter().cloned()).chain(nginx.into_iter().flatten()).chain(self.stages.shown());
-        shell_words::join(words.chain(["--rollback".to_owned()]))
+        let nginx = nginx.map(|nginx| vec!["--nginx".to_owned(), nginx]).unwrap_or_default();
+        let settings = env_file.into_iter().flatten().chain(settings.iter().cloned()).collect();
+        Advice { settings, nginx, stages: self.stages.clone() }
     }
 }
 

@@ -55,6 +55,11 @@ impl Stages {
         self.0.iter().map(|(stage, word)| (*stage, word.replacen(&format!("{stage}-"), "", 1)))
     }
 
+    /// Those of one stage, as that stage knows them.
+    pub(crate) fn of(&self, stage: Name) -> impl Iterator<Item = String> {
+        self.own().filter_map(move |(of, word)| (of == stage).then_some(word))
+    }
+
     /// All of them, as they are shown in a message: as they were typed, but for what may be a secret.
     pub(crate) fn shown(&self) -> impl Iterator<Item = String> {
         self.0.iter().map(|(_, word)| shown(word))
