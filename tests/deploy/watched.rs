@@ -75,7 +75,7 @@ fn watch_goes_back_when_the_release_dies() {
     let world = World::new().serving();
     let deploy = watched(&world, &[]);
     process::signal(world.pid("set2"), Signal::SIGKILL);
-    let ended = deploy.end().exit(9).said("connection refused; it ended or was killed");
+    let ended = deploy.end().exit(9).said("connection refused; it ended, or somebody ended it");
     ended.said("set1 is serving again; set2 has ended, its log: /");
     assert_eq!(world.get("/version").body, "1.0");
 }
