@@ -142,11 +142,28 @@ fn stop_old_waits_for_a_deploy_under_way() {
 }
 
 #[test]
+fn of_two_stops_of_one_release_the_one_asked_for_last_rules() {
+    let world = World::new().serving();
+    let old = world.pid("set1");
+    deploy_and_stop_old(&world, "after=3s");
+    let first = waiting(&world);
+    world.run("bg-deploy", &["--stop-old", "never", "--rollback"]).success();
+    world.run("bg-deploy", &["--stop-old", "after=10m", "--rollback"]).success();
+    until(SOON, "the first is called off", || !process::alive(first[0]));
+    assert!(process::alive(old) && waiting(&world).len() == 1, "{}", said_later(&world));
+    assert!(said_later(&world).contains(&format!("to stop pid {old} in set1 10m after ")), "{}", said_later(&world));
+    // And a shorter one counts at once.
+    world.run("bg-launch", &["--slot", "set1", "--stop", "--after", "100ms"]).success();
+    until(SOON, "the old release is stopped", || !process::alive(old));
+    until(SOON, "nobody waits any more", || waiting(&world).is_empty());
+}
+
+#[test]
 fn a_rollback_waits_for_the_old_release_that_is_being_stopped_and_starts_it_again() {
     let world = World::new().serving();
     let old = world.pid("set1");
     // It is stopped when its visitor has gone.
-    let visitor = world.visit(&world.nginx.front_url("/slow?ms=2000"), "set1");
+    let visitor = world.visit(&world.nginx.front_url("/slow?ms=6000"), "set1");
     deploy_and_stop_old(&world, "now");
     let lock = world.dir().join("lock");
     until(SOON, "the old release is being stopped", || world.read(&lock).contains("stops pid"));

@@ -3,7 +3,8 @@
 //! After a switch the old release stays for a while, so that going back takes no time; a small server wants its
 //! memory back then. The CI step that deployed has ended by that time, and whatever it started has been killed. So a
 //! process waits that is as detached as an application is. It looks again before it stops anything: it stops only the
-//! very process that was meant, and not if that is live again.
+//! very process that was meant, and not if that is live again. Of two that wait at one slot the one that was asked for last
+//! rules: its `stop.log` is a new file, by which the other sees that it is called off.
 
 use crate::start::agent::warning_of_a_wait;
 use crate::start::detached::MARKS;
@@ -14,6 +15,7 @@ use anyhow::{Context, Result};
 use bg_probe::live::last_look::ensure_idle;
 use bg_probe::os::deadline::Deadline;
 use bg_probe::os::process::Process;
+use bg_probe::os::replace;
 use bg_probe::record::Record;
 use bg_probe::say::Voice;
 use bg_probe::say::exit::Exit;
@@ -22,11 +24,11 @@ use bg_probe::site::holder::Errand;
 use bg_probe::site::launched::Launched;
 use bg_probe::site::lock::{INHERITED, Wait};
 use nix::unistd::setsid;
-use std::fs::{File, OpenOptions};
+use std::fs::{File, Metadata, OpenOptions};
 use std::io::{Read, Write};
 use std::net::Shutdown;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
@@ -97,15 +99,25 @@ fn start(record: &Record, after: Duration, clearing: Clearing) -> Result<()> {
     Err(Exit::Refused.refuse("the process that was to wait has ended", format!("see {}", path.display())))
 }
 
-/// The file for its messages: nobody reads its stderr.
+/// The file for its messages: nobody reads its stderr. It is a new one, which calls off who waits already.
 fn log(record: &Record) -> Result<(PathBuf, File)> {
-    let path = record.site.dir.slot(&record.slot.name).join("stop.log");
+    let path = path_of_log(record);
+    replace::own_file(&path, b"", 0o640)?;
     let mut options = OpenOptions::new();
-    // Another process may be waiting, and have the file open: both must write at its end.
-    options.append(true).create(true).mode(0o640).custom_flags(nix::libc::O_NOFOLLOW);
+    options.append(true).custom_flags(nix::libc::O_NOFOLLOW);
     let file = options.open(&path).with_context(|| format!("open {}", path.display()))?;
-    file.set_len(0).with_context(|| format!("empty {}", path.display()))?;
     Ok((path, file))
+}
+
+fn path_of_log(record: &Record) -> PathBuf {
+    record.site.dir.slot(&record.slot.name).join("stop.log")
+}
+
+/// Whether another stop of the slot was asked for since: its log has the place of this one's, which is stderr.
+fn is_called_off(record: &Record) -> bool {
+    let same = |ours: &Metadata, now: &Metadata| (ours.dev(), ours.ino()) == (now.dev(), now.ino());
+    let both = (std::fs::metadata("/proc/self/fd/2"), std::fs::symlink_metadata(path_of_log(record)));
+    matches!(&both, (Ok(ours), Ok(now)) if !same(ours, now))
 }
 
 /// Waits, and then stops the process in the record, if it is still there and not live.
@@ -120,11 +132,14 @@ pub(crate) fn stop(record: &Record, after: Duration, clearing: Clearing, voice: 
     let since = humantime::format_rfc3339_seconds(began);
     let when = humantime::format_duration(after);
     voice.done("launch", &format!("to stop pid {} in {slot} {when} after {since}", process.pid), None);
-    let _ = Deadline::within(after).wait(LOOK_EVERY, || Ok(!still_there(record, &process)))?;
+    let _ = Deadline::within(after).wait(LOOK_EVERY, || Ok(is_called_off(record) || !still_there(record, &process)))?;
     // Who wants to go back now has not long to wait, and nobody to ask.
     let most = clearing.drain.saturating_add(clearing.grace.within).saturating_add(SLACK);
     let errand = Errand::new(format!("stops pid {} in {slot}, as --stop-old asked", process.pid), most);
     let _lock = turn::take_on(site, Wait { within: Duration::MAX.into() }, voice, Some(errand))?;
+    if is_called_off(record) {
+        return Ok(());
+    }
     if !still_there(record, &process) {
         voice.done("launch", &format!("pid {} is not there any more; nothing was stopped", process.pid), None);
         return Ok(());
