@@ -8,10 +8,11 @@ use std::process::Command;
 use bg_tests::{pages, programs};
 
 /// All documents that link to each other.
-const DOCUMENTS: [&str; 10] = [
+const DOCUMENTS: [&str; 11] = [
     "README.md",
     "bg-probe/README.md",
     "bg-launch/README.md",
+    "bg-launch/APPLICATION.md",
     "bg-health/README.md",
     "bg-switch/README.md",
     "bg-deploy/README.md",

@@ -90,6 +90,7 @@ fn make(folder: &Path) -> PathBuf {
         "README.md",
         "bg-probe/README.md",
         "bg-launch/README.md",
+        "bg-launch/APPLICATION.md",
         "bg-health/README.md",
         "bg-switch/README.md",
         "bg-deploy/README.md",

@@ -52,6 +52,9 @@ mod live;
 /// `--check`: what would keep a deploy from working, each thing with what to do about it.
 mod check;
 
+/// The page "Your application": its commands, with real applications of each kind. In a full run alone, but for the jar.
+mod application;
+
 /// README and the page of each program: their parts, and where their links lead.
 mod documents;
 

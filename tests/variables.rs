@@ -147,7 +147,8 @@ fn the_known_variables_are_those_of_the_five_helps() {
     // An application is given the first two; the third is README's own typing error.
     let others = ["BG_SLOT", "BG_RELEASE", "BG_HEALTH_PAHT"].map(str::to_owned);
     let known: BTreeSet<String> = known.into_iter().chain(others).collect();
-    for text in pages::PROGRAMS.into_iter().map(pages::of).chain([pages::readme()]) {
+    let application = pages::read(Path::new("bg-launch/APPLICATION.md"));
+    for text in pages::PROGRAMS.into_iter().map(pages::of).chain([pages::readme(), application]) {
         let strange: Vec<String> = named(&text).into_iter().filter(|name| !known.contains(name)).collect();
         assert!(strange.is_empty(), "no program knows {strange:?}, which a page names");
     }
