@@ -292,3 +292,54 @@ fn the_slots_page_answers_this_machine_alone() {
         assert!(!from(far).body.contains("set1"), "{far}");
     }
 }
+
+/// As `certbot --nginx` writes it: the site moves to 443, and a server of certbot's own at 80 sends visitors there.
+#[test]
+fn a_site_that_certbot_has_changed_is_deployed_by_the_https_front() {
+    let world = World::new();
+    let (plain, secure) = (world.free_port(), world.free_port());
+    let listen = format!("127.0.0.1:{plain}");
+    let flags = ["--print-site", "--listen", &listen, "--server-name", "www.example.com"];
+    let (certificate, key) = world.self_signed("www.example.com");
+    let managed = format!(
+        "
+    listen 127.0.0.1:{secure} ssl; # managed by Certbot
+    ssl_certificate {}; # managed by Certbot
+    ssl_certificate_key {}; # managed by Certbot
+
+}}
+server {{
+    if ($host = www.example.com) {{
+        return 301 https://$host$request_uri;
+    }} # managed by Certbot
+
+
+    listen {listen};
+    server_name www.example.com;
+    return 404; # managed by Certbot
+
+
+}}
+",
+        certificate.display(),
+        key.display()
+    );
+    let site = print(&world, &flags).replace(&format!("    listen {listen};\n"), "");
+    let (site, _) = site.trim_end().rsplit_once('}').expect("a block");
+    world.nginx.add_to_http("site", &format!("{site}{managed}"));
+    world.nginx.write_upstream(&print(&world, &["--print-upstream"]));
+    world.nginx.reload();
+
+    let host = |world: World, front: String| world.env("BG_FRONT", &front).env("BG_FRONT_HOST", "www.example.com");
+    let world = host(world, format!("http://{listen}/_bg/slot"));
+    world.run("bg-deploy", &["--check"]).printed("301 to https://www.example.com/_bg/slot");
+    let world = host(world, format!("https://127.0.0.1:{secure}/_bg/slot"));
+    for version in ["1.0", "1.1"] {
+        world.deploy(&["--version-text", version]).success();
+    }
+    world.rollback().success();
+    assert_eq!(world.get_slot("set1", "/version").expect("it runs").body, "1.0");
+    world.run("bg-probe", &["--slot", "live", "--format", "name"]).printed_only("set1\n");
+    let seen = world.run("bg-deploy", &["--check"]).success().stdout();
+    assert!(seen.contains("/_bg/slot answers set1") && !seen.contains("visitors"), "{seen}");
+}
