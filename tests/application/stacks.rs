@@ -58,7 +58,7 @@ const RACK: &str = "run lambda { |env|
 ";
 
 /// All of them. Of Rails there is what its servers see of it, a Rack application.
-pub(crate) const STACKS: [Stack; 5] = [
+pub(crate) const STACKS: [Stack; 6] = [
     Stack {
         heading: "## Node",
         language: "js",
@@ -78,6 +78,12 @@ TOLD",
         heading: "## Rails",
         language: "ruby",
         files: &[("Gemfile", "gem 'puma'\n"), ("config.ru", RACK)],
+        build: "",
+    },
+    Stack {
+        heading: "## Rails with unicorn",
+        language: "ruby",
+        files: &[("Gemfile", "gem 'unicorn'\ngem 'rack'\n"), ("config.ru", RACK)],
         build: "",
     },
     Stack {

@@ -66,7 +66,7 @@ pub(crate) struct Args {
     /// Kill the old process if it has not stopped within this time
     #[arg(long, env = "BG_LAUNCH_STOP_TIMEOUT", default_value = "30s", value_name = "DURATION")]
     pub(crate) stop_timeout: Span,
-    /// Ask it to end by this signal, QUIT for unicorn or uWSGI [default: TERM; with --current, --release and
+    /// Ask it to end by this signal, QUIT for unicorn [default: TERM; with --current, --release and
     /// --live as the slot was started last]; what runs is stopped by the signal it was launched with
     #[arg(long, env = "BG_LAUNCH_STOP_SIGNAL", value_name = "SIGNAL")]
     pub(crate) stop_signal: Option<StopSignal>,
