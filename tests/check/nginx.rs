@@ -146,6 +146,20 @@ fn a_user_whose_switch_takes_no_root_is_not_warned_of_what_does() {
     assert!(!seen.contains("warn"), "{seen}");
 }
 
+/// As certbot leaves it: root alone may read the key.
+#[test]
+fn a_user_who_may_not_read_the_key_of_a_certificate_is_not_told_to_fix_it() {
+    let world = World::new().link_form();
+    let (certificate, key) = world.self_signed("www.example.com");
+    let (port, certificate, shown) = (world.free_port(), certificate.display(), key.display());
+    let lines = format!("listen 127.0.0.1:{port} ssl; ssl_certificate {certificate}; ssl_certificate_key {shown};");
+    world.nginx.add_to_http("secure", &format!("server {{ {lines} }}\n"));
+    world.chmod(&key, 0o600);
+    let seen = ordinary(&world, "bg-switch");
+    assert!(seen.contains("ok      nginx -t and -T take root here and were not asked"), "{seen}");
+    assert!(!seen.contains("warn"), "{seen}");
+}
+
 #[test]
 fn a_user_who_may_not_write_or_reload_is_told_so() {
     let world = World::new();

@@ -37,8 +37,9 @@ impl Tested {
 impl Rejected {
     /// From the output of nginx, or of the program that calls it.
     pub(super) fn by(printed: &Printed) -> Rejected {
-        // As nginx prints an errno (`ngx_log_errno`): `(13: Permission denied)`, whatever the language.
-        let is_permission = printed.complaint().contains("(13: ");
+        // As nginx prints an errno (`ngx_log_errno`), `(13: Permission denied)`, and as OpenSSL does, of a certificate's
+        // key: `error:8000000D:system library:`; whatever the language.
+        let is_permission = ["(13: ", "0D:system library:"].iter().any(|sign| printed.complaint().contains(sign));
         let why = Exit::NotMoved.because(format!("nginx -t refused the configuration: {}", printed.complaint()));
         Rejected { why, is_permission }
     }
