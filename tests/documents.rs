@@ -73,6 +73,22 @@ fn every_link_of_a_document_leads_to_a_file_and_a_heading() {
     }
 }
 
+/// What somebody at 3 a.m. compares with the screen.
+#[test]
+fn the_readmes_table_of_what_is_wrong_has_messages_that_the_programs_say() {
+    let readme = pages::readme();
+    let table = pages::part(&readme, "## When something is wrong");
+    let seen: Vec<&str> = table.lines().filter_map(|line| line.strip_prefix("| ")?.split(" | ").next()).collect();
+    let messages: Vec<&str> = seen.iter().flat_map(|cell| cell.split('`').skip(1).step_by(2)).collect();
+    assert!(messages.len() >= 5, "{messages:?}");
+    let sources = pages::workspace();
+    for message in messages {
+        let mut grep = Command::new("grep");
+        grep.args(["-rqF", "--include=*.rs", message]).args(pages::PROGRAMS.map(|name| sources.join(name).join("src")));
+        assert!(grep.status().expect("grep").success(), "no program says {message:?}");
+    }
+}
+
 #[test]
 fn the_readme_leads_to_the_page_of_each_program() {
     let readme = pages::readme();
