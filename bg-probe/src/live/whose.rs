@@ -44,8 +44,9 @@ fn other_in(site: &Site, slot: &Slot) -> Option<Other> {
     if ours.is_some_and(|ours| port::sockets_of(ours.pid).any(|socket| sockets.contains(&socket))) {
         return None;
     }
-    let marked: Vec<(i32, Marks)> =
-        port::holders(&sockets).ok()?.into_iter().filter_map(|pid| Some((pid, Marks::of(pid)?))).collect();
+    // A process has one environment and may have thousands of descriptors, so these are read last.
+    let holds = |(pid, _): &(i32, Marks)| port::sockets_of(*pid).any(|socket| sockets.contains(&socket));
+    let marked: Vec<(i32, Marks)> = Marks::of_all().ok()?.into_iter().filter(holds).collect();
     let is_ours = marked.iter().any(|(_, marks)| marks.are_of(site));
     marked.into_iter().next().filter(|_| !is_ours).map(|(pid, marks)| Other { pid, marks })
 }

@@ -6,7 +6,12 @@
 use anyhow::{Context, Result};
 use nix::unistd::{Pid, getsid};
 use serde::{Deserialize, Serialize};
+use std::fs::File;
+use std::io::Read;
 use std::time::{Duration, SystemTime};
+
+/// What an environment needs, in bytes, unless it is an unusual one.
+const ROOM: usize = 8 * 1024;
 
 /// One process, for ever.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -118,7 +123,10 @@ pub fn command_line(pid: i32) -> String {
 /// where this user may not look.
 #[must_use]
 pub fn environment(pid: i32) -> Option<Vec<u8>> {
-    std::fs::read(format!("/proc/{pid}/environ")).ok()
+    // Room for all of nearly any: the kernel does not say how long it is, and each piece would be another call.
+    let mut bytes = Vec::with_capacity(ROOM);
+    File::open(format!("/proc/{pid}/environ")).ok()?.take(u64::MAX).read_to_end(&mut bytes).ok()?;
+    Some(bytes)
 }
 
 /// What names this boot of the machine (`random(4)`).

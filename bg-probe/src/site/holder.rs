@@ -58,14 +58,18 @@ impl Holder {
     /// Signs the lock. If it fails, the lock holds all the same.
     pub(super) fn sign(&self, mut file: &File) {
         let text = serde_json::to_string(self).unwrap_or_default() + "\n";
-        let _ = file.set_len(0).and_then(|()| file.rewind()).and_then(|()| file.write_all(text.as_bytes()));
+        // Written over, and cut after that: to empty a file first has the disk give its block back.
+        let written = file.rewind().and_then(|()| file.write_all(text.as_bytes()));
+        let _ = written.and_then(|()| file.set_len(text.len() as u64));
     }
 
     /// Whoever has signed last; or in what other words somebody has.
     pub(super) fn of(mut file: &File) -> Result<Holder, String> {
         let mut text = String::new();
         let _ = file.rewind().and_then(|()| file.take(MOST).read_to_string(&mut text));
-        serde_json::from_str(&text).map_err(|_| match quoted(text.trim()) {
+        // Behind the line may stand the rest of a longer one, for a moment.
+        let line = text.lines().next().unwrap_or_default().trim();
+        serde_json::from_str(line).map_err(|_| match quoted(line) {
             text if text.is_empty() => "a holder who has not signed yet".to_owned(),
             text => text,
         })

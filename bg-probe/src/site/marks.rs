@@ -4,11 +4,13 @@
 //! process that the application starts (`environ(7)`). The process's own user and root may look at them
 //! (`proc_pid_environ(5)`); of a process that this user may not look into, nothing is known.
 
-use crate::os::process::{Stat, environment};
+use crate::os::process::{environment, pids, session};
 use crate::site::dir::Dir;
 use crate::site::launched::Launched;
 use crate::site::settings::Site;
 use crate::site::slot::Slot;
+use anyhow::Result;
+use std::collections::HashMap;
 
 /// The marks of a process that bg-launch has started.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,8 +26,21 @@ impl Marks {
     /// there are none to be seen.
     #[must_use]
     pub fn of(pid: i32) -> Option<Marks> {
-        Marks::in_environment(&environment(pid)?)
-            .or_else(|| Marks::in_environment(&environment(Stat::of(pid)?.session)?))
+        Marks::in_environment(&environment(pid)?).or_else(|| Marks::in_environment(&environment(session(pid)?)?))
+    }
+
+    /// Those of every process that has any, by its pid.
+    ///
+    /// # Errors
+    /// When `/proc` can't be read.
+    pub fn of_all() -> Result<Vec<(i32, Marks)>> {
+        let mut known = HashMap::new();
+        let mut own = |pid: i32| {
+            let look = || environment(pid).and_then(|environment| Marks::in_environment(&environment));
+            known.entry(pid).or_insert_with(look).clone()
+        };
+        let mut marks_of = |pid: i32| own(pid).or_else(|| own(session(pid).filter(|session| *session > 0)?));
+        Ok(pids()?.into_iter().filter_map(|pid| Some((pid, marks_of(pid)?))).collect())
     }
 
     /// Those in the bytes of `/proc/PID/environ`: all three, for a person's shell may well have one.
