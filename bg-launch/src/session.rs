@@ -3,6 +3,7 @@
 use crate::Grace;
 use anyhow::{Context, Result, ensure};
 use bg_probe::os::deadline::Deadline;
+use bg_probe::os::lifetime::Lifetime;
 use bg_probe::os::process::{Process, Stat, command_line};
 use bg_probe::say::{self, Voice};
 use bg_probe::site::family::{among, of_session as members};
@@ -10,10 +11,13 @@ use bg_probe::site::launched::Launched;
 use nix::errno::Errno;
 use nix::sys::signal::{Signal, kill, killpg};
 use nix::unistd::Pid;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// The pause between two looks at what should end.
 const LOOK_EVERY: Duration = Duration::from_millis(5);
+
+/// How soon most end that are asked to. So long the kernel says when, and nothing is looked at.
+const PROMPTLY: Duration = Duration::from_millis(250);
 
 /// How long the kernel may take to end a process after SIGKILL.
 pub(crate) const KILL_WITHIN: Duration = Duration::from_secs(5);
@@ -43,8 +47,12 @@ pub fn stop(launched: &Launched, grace: Grace) -> Result<Stopped> {
     if gone()? {
         return Ok(Stopped::WasGone);
     }
+    let life = Lifetime::of(leader);
     signal(launched, grace.signal.signal())?;
-    if asked(&format!("pid {}", leader.pid), grace, &mut gone)? {
+    let signalled = Instant::now();
+    let _ = life.ends_within(grace.within.min(PROMPTLY));
+    let left = Grace { within: grace.within.saturating_sub(signalled.elapsed()), ..grace };
+    if asked(&format!("pid {}", leader.pid), left, &mut gone)? {
         return Ok(Stopped::Ended);
     }
     // Repeated: one of them may just have started another, in a group of its own.

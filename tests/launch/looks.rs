@@ -6,15 +6,22 @@ use bg_tests::{Run, World, programs};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-/// The files that a launch into set2 opens, while set1 is live.
+/// The calls, of these, that a launch into set2 makes, while set1 is live and a release is in set2.
 #[track_caller]
-fn opened(world: &World) -> Vec<PathBuf> {
-    let strace = Strace::of("open openat", &world.path("strace"));
+fn traced(world: &World, calls: &str) -> Vec<Call> {
+    let strace = Strace::of(calls, &world.path("strace"));
     let words = strace.words();
     let mut launch = world.command(Path::new(&words[0]));
     launch.args(&words[1..]).arg(programs::ours("bg-launch")).args(["--slot", "set2", "--", "fake-app"]);
     launch.ran().success().said("stopped pid ");
-    strace.calls().into_iter().filter(Call::opens).flat_map(|call| call.paths().into_iter().take(1)).collect()
+    strace.calls()
+}
+
+/// The files that it opens.
+#[track_caller]
+fn opened(world: &World) -> Vec<PathBuf> {
+    let calls = traced(world, "open openat").into_iter();
+    calls.filter(Call::opens).flat_map(|call| call.paths().into_iter().take(1)).collect()
 }
 
 /// How often all processes were listed, and whose descriptors were.
@@ -22,6 +29,17 @@ fn looks(opened: &[PathBuf]) -> (usize, BTreeSet<u32>) {
     let all = opened.iter().filter(|path| *path == Path::new("/proc")).count();
     let whose = |path: &PathBuf| path.strip_prefix("/proc").ok()?.to_str()?.strip_suffix("/fd")?.parse().ok();
     (all, opened.iter().filter_map(whose).collect())
+}
+
+#[test]
+fn a_launch_waits_for_the_end_of_the_old_process_and_does_not_look_at_it_meanwhile() {
+    let world = World::new();
+    world.deploy(&[]).success();
+    launch_fake(&world, &[]);
+    let calls = traced(&world, "kill poll ppoll open openat");
+    let after = calls.iter().skip_while(|call| call.name != "kill" || !call.arguments().contains("SIGTERM")).nth(1);
+    let after = after.expect("a call after the signal");
+    assert!(after.name.ends_with("poll"), "{after:?}");
 }
 
 #[test]
