@@ -8,6 +8,8 @@ mod artifact;
 mod child;
 /// `--current`: what the slot holds is started again.
 mod current;
+/// A folder as artifact.
+mod folder;
 /// `kill -9` at every step leaves no process that nobody knows.
 mod killed;
 /// What a launch costs on a machine with many processes.

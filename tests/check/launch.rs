@@ -54,7 +54,10 @@ fn a_preflight_refuses_a_hidden_file_as_a_launch_does() {
     let world = World::new();
     let hidden = program(&world, ".server", 0o755);
     let (text, code) = check(&world, "bg-launch", &[hidden.to_str().unwrap(), "--", "fake-app"]);
-    assert!(code == 1 && text.contains("not a file that can be deployed"), "{text}");
+    assert!(
+        code == 1 && text.contains("its name begins with a dot: deploy it by another name: ln -s .server server"),
+        "{text}"
+    );
 }
 
 fn program(world: &World, name: &str, mode: u32) -> PathBuf {

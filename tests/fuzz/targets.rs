@@ -231,7 +231,7 @@ fn http(input: &[u8]) -> String {
 }
 
 fn jar(input: &[u8]) -> String {
-    let found = jar::has_main_class(Cursor::new(input));
+    let found = jar::Manifest::of(Cursor::new(input)).map(|manifest| manifest.has_main_class);
     format!("{} {:?}", way(found.as_ref().map(drop)), found.ok())
 }
 

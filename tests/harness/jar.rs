@@ -30,6 +30,15 @@ pub fn without_main_class() -> PathBuf {
     once("app-without-main-class.jar", |scratch, jar| pack(scratch, jar, "Built-By: nobody\n"))
 }
 
+/// `app-with-NAME.jar`, which runs, with this `Class-Path` in its manifest, folded at 72 bytes.
+#[track_caller]
+#[must_use]
+pub fn with_class_path(name: &str, class_path: &str) -> PathBuf {
+    once(&format!("app-with-{name}.jar"), |scratch, jar| {
+        pack(scratch, jar, &format!("Main-Class: sample.Sample\nClass-Path: {class_path}\n"));
+    })
+}
+
 /// A jar whose copying broke off in the middle.
 #[track_caller]
 #[must_use]

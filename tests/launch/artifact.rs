@@ -52,12 +52,10 @@ fn a_file_that_is_not_there_is_refused() {
 }
 
 #[test]
-fn what_is_no_file_is_refused() {
-    let sentence = "not a file that can be deployed";
-    artifact_refused(1, sentence, "app.jar", |world| drop(world.make_dir("app.jar")));
+fn what_is_neither_file_nor_folder_is_refused() {
     // Nobody will ever write into it: who opens it waits for ever.
     let pipe = |world: &World| nix::unistd::mkfifo(&world.path("app.jar"), Mode::S_IRWXU).expect("a folder of ours");
-    artifact_refused(1, sentence, "app.jar", pipe);
+    artifact_refused(1, "is a named pipe, which can't be deployed. Remove it: rm ", "app.jar", pipe);
 }
 
 #[test]
@@ -265,7 +263,7 @@ fn a_file_that_changes_while_it_is_copied_is_copied_as_it_is_when_it_is_done() {
     let mut build = Build::begin(&artifact);
     let launched = thread::scope(|scope| {
         let launched = scope.spawn(|| launch(&world, &[artifact.to_str().expect("UTF-8"), "--", "fake-app"]));
-        let incoming = world.dir().join("releases/.incoming/server");
+        let incoming = world.dir().join("releases/.incoming");
         until(SOON, "its copy is begun", || incoming.exists());
         build.end();
         launched.join().expect("it ends")
@@ -273,4 +271,45 @@ fn a_file_that_changes_while_it_is_copied_is_copied_as_it_is_when_it_is_done() {
     let facts = facts(&launched.success());
     let copy = fs::read(text(&facts, "artifact")).expect("the copy");
     assert!(copy == fs::read(&artifact).expect("the artifact"), "the copy is of two builds");
+}
+
+#[test]
+fn a_jar_whose_class_path_names_files_beside_it_is_refused_with_the_command_that_works() {
+    let libs = "lib/boot/a-library-with-a-name-that-is-long-enough-to-be-folded-in-the-manifest-1.0.jar lib/b%20c.jar";
+    let jar = jar::with_class_path("libs", libs);
+    let beside = |world: &World| {
+        let jar = world.copy(&jar, "quarkus-app/quarkus-run.jar");
+        for lib in libs.replace("%20", " ").split(".jar").filter(|lib| !lib.is_empty()) {
+            world.write(format!("quarkus-app/{}.jar", lib.trim_start()), "");
+        }
+        jar.display().to_string()
+    };
+    refused(1, "the Class-Path in its manifest names lib/boot/", |world| launch(world, &[&beside(world)]));
+
+    let world = World::new();
+    let jar = beside(&world);
+    let check =
+        world.run("bg-deploy", &["--check", &jar]).exit(1).printed("and 1 more beside it, which would stay behind");
+    let advice =
+        check.stdout().split("deploy the folder: ").nth(1).and_then(|rest| rest.lines().next()).map(str::to_owned);
+    let advice = advice.expect("a command");
+    assert_eq!(advice, format!("bg-deploy {}", world.word("quarkus-app")));
+    world.run_line(&advice).success();
+    let held =
+        world.dir().join("releases").join(world.held("set1").expect("a release")).join("quarkus-app/lib/b c.jar");
+    assert!(held.is_file());
+    let refused = launch(&world, &[&jar, "--", "java", "-Xmx64m", "-jar", "{artifact}"]).exit(1);
+    let folder = world.word("quarkus-app");
+    refused
+        .said(format!("Deploy the folder: bg-launch --slot set2 {folder} -- java -jar {{artifact}}/quarkus-run.jar"));
+    // What is not started by java may find its libraries by other means.
+    launch(&world, &[&jar, "--", "fake-app"]).success();
+}
+
+#[test]
+fn a_class_path_of_which_nothing_is_there_is_no_reason_to_refuse() {
+    let world = World::new();
+    let jar =
+        world.copy(jar::with_class_path("leftovers", ". ./ lib/gone.jar /etc/passwd file:/etc/passwd"), "app.jar");
+    launch(&world, &[jar.to_str().expect("UTF-8")]).success();
 }

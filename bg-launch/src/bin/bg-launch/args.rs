@@ -23,7 +23,7 @@ use std::path::PathBuf;
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own, and clap keeps them apart")]
 #[command(name = Args::NAME, version, after_help = AFTER)]
 pub(crate) struct Args {
-    /// The file to deploy; of several, -plain, -sources and -javadoc jars are passed over
+    /// The file or folder to deploy; of several, -plain, -sources and -javadoc jars are passed over
     pub(crate) artifact: Vec<PathBuf>,
     /// How to start it, with {slot} {port} {artifact} {release} filled in
     /// [default for a jar: java $JAVA_OPTS -Dspring.profiles.active={slot} -jar {artifact}]
@@ -150,6 +150,7 @@ const AFTER: &str = "\
 Examples:
   bg-probe | bg-launch build/libs/*.jar | bg-health | bg-switch
   bg-launch --slot idle server -- {artifact} --port {port}
+  bg-launch --slot idle dist -- node {artifact}/server.js
   bg-launch --slot set1 --current
   bg-launch --slot idle --release 20261121T211357Z
   bg-launch --slot idle --stop --after 5m

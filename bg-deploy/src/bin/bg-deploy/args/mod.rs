@@ -27,7 +27,7 @@ use std::path::PathBuf;
 #[derive(Debug, Parser)]
 #[command(name = Args::NAME, version, after_help = AFTER)]
 pub(crate) struct Args {
-    /// Deploy this file, as bg-launch does
+    /// Deploy this file or folder, as bg-launch does
     pub(crate) artifact: Vec<PathBuf>,
     /// Start it by this command, as bg-launch does
     #[arg(last = true)]
@@ -118,10 +118,10 @@ impl Args {
         })))
     }
 
-    /// Refuses one bare word that is no file, where it is a flag: `bg-deploy rollback`.
+    /// Refuses one bare word that is no file or folder, where it is a flag: `bg-deploy rollback`.
     fn ensure_no_flag_without_dashes(&self) -> Result<()> {
         let [file] = self.artifact.as_slice() else { return Ok(()) };
-        let Some(word) = file.to_str().filter(|_| !file.is_file()) else { return Ok(()) };
+        let Some(word) = file.to_str().filter(|_| !file.exists()) else { return Ok(()) };
         let mut command = Args::command();
         command.build();
         let is_flag = |arg: &clap::Arg| arg.get_long() == Some(word) && !arg.get_action().takes_values();

@@ -1,8 +1,8 @@
 //! Whether the disk has room for one more release.
 
 use crate::memory::Megabytes;
-use crate::release::artifact::is_hidden;
 use crate::release::names::newest_first;
+use crate::release::parts::is_hidden;
 use anyhow::{Context, Result};
 use bg_probe::cli::preflight::Finding;
 use bg_probe::site::dir::Dir;

@@ -1,16 +1,18 @@
 //! What is to be launched: the artifact, and the program that starts it.
 
+use crate::release::artifact;
 use crate::release::given::Given;
+use crate::release::parts::{self, Parts};
 use crate::release::template::{Blanks, Template};
-use crate::release::{artifact, copy};
 use anyhow::{Context, Result};
 use bg_probe::cli::preflight::Finding;
+use bg_probe::site::dir::Dir;
 use bg_probe::site::slot::Slot;
 use std::path::{Path, absolute};
 use std::process::{Command, Stdio};
 
 /// Whether the artifact that is given could be deployed, and started in `slot`.
-pub(crate) fn findings(given: &Given, slot: &Slot) -> Vec<Finding> {
+pub(crate) fn findings(given: &Given, dir: &Dir, slot: &Slot) -> Vec<Finding> {
     let artifact = match given.artifact() {
         Ok(artifact) => artifact,
         Err(why) => return vec![Finding::refused("artifact", &why, "name the one to deploy")],
@@ -20,7 +22,7 @@ pub(crate) fn findings(given: &Given, slot: &Slot) -> Vec<Finding> {
         Ok(template) => template,
         Err(why) => return vec![Finding::refused("command", &why, "fix the command")],
     };
-    let whole = artifact.map(|path| match usable(path, &template) {
+    let whole = artifact.map(|path| match usable(path, dir, &template) {
         Ok(()) => Finding::ok("artifact", format!("{} can be deployed", path.display())),
         Err(why) => Finding::refused("artifact", &why.context(path.display().to_string()), "build or copy it again"),
     });
@@ -28,9 +30,10 @@ pub(crate) fn findings(given: &Given, slot: &Slot) -> Vec<Finding> {
 }
 
 /// Both looks that a launch takes: before it copies the file, and at the copy.
-fn usable(path: &Path, template: &Template) -> Result<()> {
-    copy::open(path)?;
-    artifact::check(path, template.needs_main_class())
+fn usable(path: &Path, dir: &Dir, template: &Template) -> Result<()> {
+    parts::ensure_apart(path, &dir.releases())?;
+    Parts::of(path)?;
+    artifact::check(path, path, template)
 }
 
 /// The program that the command begins with, and of java its version: one that is there may still not run.

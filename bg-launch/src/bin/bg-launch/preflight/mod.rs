@@ -28,7 +28,7 @@ pub(crate) fn findings(site: &Site, given: &Given, wish: &Wish, adopt: bool) -> 
     let verdict = live(site, By::Both, FRONT_WITHIN);
     // Where nothing tells which slot is idle, one is as good as the other for all but its port.
     let slot = verdict.as_ref().map_or(site.slots.first(), |verdict| verdict.idle(site));
-    let mut findings = goods::findings(given, slot);
+    let mut findings = goods::findings(given, &site.dir, slot);
     let there = site.dir.root().ancestors().find(|folder| folder.exists()).unwrap_or(Path::new("/"));
     findings.push(folder::finding(&site.dir, there));
     findings.push(disk::finding(&site.dir, there, given.artifact().ok().flatten()));

@@ -1,16 +1,18 @@
 //! Copying an artifact that somebody may be writing: what is copied is one state of it, or nothing.
 //!
 //! A build that writes its jar in place while a deploy copies it makes a copy of two builds, and its zip directory may
-//! pass for whole. Every write changes the file's times, so the file is looked at before and after.
+//! pass for whole. Every write changes the file's times, so all that is copied is looked at before and after.
 
-use crate::release::artifact::is_hidden;
-use anyhow::{Context, Result, bail, ensure};
+use crate::release::parts::{Kind, Part, Parts, State};
+use crate::release::sums::Sums;
+use anyhow::{Context, Result, ensure};
 use bg_probe::os::deadline::Deadline;
-use bg_probe::os::owner::hand_over;
+use bg_probe::os::owner::{hand_over, hand_over_link};
+use nix::unistd::syncfs;
 use sha2::{Digest, Sha256};
-use std::fs::{File, Metadata, Permissions};
+use std::fs::{File, Permissions, create_dir, set_permissions};
 use std::io::{Read, Write};
-use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
@@ -26,96 +28,128 @@ const QUIET: Duration = Duration::from_millis(200);
 /// How often to look whether it is left alone.
 const LOOK_EVERY: Duration = Duration::from_millis(5);
 
-/// What changes with every write, and with every other file that takes the name (`inode(7)`).
-#[derive(PartialEq, Eq)]
-struct State {
-    file: (u64, u64),
-    size: u64,
-    modified: (i64, i64),
-    changed: (i64, i64),
-}
-
-/// Copies a file to `to`, which is not there yet, as one state of it, synced; the SHA-256 of what was copied.
+/// Copies a file or a folder to `to`, which is not there yet, as one state of it, synced; the sums of what was copied.
 ///
 /// # Errors
-/// When it is no file, changes all the while, or can't be copied.
-pub(crate) fn copy(from: &Path, to: &Path) -> Result<Sha256> {
+/// When it can't be deployed, changes all the while, or can't be copied.
+pub(crate) fn copy(from: &Path, to: &Path) -> Result<Sums> {
     let deadline = Deadline::within(WITHIN);
-    let mut target = File::create_new(to).with_context(|| format!("make {}", to.display()))?;
     let mut quiet = TICKS;
     loop {
-        wait_until_left_alone(from, quiet, deadline)?;
-        let (mut source, before) = open(from)?;
-        let digest = pour(&mut source, &mut target, to)?;
-        // The name, and not what is open: another file may have taken it.
-        if std::fs::metadata(from).is_ok_and(|after| State::of(&after) == State::of(&before)) {
-            finish(&target, to, &before)?;
-            return Ok(digest);
+        let before = left_alone(from, quiet, deadline)?;
+        let poured = pour_all(&before, from, to);
+        // The names, and not what is open: another file may have taken one.
+        if Parts::of(from).is_ok_and(|after| after == before) {
+            return poured.and_then(|sums| sync(&before, to).map(|()| sums));
         }
         ensure!(!deadline.is_over(), "changes while it is copied; deploy again when the build is done");
         quiet = QUIET;
-        // The file that was filled is open at its end.
-        target = File::create(to).with_context(|| format!("empty {}", to.display()))?;
+        clear(to).with_context(|| format!("remove {}", to.display()))?;
     }
 }
 
-/// Opens what can be deployed, with how it is at that moment.
-///
-/// # Errors
-/// When it is not a file, is hidden, or can't be read.
-pub(crate) fn open(from: &Path) -> Result<(File, Metadata)> {
-    // Looked at before it is opened: to open a named pipe is to wait for its writer.
-    if is_hidden(from) || !std::fs::metadata(from).context("look at")?.is_file() {
-        bail!("not a file that can be deployed");
+/// The parts of an artifact, once nobody has changed one of them for as long as `quiet`, or at the deadline.
+fn left_alone(from: &Path, quiet: Duration, deadline: Deadline) -> Result<Parts> {
+    let mut seen = Parts::of(from)?;
+    while seen.all().any(|part| changed_within(quiet, &part.state)) && !deadline.is_over() {
+        let _ = deadline.pause(LOOK_EVERY);
+        seen = Parts::of(from)?;
     }
-    let source = File::open(from).context("open")?;
-    let meta = source.metadata().context("look at")?;
-    Ok((source, meta))
+    Ok(seen)
 }
 
-fn pour(source: &mut File, target: &mut File, to: &Path) -> Result<Sha256> {
+fn pour_all(parts: &Parts, from: &Path, to: &Path) -> Result<Sums> {
+    let mut sums = Sums::of(to);
+    for part in parts.all() {
+        let (source, target) = (at(from, &part.path), at(to, &part.path));
+        match &part.kind {
+            Kind::Folder => make(&target, part)?,
+            Kind::Link(leads) => {
+                symlink(leads, &target).with_context(|| format!("make the link {}", target.display()))?;
+                hand_over_link(&target)?;
+                sums.add_link(&part.path, leads);
+            }
+            Kind::File => {
+                let digest = pour(&source, &target, part)?;
+                sums.add_file(&part.path, digest);
+            }
+        }
+    }
+    Ok(sums)
+}
+
+/// The place of a part. Joined with nothing, a path would end in a slash.
+fn at(root: &Path, path: &Path) -> std::path::PathBuf {
+    if path.as_os_str().is_empty() { root.to_owned() } else { root.join(path) }
+}
+
+/// Makes a folder that nobody but this user may write, and that this user may remove.
+fn make(target: &Path, part: &Part) -> Result<()> {
+    let named = |what: &str| format!("{what} {}", target.display());
+    create_dir(target).with_context(|| named("make the folder"))?;
+    hand_over(&File::open(target).with_context(|| named("open"))?, target)?;
+    let mode = Permissions::from_mode(part.state.mode & 0o755 | 0o700);
+    set_permissions(target, mode).with_context(|| named("chmod"))
+}
+
+/// Copies a file, with its mode; that of the only one is 0644, for whoever the application runs as must be able to read it.
+/// A program stays one.
+fn pour(source: &Path, target: &Path, part: &Part) -> Result<Sha256> {
+    let is_all = part.path.as_os_str().is_empty();
+    let name = || if is_all { "open".to_owned() } else { format!("open {}", source.display()) };
+    let mut read = File::open(source).with_context(name)?;
+    let opened = File::options().write(true).create_new(true).open(target);
+    let mut written = opened.with_context(|| format!("make {}", target.display()))?;
+    let digest = pour_bytes(&mut read, &mut written, target)?;
+    hand_over(&written, target)?;
+    let mode = if is_all { 0o644 | part.state.mode & 0o111 } else { part.state.mode & 0o755 | 0o400 };
+    written.set_permissions(Permissions::from_mode(mode)).with_context(|| format!("chmod {}", target.display()))?;
+    Ok(digest)
+}
+
+fn pour_bytes(source: &mut File, target: &mut File, to: &Path) -> Result<Sha256> {
     let mut digest = Sha256::new();
+    read_all(source, |bytes| {
+        digest.update(bytes);
+        target.write_all(bytes).with_context(|| format!("write {}", to.display()))
+    })?;
+    Ok(digest)
+}
+
+fn read_all(file: &mut File, mut each: impl FnMut(&[u8]) -> Result<()>) -> Result<()> {
     let mut chunk = vec![0; 256 * 1024];
     loop {
-        let count = source.read(&mut chunk).context("read")?;
+        let count = file.read(&mut chunk).context("read")?;
         if count == 0 {
-            return Ok(digest);
+            return Ok(());
         }
-        digest.update(&chunk[..count]);
-        target.write_all(&chunk[..count]).with_context(|| format!("write {}", to.display()))?;
+        each(&chunk[..count])?;
     }
 }
 
-fn finish(target: &File, to: &Path, source: &Metadata) -> Result<()> {
-    hand_over(target, to)?;
-    // A program stays one; whoever the application runs as must be able to read it.
-    let mode = 0o644 | source.permissions().mode() & 0o111;
-    target.set_permissions(Permissions::from_mode(mode)).with_context(|| format!("chmod {}", to.display()))?;
-    target.sync_all().with_context(|| format!("fsync {}", to.display()))
+/// Has all of it outlive a power loss. Of a folder the whole file system is synced, once: to sync each of ten thousand files
+/// takes a minute.
+fn sync(parts: &Parts, to: &Path) -> Result<()> {
+    let opened = File::open(to).with_context(|| format!("open {}", to.display()))?;
+    if parts.is_folder() {
+        return syncfs(&opened).with_context(|| format!("syncfs {}", to.display()));
+    }
+    opened.sync_all().with_context(|| format!("fsync {}", to.display()))
 }
 
-/// Waits until nobody has changed the file for as long as `quiet`, or the deadline.
-fn wait_until_left_alone(path: &Path, quiet: Duration, deadline: Deadline) -> Result<()> {
-    let changes = || std::fs::metadata(path).is_ok_and(|meta| changed_within(quiet, &meta));
-    deadline.wait(LOOK_EVERY, || Ok(!changes())).map(drop)
+fn clear(to: &Path) -> std::io::Result<()> {
+    match std::fs::symlink_metadata(to) {
+        Ok(meta) if meta.is_dir() => std::fs::remove_dir_all(to),
+        Ok(_) => std::fs::remove_file(to),
+        Err(_) => Ok(()),
+    }
 }
 
 /// Whether it was changed that short a time ago. Where another machine's clock, which is ahead, gave it its time, that is
 /// unknown, and the file is taken for old.
-fn changed_within(quiet: Duration, meta: &Metadata) -> bool {
-    let (seconds, nanos) = (u64::try_from(meta.ctime()), u64::try_from(meta.ctime_nsec()));
+fn changed_within(quiet: Duration, state: &State) -> bool {
+    let (seconds, nanos) = (u64::try_from(state.changed.0), u64::try_from(state.changed.1));
     let (Ok(seconds), Ok(nanos)) = (seconds, nanos) else { return false };
     let changed = SystemTime::UNIX_EPOCH + Duration::from_secs(seconds) + Duration::from_nanos(nanos);
     SystemTime::now().duration_since(changed).is_ok_and(|age| age < quiet)
-}
-
-impl State {
-    fn of(meta: &Metadata) -> State {
-        State {
-            file: (meta.dev(), meta.ino()),
-            size: meta.size(),
-            modified: (meta.mtime(), meta.mtime_nsec()),
-            changed: (meta.ctime(), meta.ctime_nsec()),
-        }
-    }
 }

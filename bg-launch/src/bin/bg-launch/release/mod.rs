@@ -1,16 +1,20 @@
 //! Releases: what was deployed, kept whole under a name made of its time and its content.
 
+mod advice;
 pub(crate) mod artifact;
 pub(crate) mod copy;
 pub(crate) mod given;
 pub(crate) mod names;
+pub(crate) mod parts;
 pub(crate) mod prune;
 pub(crate) mod remains;
 pub(crate) mod shelf;
+mod sums;
 pub(crate) mod template;
 
-use crate::release::artifact::is_hidden;
 use crate::release::names::is_name;
+use crate::release::parts::is_hidden;
+use crate::release::sums::Sums;
 use crate::release::template::Template;
 use anyhow::{Context, Result, ensure};
 use bg_probe::os::owner::is_trusted;
@@ -20,7 +24,6 @@ use bg_probe::say::exit::Exit;
 use bg_probe::site::dir::{Dir, is_shared, make};
 use bg_probe::site::slot::Name;
 use sha2::{Digest, Sha256};
-use std::fmt::Write as _;
 use std::iter;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -41,7 +44,7 @@ pub(crate) struct Release {
     pub(crate) name: String,
     /// Its artifact, if it has one.
     pub(crate) artifact: Option<PathBuf>,
-    /// The SHA-256 of its artifact, in hex digits.
+    /// The SHA-256 of its artifact, in hex digits; of a folder, that of the list of its files' own.
     pub(crate) sha256: Option<String>,
     /// How it is started.
     pub(crate) template: Template,
@@ -92,8 +95,11 @@ impl Release {
         let template = serde_json::from_str(&text).with_context(|| format!("understand {}", command.display()))?;
         let files = std::fs::read_dir(&folder).with_context(|| format!("read {}", folder.display()))?;
         let artifact = files.filter_map(Result::ok).map(|file| file.path()).find(|path| !is_hidden(path));
-        let digest = std::fs::read_to_string(folder.join(DIGEST)).ok();
-        let sha256 = digest.and_then(|text| text.split(' ').next().map(str::to_owned)).filter(|text| is_digest(text));
+        let lines = std::fs::read(folder.join(DIGEST)).ok();
+        let sha256 = lines.and_then(|lines| match &artifact {
+            Some(folder) if folder.is_dir() => Some(sums::of_lines(&lines)),
+            _ => String::from_utf8_lossy(&lines).split(' ').next().map(str::to_owned).filter(|text| is_digest(text)),
+        });
         Ok(Release { name: name.to_owned(), artifact, sha256, template })
     }
 
@@ -175,29 +181,22 @@ fn fill(folder: &Path, artifact: Option<&Path>, template: &Template) -> Result<S
     }
     make(folder)?;
     let command = serde_json::to_vec(template)?;
-    let digest = match artifact {
-        Some(artifact) => take_in(artifact, folder, template).with_context(|| artifact.display().to_string())?,
-        None => Sha256::new_with_prefix(&command),
-    };
+    let sums = artifact.map(|path| take_in(path, folder, template).with_context(|| path.display().to_string()));
+    let sums = sums.transpose()?;
     replace::file(&folder.join(COMMAND), &command, 0o640)?;
-    let digits = digest.finalize().iter().fold(String::new(), |mut text, byte| {
-        // Writing to a String can't fail.
-        let _ = write!(text, "{byte:02x}");
-        text
-    });
-    if let Some(name) = artifact.and_then(Path::file_name) {
-        let line = [digits.as_bytes(), b"  ", name.as_encoded_bytes(), b"\n"].concat();
-        replace::file(&folder.join(DIGEST), &line, 0o640)?;
+    match sums {
+        Some(sums) => replace::file(&folder.join(DIGEST), &sums.lines, 0o640).map(|()| sums.whole()),
+        None => Ok(sums::in_digits(Sha256::new_with_prefix(&command))),
     }
-    Ok(digits)
 }
 
 /// Copies an artifact into the folder, and checks the copy: it is what will be started.
-fn take_in(artifact: &Path, folder: &Path, template: &Template) -> Result<Sha256> {
-    let copied = folder.join(artifact.file_name().context("not a file that can be deployed")?);
-    let digest = copy::copy(artifact, &copied)?;
-    artifact::check(&copied, template.needs_main_class())?;
-    Ok(digest)
+fn take_in(artifact: &Path, folder: &Path, template: &Template) -> Result<Sums> {
+    let copied = folder.join(parts::name_of(artifact)?);
+    parts::ensure_apart(artifact, folder)?;
+    let sums = copy::copy(artifact, &copied)?;
+    artifact::check(&copied, artifact, template)?;
+    Ok(sums)
 }
 
 /// Gives a filled folder its name.

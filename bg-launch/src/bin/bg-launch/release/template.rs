@@ -2,8 +2,9 @@
 //!
 //! It is kept with the release, so that the release can be started again, in either slot, as it was meant to be.
 
+use crate::release::advice::typed_with;
 use anyhow::{Context, Result, anyhow};
-use bg_launch::jar::is_java;
+use bg_launch::jar::{is_java, runnable_in};
 use bg_probe::say::exit::{Exit, OrExit};
 use bg_probe::site::slot::Slot;
 use serde::{Deserialize, Serialize};
@@ -21,10 +22,12 @@ pub(crate) struct Blanks<'a> {
     pub(crate) artifact: Option<&'a Path>,
 }
 
-const START_JAR: [&str; 3] = ["-Dspring.profiles.active={slot}", "-jar", "{artifact}"];
+/// What tells a Spring application which slot it is in.
+const PROFILE: &str = "-Dspring.profiles.active={slot}";
 
 impl Template {
-    /// The command given after `--`, else that of `BG_LAUNCH_COMMAND`, else `java $JAVA_OPTS … -jar` for a jar.
+    /// The command given after `--`, else that of `BG_LAUNCH_COMMAND`, else `java $JAVA_OPTS … -jar` for a jar, or
+    /// for the one jar in a folder that can be run.
     ///
     /// # Errors
     /// [`Exit::Usage`] when there is none, or a variable has an unclosed quote; else when `JAVA_HOME` has no java, or the
@@ -38,10 +41,8 @@ impl Template {
             return Template::from_here(words);
         }
         match artifact {
-            Some(jar) if is_java(jar) => {
-                let options = words_of("JAVA_OPTS")?;
-                Ok(Template([vec![java()?], options, START_JAR.map(str::to_owned).to_vec()].concat()))
-            }
+            Some(folder) if folder.is_dir() => Template::of_folder(folder),
+            Some(jar) if is_java(jar) => Template::of_java("{artifact}"),
             Some(other) => {
                 let other = other.display();
                 let remedy = format!("add a COMMAND to say how to start it: bg-launch {other} -- {{artifact}}");
@@ -49,6 +50,27 @@ impl Template {
             }
             None => Err(Exit::Usage.refuse("nothing to launch", "name a jar, or a command after --")),
         }
+    }
+
+    /// The command that starts a jar.
+    fn of_java(jar: &str) -> Result<Template> {
+        let start = [PROFILE, "-jar", jar].map(str::to_owned).to_vec();
+        Ok(Template([vec![java()?], words_of("JAVA_OPTS")?, start].concat()))
+    }
+
+    /// The command that starts the one jar in a folder that can be run.
+    fn of_folder(folder: &Path) -> Result<Template> {
+        if let [jar] = runnable_in(folder).as_slice() {
+            return Template::of_java(&format!("{{artifact}}/{jar}"));
+        }
+        let typed = typed_with(folder, folder);
+        let remedy = format!("say how to start it: {typed} -- COMMAND, in which {{artifact}} is the folder");
+        Err(Exit::Usage.refuse(format!("{} is a folder", folder.display()), remedy))
+    }
+
+    /// Whether nobody has said how to start the jar.
+    pub(crate) fn is_default(&self) -> bool {
+        self.0.ends_with(&[PROFILE, "-jar", "{artifact}"].map(str::to_owned))
     }
 
     /// A command as typed in this folder: `./run` is to be found from any other too, by cron or a rollback.
@@ -64,6 +86,12 @@ impl Template {
     /// Whether the artifact's own manifest must name what to start, as with `java -jar`.
     pub(crate) fn needs_main_class(&self) -> bool {
         self.0.windows(2).any(|pair| pair == ["-jar", "{artifact}"])
+    }
+
+    /// The jar in the artifact, a folder, that `java -jar` is to start, by its path in there.
+    pub(crate) fn jar_inside(&self) -> Option<&str> {
+        let pair = self.0.windows(2).find(|pair| pair[0] == "-jar")?;
+        pair[1].strip_prefix("{artifact}/").filter(|inside| !inside.contains('{'))
     }
 
     /// Whether the program that the command begins with is the artifact, or is found by its path.
