@@ -1,7 +1,7 @@
 //! A folder as artifact: it is a release like any other, copied whole.
 
 use super::{SOON, facts, launch, pid, text};
-use bg_tests::{Ran, World, jar, process, programs, sample_jar, until};
+use bg_tests::{Mount, Ran, World, jar, process, programs, sample_jar, until};
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::os::unix::net::UnixListener;
@@ -173,4 +173,23 @@ fn a_folder_that_changes_while_it_is_copied_is_refused_or_copied_as_it_is_in_the
     launch(&world, &[&dist, COMMAND[0], COMMAND[1]]).exit(1).said("changes while it is copied; deploy again");
     builds.kill().and_then(|()| builds.wait()).expect("a child of ours");
     launch(&world, &[&dist, COMMAND[0], COMMAND[1]]).success();
+}
+
+#[test]
+fn a_copy_shares_the_blocks_of_its_artifact_where_the_file_system_can() {
+    let world = World::new();
+    let Some(_disk) = Mount::that_shares_blocks(&world.path("disk")) else { return };
+    let dir = world.word("disk/state");
+    let world = world.env("BG_DIR", &dir);
+    let bytes = vec![b'x'; 32 << 20];
+    let artifact = world.write("disk/app.bin", &bytes);
+    let words = [artifact.to_str().expect("UTF-8"), "--", "fake-app"];
+    // Two more would not fit.
+    for _ in 0..3 {
+        let facts = facts(&launch(&world, &words).success());
+        let copy = PathBuf::from(text(&facts, "artifact"));
+        assert!(fs::read(&copy).expect("a copy") == bytes);
+        let line = format!("cd {} && sha256sum -c .sha256", copy.parent().expect("a release").display());
+        world.run_line(line).success();
+    }
 }
