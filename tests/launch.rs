@@ -18,6 +18,8 @@ mod looks;
 mod occupant;
 /// Releases and logs: what is kept, and what is cleared away.
 mod releases;
+/// Too little disk: old releases go first, and what does not fit is refused.
+mod room;
 /// Logs that logrotate cuts into pieces.
 mod rotated;
 /// `--release`: a release that is on disk is put into the slot again.

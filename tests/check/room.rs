@@ -91,7 +91,12 @@ fn a_disk_too_small_for_one_more_release_fails() {
     let world = World::new();
     let release = world.make_dir(world.dir().join("releases/20260101T000000Z-1a2b3c4d"));
     File::create(release.join("app.jar")).unwrap().set_len(4 << 40).unwrap();
-    says(&world, "bg-launch", 1, "less than a release takes (4398046 MB): make room");
+    says(
+        &world,
+        "bg-launch",
+        1,
+        "less than a release takes (4398047 MB); the releases that no slot uses have 0 MB: remove what",
+    );
 }
 
 #[test]

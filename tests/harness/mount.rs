@@ -14,11 +14,11 @@ use crate::{Run, programs};
 pub struct Mount(PathBuf);
 
 impl Mount {
-    /// A disk in memory that holds so many bytes; `None`, and said, where that takes another user than this one.
+    /// A disk in memory with these options of tmpfs(5); `None`, and said, where that takes another user than this one.
     #[track_caller]
     #[must_use]
-    pub fn in_memory(at: &Path, bytes: u64) -> Option<Self> {
-        Self::new(at, &["-t", "tmpfs", "-o", &format!("size={bytes},mode=755"), "tmpfs"])
+    pub fn in_memory(at: &Path, options: &str) -> Option<Self> {
+        Self::new(at, &["-t", "tmpfs", "-o", &format!("mode=755,{options}"), "tmpfs"])
     }
 
     /// A disk of 128 MiB whose files can share blocks; `None`, and said, where the kernel has no btrfs.

@@ -6,20 +6,24 @@ use crate::manner::Manner;
 use crate::occupant::Occupant;
 use crate::release::Release;
 use crate::release::given::Given;
+use crate::release::parts::Parts;
 use crate::release::prune::prune;
+use crate::release::room::{Room, Size};
 use crate::release::shelf;
 use crate::start::mode::Mode;
 use crate::start::plan::Plan;
 use crate::start::{self, facts};
 use crate::stop::vacate;
-use anyhow::Result;
+use anyhow::{Context, Result};
 use bg_launch::Launch;
 use bg_launch::replaced::Replaced;
 use bg_probe::live::last_look::ensure_idle;
 use bg_probe::nginx::upstream::ensure_movable;
 use bg_probe::record::Record;
 use bg_probe::say::Voice;
+use bg_probe::site::dir::Dir;
 use bg_probe::site::launched::Launched;
+use std::path::Path;
 
 /// Puts a new release into the slot of the record and starts it.
 ///
@@ -32,6 +36,7 @@ pub(crate) fn new(given: &Given, record: &Record, manner: &Manner, voice: Voice)
     let mode = Mode::of(&manner.wish, None)?;
     ensure_free(record, manner)?;
     start::ensure_possible(&mode, site, slot, Launched::of(&site.dir, &slot.name)?.as_ref())?;
+    make_room(&site.dir, artifact, voice)?;
     let release = Release::make(&site.dir, artifact, &template)?;
     let ready = make_ready(record, &release, &mode, manner, voice);
     if ready.is_err() {
@@ -66,6 +71,13 @@ pub(crate) fn named(wanted: &str, record: &Record, manner: &Manner, voice: Voice
     let command = make_ready(record, &release, &mode, manner, voice)?;
     let beside = record.live_beside();
     place(&Plan { site, slot, release: &release, command: &command, mode: &mode, beside }, manner, voice)
+}
+
+/// Makes room on the disk, or refuses where there is none to be made.
+fn make_room(dir: &Dir, artifact: Option<&Path>, voice: Voice) -> Result<()> {
+    let look = |path: &Path| Parts::of(path).with_context(|| path.display().to_string());
+    let size = artifact.map(look).transpose()?.as_ref().map(Size::of).unwrap_or_default();
+    Room::for_one(dir, artifact, size)?.make(dir, voice)
 }
 
 /// Refuses a slot that another release may not be put into.

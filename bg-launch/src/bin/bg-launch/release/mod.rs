@@ -8,6 +8,7 @@ pub(crate) mod names;
 pub(crate) mod parts;
 pub(crate) mod prune;
 pub(crate) mod remains;
+pub(crate) mod room;
 pub(crate) mod shelf;
 mod sums;
 pub(crate) mod template;
@@ -63,7 +64,7 @@ impl Release {
             // The failure counts; what can't be removed is removed by the next run.
             let _ = std::fs::remove_dir_all(&incoming);
         }
-        Release::named(dir, &made?)
+        Release::named(dir, &made.map_err(|why| room::with_advice(why, dir))?)
     }
 
     /// The release that a slot holds; `None` where it holds none.

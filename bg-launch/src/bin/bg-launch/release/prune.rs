@@ -34,7 +34,11 @@ pub(crate) fn prune(dir: &Dir, keep: usize, spared: Option<&str>) -> Result<()> 
 /// When it can't be read what a slot has.
 pub(crate) fn used(dir: &Dir) -> Result<Vec<String>> {
     let mut used = Vec::new();
-    for slot in names_in(&dir.root().join("slots"))?.iter().filter_map(|slot| slot.parse().ok()) {
+    let slots = dir.root().join("slots");
+    if !slots.exists() {
+        return Ok(used);
+    }
+    for slot in names_in(&slots)?.iter().filter_map(|slot| slot.parse().ok()) {
         used.extend(dir.release(&slot));
         used.extend(Launched::of(dir, &slot)?.map(|last| last.release));
     }
