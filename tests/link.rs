@@ -133,3 +133,51 @@ fn deploys_and_the_way_back_work_through_the_link() {
     let counts = traffic.stop();
     assert_eq!(counts.failed, 0, "{counts}");
 }
+
+#[test]
+fn the_folder_may_be_named_by_a_link_of_roots_or_of_this_user() {
+    for looks_at in ["state", "link"] {
+        let world = World::new().link_form();
+        world.make_dir("state");
+        let link = world.link("state", "link").display().to_string();
+        let (state, file) = (world.word("state/"), world.nginx.read_upstream());
+        world.nginx.write_upstream(&file.replace(&state, &world.word(format!("{looks_at}/"))));
+        world.nginx.reload();
+        let world = world.env("BG_DIR", &link);
+        for version in ["1.0", "1.1"] {
+            world.deploy(&["--version-text", version]).success();
+            assert_eq!(world.get("/version").body, version);
+        }
+        world.rollback().success();
+        assert_eq!(world.get("/version").body, "1.0");
+        world.run("bg-deploy", &["--check", "--", "fake-app"]).success();
+        world.run_line("bg-probe | bg-launch -- fake-app | bg-health | bg-switch").success();
+    }
+}
+
+#[test]
+fn a_folder_named_by_another_users_link_is_refused_before_anything_is_touched() {
+    if !nix::unistd::geteuid().is_root() {
+        return;
+    }
+    for form in ["link", "reload"] {
+        let world = if form == "link" { World::new().link_form() } else { World::new() }.serving();
+        let running = world.processes();
+        let link = world.link("state", "link");
+        std::os::unix::fs::lchown(&link, Some(NOBODY), Some(NOBODY)).expect("root may");
+        let world = world.env("BG_DIR", &link.display().to_string());
+        let said = format!("{} is a link that another user (nobody) has made", link.display());
+        for (program, words) in [
+            ("bg-deploy", &["--", "fake-app"][..]),
+            ("bg-deploy", &["--rollback"]),
+            ("bg-launch", &["--slot", "set2", "--", "fake-app"]),
+            ("bg-switch", &["--to", "set2"]),
+        ] {
+            world.run(program, words).exit(1).said(&said).said("Give --dir as ").never_said("launch  ");
+        }
+        world.run("bg-probe", &[]).exit(1).said(&said);
+        let check = world.run("bg-deploy", &["--check", "--", "fake-app"]).exit(1);
+        check.printed(format!("fail    {said}"));
+        assert_eq!(world.processes(), running);
+    }
+}

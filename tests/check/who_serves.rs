@@ -59,7 +59,7 @@ fn a_deploy_that_runs_is_named_and_not_disturbed() {
     let deploy = world.start("bg-deploy", &words);
     until(Duration::from_secs(20), "the deploy has launched", || world.listens("set1"));
 
-    says(&world, "bg-probe", 0, &format!("bg-deploy (pid {})", deploy.id()));
+    says(&world, "bg-probe", 0, &format!("(pid {}) of ", deploy.id()));
     says(&world, "bg-probe", 0, ": wait until it is done, or let the next one wait with --wait 5m");
 
     deploy.signal(Signal::SIGKILL);

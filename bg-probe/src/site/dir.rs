@@ -15,7 +15,7 @@
 //!   lock
 //! ```
 
-use crate::os::owner::{ensure_no_foreign_link, hand_over};
+use crate::os::owner::{ensure_no_foreign_link, hand_over, is_trusted};
 use crate::os::replace::sync_folder_of;
 use crate::os::sudo::{called, typed_as};
 use crate::say::exit::Exit;
@@ -172,6 +172,7 @@ impl Dir {
     /// # Errors
     /// When it can't be made, or is root's and this user may not write it; and those of [`Dir::look`].
     pub fn create(&self) -> Result<()> {
+        self.ensure_no_foreign_link()?;
         make(&self.0)?;
         let meta = self.look()?;
         self.ensure_not_roots_alone(&meta)
@@ -193,11 +194,32 @@ impl Dir {
         ))
     }
 
+    /// Refuses a folder that is named by way of another user's link, who could have it lead elsewhere at any time. Root's and
+    /// this user's own are followed, as nginx follows them.
+    ///
+    /// # Errors
+    /// With the name of the folder that it leads to now.
+    pub fn ensure_no_foreign_link(&self) -> Result<()> {
+        let meta = |path: &Path| Some((path.to_owned(), std::fs::symlink_metadata(path).ok()?));
+        let is_foreign = |(_, meta): &(PathBuf, Metadata)| meta.is_symlink() && !is_trusted(meta);
+        let Some((link, meta)) = self.0.ancestors().filter_map(meta).find(is_foreign) else { return Ok(()) };
+        let real = std::fs::canonicalize(&self.0).unwrap_or_else(|_| self.0.clone());
+        Err(Exit::Refused.refuse(
+            format!(
+                "{} is a link that another user ({}) has made, who could have it lead elsewhere: nothing was touched",
+                link.display(),
+                called(meta.uid())
+            ),
+            format!("give --dir as {} if that is meant", real.display()),
+        ))
+    }
+
     /// Looks at the folder: its owner, its mode.
     ///
     /// # Errors
     /// When it is not there, or when somebody else could change what is in it: it decides what is executed.
     pub fn look(&self) -> Result<Metadata> {
+        self.ensure_no_foreign_link()?;
         let meta = std::fs::metadata(&self.0).with_context(|| format!("look at {}", self.0.display()))?;
         let owner = meta.uid();
         let me = nix::unistd::geteuid();

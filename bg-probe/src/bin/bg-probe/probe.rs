@@ -52,6 +52,7 @@ fn one(site: &Site, voice: Voice, word: Word, wanted: &Wanted) -> Result<()> {
 }
 
 fn record(site: Site, voice: Voice, wanted: &Wanted) -> Result<()> {
+    site.dir.ensure_no_foreign_link()?;
     let (verdict, slot) = decided(&site, voice, wanted)?;
     let is_live = verdict.live.as_ref() == Some(&slot);
     // What is for the live slot moves nothing.
