@@ -113,6 +113,11 @@ impl Record {
         Ok(())
     }
 
+    /// Takes away what was added under a name.
+    pub fn unset(&mut self, name: &str) {
+        self.fields.shift_remove(name);
+    }
+
     /// The record as a line, with its newline.
     ///
     /// # Errors

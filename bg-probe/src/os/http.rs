@@ -214,15 +214,23 @@ impl Get {
     /// # Errors
     /// When no answer comes; an answer of any status is one.
     pub fn send(&self, within: Duration) -> Result<Reply, NoReply> {
-        self.sent(within).map_err(|error| {
+        self.send_with(&[], within)
+    }
+
+    /// The same with further headers, of this request alone: each a name and a value.
+    ///
+    /// # Errors
+    /// Those of [`Get::send`].
+    pub fn send_with(&self, headers: &[(&str, &str)], within: Duration) -> Result<Reply, NoReply> {
+        self.sent(headers, within).map_err(|error| {
             // Where nothing listens, the kernel may have connected the request to itself, which then read its own words.
             let is_echo = is_nonsense(&error) && self.is_refused();
             if is_echo { NoReply::Refused } else { error.into() }
         })
     }
 
-    fn sent(&self, within: Duration) -> Result<Reply, Error> {
-        let mut response = self.call(within)?;
+    fn sent(&self, headers: &[(&str, &str)], within: Duration) -> Result<Reply, Error> {
+        let mut response = self.call(headers, within)?;
         let zipped = is_zipped(response.headers());
         let reader = response.body_mut().as_reader();
         let body = if zipped { begin_of(GzDecoder::new(reader)) } else { begin_of(reader) };
@@ -237,7 +245,7 @@ impl Get {
     /// like `x-cache-status: HIT`.
     #[must_use]
     pub fn cache_that_answers(&self, within: Duration) -> Option<String> {
-        let response = self.call(within).ok()?;
+        let response = self.call(&[], within).ok()?;
         response.headers().iter().find_map(|(name, value)| {
             let value = value.to_str().ok()?;
             let is_hit = ["HIT", "STALE", "UPDATING"].iter().any(|word| value.to_ascii_uppercase().contains(word));
@@ -246,8 +254,9 @@ impl Get {
         })
     }
 
-    fn call(&self, within: Duration) -> Result<Response<Body>, Error> {
+    fn call(&self, headers: &[(&str, &str)], within: Duration) -> Result<Response<Body>, Error> {
         let request = self.agent.get(&self.uri).header(CONNECTION, "close");
+        let request = headers.iter().fold(request, |request, (name, value)| request.header(*name, *value));
         let request = self.headers.iter().fold(request, |request, Header(name, value)| request.header(name, value));
         request.config().timeout_global(Some(within.min(LONGEST))).build().call()
     }

@@ -7,7 +7,8 @@
 use crate::os::owner::{ensure_no_foreign_link, hand_over, hand_over_link};
 use anyhow::{Context, Result, ensure};
 use nix::unistd::geteuid;
-use std::ffi::OsString;
+use std::collections::HashSet;
+use std::ffi::{OsStr, OsString};
 use std::fs::{File, Metadata, OpenOptions, Permissions};
 use std::io::{ErrorKind, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt, fchown, symlink};
@@ -83,6 +84,34 @@ pub fn remove(path: &Path) -> Result<()> {
         Err(e) if e.kind() == ErrorKind::NotFound => Ok(()),
         Err(e) => Err(e).with_context(|| format!("remove {}", path.display())),
     }
+}
+
+/// Makes those of these files that are missing in a folder, all of them empty, and syncs the folder. They are names of one
+/// file, so a hundred of them cost little.
+///
+/// # Errors
+/// When anything on the way fails; some of them may be there then.
+pub fn empty_files(folder: &Path, names: &[String]) -> Result<()> {
+    let there = names_in(folder).with_context(|| format!("look into {}", folder.display()))?;
+    let missing: Vec<&String> = names.iter().filter(|name| !there.contains(OsStr::new(name.as_str()))).collect();
+    let Some(first) = missing.first() else { return Ok(()) };
+    // Always one of this run's own: to another user's file no further name may be given (`protected_hardlinks`, proc(5)).
+    let beside = beside(&folder.join(first))?;
+    write_beside(&beside, b"", |file, beside| hand_over(file, beside).and_then(|()| chmod(file, 0o644, beside)))?;
+    let made = missing.iter().try_for_each(|name| {
+        let path = folder.join(name);
+        std::fs::hard_link(&beside, &path).with_context(|| format!("make {}", path.display()))
+    });
+    let removed = remove(&beside);
+    made.and(removed)
+}
+
+/// The names of what is in a folder.
+///
+/// # Errors
+/// When it can't be looked into.
+pub fn names_in(folder: &Path) -> std::io::Result<HashSet<OsString>> {
+    std::fs::read_dir(folder)?.map(|entry| Ok(entry?.file_name())).collect()
 }
 
 /// Syncs the folder that `path` is in, after which a name made or changed in it outlives a power loss (`fsync(2)`).

@@ -9,6 +9,8 @@ pub mod holder;
 pub mod launched;
 pub mod lock;
 pub mod marks;
+pub mod route;
 pub mod settings;
 pub mod slot;
 pub mod unit;
+pub mod visitor;
