@@ -25,6 +25,9 @@ mod switch;
 /// The link form: one rename, nothing cut, and the way from one form to the other.
 mod link;
 
+/// A share of the visitors: who meets the new release, who does not, and the way on and back.
+mod share;
+
 /// The address in the upstream file: scheme, host and path stay, and what is no slot's is refused.
 mod address;
 

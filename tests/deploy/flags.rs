@@ -34,11 +34,12 @@ const NOT_THROUGH_THE_DRIVER: [(&str, &[&str]); 4] = [
     ("launch", &["slot", "live", "current", "release", "stop", "after", "print-unit", "wait"]),
     // The driver's own --watch; a look is no deploy.
     ("health", &["slot", "once", "watch"]),
-    // The slot is the record's; --nginx and --wait are the driver's own; the rest prints or converts.
+    // The slot is the record's; --ramp, --nginx and --wait are the driver's own; the rest prints or converts.
     (
         "switch",
         &[
             "to",
+            "share",
             "nginx",
             "wait",
             "convert",

@@ -8,7 +8,7 @@ use bg_probe::live::front::Answer;
 use bg_probe::live::pending::Pending;
 use bg_probe::nginx::conf::{self, Directive};
 use bg_probe::nginx::upstream::Upstream;
-use bg_probe::nginx::upstream::link::{self, Spelling};
+use bg_probe::nginx::upstream::link::{self, Looks, Spelling};
 use bg_probe::os::http::{MOST_BODY, NoReply, Reply, Url, host};
 use bg_probe::os::process::Stat;
 use bg_probe::os::sockets::{self, State};
@@ -128,9 +128,9 @@ fn upstream(input: &[u8]) -> String {
     }
     // A folder of any name either stands in the configuration as the one path it is, or is refused.
     let site = Site { dir: bg_probe::site::dir::Dir::new(format!("/{text}").into()), ..site };
-    if let Ok(written) = link::text(&site, Spelling::Group, site.slots.first()) {
+    if let Ok(written) = link::text(&site, Spelling::Group, Looks::ForKind, site.slots.first()) {
         let parsed = Upstream::parse(written).expect("our own text");
-        assert_eq!(parsed.flag(), Some(site.dir.live().join("set2").as_path()), "{parsed:?}");
+        assert_eq!(parsed.flag(), Some(site.dir.live().join("set2.$bg_web_bucket").as_path()), "{parsed:?}");
     }
     way(parsed.map(drop))
 }

@@ -6,6 +6,7 @@ use crate::os::http::{Get, NoReply, Reply};
 use crate::say::quoted;
 use crate::site::settings::{FrontSetting, Site};
 use crate::site::slot::{Slot, Slots};
+use crate::site::visitor::{HEADER, Visitor};
 use anyhow::Result;
 use std::cell::Cell;
 use std::fmt::{self, Display};
@@ -84,22 +85,33 @@ impl Front {
     /// visitors what a limit would let through. A question that is refused is repeated after a while, `within` in all.
     #[must_use]
     pub fn ask(&self, within: Duration) -> Answer {
+        self.ask_as(&Visitor::Prober, within)
+    }
+
+    /// The same as this kind of visitor. A site that was printed before there were kinds, and one that is asked from
+    /// another machine, take it for a visitor like any other.
+    #[must_use]
+    pub fn ask_as(&self, visitor: &Visitor, within: Duration) -> Answer {
         let deadline = Deadline::within(within);
         for _ in 0..REPEATED {
-            let answer = self.ask_in_turn(within);
+            let answer = self.ask_in_turn(visitor, within);
             let wait = self.pace.wait(Instant::now());
             if !matches!(answer, Answer::Limited(_)) || wait >= deadline.left() {
                 return answer;
             }
         }
-        self.ask_in_turn(within)
+        self.ask_in_turn(visitor, within)
     }
 
     /// Asks once, on a fresh connection, and without waiting: to see whether that is refused.
     #[must_use]
     pub fn ask_at_once(&self, within: Duration) -> Answer {
+        self.send(&Visitor::Prober, within)
+    }
+
+    fn send(&self, visitor: &Visitor, within: Duration) -> Answer {
         self.pace.asked(Instant::now());
-        let reply = self.get.send(within);
+        let reply = self.get.send_with(&[(HEADER, &visitor.to_string())], within);
         // Where it has named a slot, a 503 in whatever words (error_page) is more likely a limit's.
         let is_new = self.has_named.get() && reply.as_ref().is_ok_and(|reply| reply.status == 503);
         let answer = if is_new { Answer::Limited(503) } else { Answer::of(reply, &self.slots) };
@@ -118,9 +130,9 @@ impl Front {
         self.get.cache_that_answers(within)
     }
 
-    fn ask_in_turn(&self, within: Duration) -> Answer {
+    fn ask_in_turn(&self, visitor: &Visitor, within: Duration) -> Answer {
         std::thread::sleep(self.pace.wait(Instant::now()));
-        self.ask_at_once(within)
+        self.send(visitor, within)
     }
 }
 

@@ -14,7 +14,8 @@ use anyhow::Result;
 /// [`Exit::Unsure`], also when nobody can tell.
 pub fn ensure_idle(site: &Site, slot: &Slot) -> Result<()> {
     let verdict = live(site, By::Both, FRONT_WITHIN)?;
-    if verdict.live.as_ref() == Some(slot) {
+    if verdict.share_of(slot) > 0 {
+        verdict.ensure_one_is_idle(site)?;
         return Err(Exit::Unsure.refuse(
             format!("{}: nothing in it may be touched", verdict.in_words()),
             format!("deploy to {}, or move nginx there first", site.slots.other(&slot.name)),
@@ -30,5 +31,6 @@ pub fn ensure_idle(site: &Site, slot: &Slot) -> Result<()> {
 pub fn is_named(site: &Site, slot: &Slot) -> Result<bool> {
     let front = Front::of(site)?;
     let heard = Heard::now(site, By::Both, front.as_ref(), FRONT_WITHIN);
-    Ok(heard.front == Some(Answer::Slot(slot.clone())) || heard.file == Some(Ok(slot.clone())))
+    let has_share = heard.shares.is_some();
+    Ok(has_share || heard.front == Some(Answer::Slot(slot.clone())) || heard.file == Some(Ok(slot.clone())))
 }

@@ -31,6 +31,9 @@ pub fn subject(settings: &Settings, slot: Option<&Choice>) -> Result<Record> {
 /// When the verdict can't be written as JSON.
 pub fn minted(site: Site, slot: Slot, verdict: &Verdict) -> Result<Record> {
     let mut record = Record::new(site, slot, verdict.live.clone());
+    if let Some(shares) = &verdict.shares {
+        record.set("shares", &shares.to_json())?;
+    }
     record.set("probe", &verdict.facts)?;
     Ok(record)
 }
@@ -38,11 +41,11 @@ pub fn minted(site: Site, slot: Slot, verdict: &Verdict) -> Result<Record> {
 /// The slot that is meant by `choice`, given which one is live.
 ///
 /// # Errors
-/// When the live slot is meant and none is live, or a name is neither slot's.
+/// When the live slot is meant and none is live, or the idle one and both serve, or a name is neither slot's.
 pub fn choose<'a>(site: &'a Site, choice: &Choice, verdict: &'a Verdict) -> Result<&'a Slot> {
     match (choice, &verdict.live) {
         (Choice::Named(name), _) => site.slots.named(name.as_str()),
-        (Choice::Idle, _) => Ok(verdict.idle(site)),
+        (Choice::Idle, _) => verdict.ensure_one_is_idle(site).map(|()| verdict.idle(site)),
         (Choice::Live, Some(live)) => Ok(live),
         (Choice::Live, None) => Err(Exit::Refused.because("no slot is live")),
     }

@@ -13,8 +13,10 @@ use crate::os::deadline::Deadline;
 use crate::say::exit::Exit;
 use crate::site::folder_app;
 use crate::site::launched::Launched;
+use crate::site::route::{Route, Shares};
 use crate::site::settings::Site;
 use crate::site::slot::{Name, Slot};
+use crate::site::visitor::NUMBERS;
 use anyhow::Result;
 use serde::Serialize;
 use std::fmt::{self, Display};
@@ -35,6 +37,8 @@ pub struct Verdict {
     pub facts: Facts,
     /// What the operator should know although the verdict stands.
     pub warning: Option<String>,
+    /// The shares of the slots, where both serve.
+    pub shares: Option<Shares>,
 }
 
 /// The witness that decided which slot is live.
@@ -84,6 +88,33 @@ impl Verdict {
             Some(served) => site.slots.other(&served.name),
             None => site.slots.first(),
         }
+    }
+
+    /// How many visitors of a hundred go to a slot.
+    #[must_use]
+    pub fn share_of(&self, slot: &Slot) -> u8 {
+        match &self.shares {
+            Some(shares) => shares.of(slot),
+            None if self.live.as_ref() == Some(slot) => NUMBERS,
+            None => 0,
+        }
+    }
+
+    /// Refuses what takes a slot for idle, while both serve.
+    ///
+    /// # Errors
+    /// [`Exit::Unsure`], with the two ways to end that.
+    pub fn ensure_one_is_idle(&self, site: &Site) -> Result<()> {
+        let Some(shares) = &self.shares else { return Ok(()) };
+        let [first, second] = site.slots.both().each_ref().map(|slot| format!("{slot} has {} %", shares.of(slot)));
+        let new =
+            Route::of(&site.dir, &site.slots).map_or_else(|| self.idle(site).clone(), |route| route.ends().0.clone());
+        Err(Exit::Unsure.refuse(
+            format!("both slots serve: {first} of the visitors, {second}. Nothing was touched"),
+            format!(
+                "give {new} all of them with: bg-switch --to {new}; or take its share back with: bg-switch --share 0"
+            ),
+        ))
     }
 
     /// The verdict in words, `set1 is live on 8081` or `no slot is live`.
@@ -142,7 +173,8 @@ impl Heard {
             return self.cut_short(site, front, file).ok_or_else(|| disagreement(site, front, file));
         }
         if let Some(Answer::Slot(slot)) = &self.front {
-            return self.named(site, slot);
+            let said = self.file.as_ref().and_then(|file| file.as_ref().ok()).filter(|_| self.shares.is_some());
+            return self.named(site, said.unwrap_or(slot));
         }
         let front_said = self.front_said_and_why();
         let front_said = front_said.as_deref();
@@ -186,7 +218,8 @@ impl Heard {
 
     fn decided(&self, by: Decider, live: Option<Slot>, warning: Option<String>) -> Verdict {
         let points_at = self.file.as_ref().and_then(|file| file.as_ref().ok()).map(|slot| slot.name.clone());
-        Verdict { live, facts: Facts { by, points_at, front_said: self.front_said() }, warning }
+        let shares = self.shares.clone().filter(|_| live.is_some());
+        Verdict { live, facts: Facts { by, points_at, front_said: self.front_said() }, warning, shares }
     }
 
     /// The verdict where they disagree because a switch of ours was cut short: what nginx serves is live, and the

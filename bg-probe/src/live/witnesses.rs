@@ -2,6 +2,7 @@
 
 use crate::live::front::{Answer, Front, LIMITED};
 use crate::nginx::upstream::Upstream;
+use crate::site::route::Shares;
 use crate::site::settings::Site;
 use crate::site::slot::Slot;
 use clap::ValueEnum;
@@ -23,14 +24,17 @@ pub(super) struct Heard {
     pub(super) front: Option<Answer>,
     /// The slot the file points at, or why that is not known; `None` where it was not asked.
     pub(super) file: Option<Result<Slot, String>>,
+    /// The shares of both slots, where the file has nginx look at a route that leads to both.
+    pub(super) shares: Option<Shares>,
 }
 
 impl Heard {
     /// Asks them.
     pub(super) fn now(site: &Site, by: By, front: Option<&Front>, within: Duration) -> Heard {
         let front = front.map(|front| front.ask(within));
-        let file = (by != By::Front).then(|| file_says(site));
-        Heard { front, file }
+        let read = (by != By::Front).then(|| Upstream::read(&site.upstream_file));
+        let shares = read.as_ref().and_then(|read| read.as_ref().ok()?.shares(site));
+        Heard { front, file: read.map(|read| file_says(site, read)), shares }
     }
 
     /// A question that was refused leaves the front with what it said before, which is kept in `named`.
@@ -63,17 +67,20 @@ impl Heard {
         matches!(self.front, Some(Answer::Limited(_)))
     }
 
-    /// The slot that the front names and the one that the file points at, where those are two.
+    /// The slot that the front names and the one that the file points at, where those are two. While a share is out, a
+    /// front that is asked from elsewhere answers like one visitor or another.
     pub(super) fn disagreement(&self) -> Option<(&Slot, &Slot)> {
         match (&self.front, &self.file) {
-            (Some(Answer::Slot(front)), Some(Ok(file))) if front != file => Some((front, file)),
+            (Some(Answer::Slot(front)), Some(Ok(file))) if front != file && self.shares.is_none() => {
+                Some((front, file))
+            }
             _ => None,
         }
     }
 }
 
-fn file_says(site: &Site) -> Result<Slot, String> {
-    match Upstream::read(&site.upstream_file) {
+fn file_says(site: &Site, read: anyhow::Result<Upstream>) -> Result<Slot, String> {
+    match read {
         Ok(upstream) => upstream.points_at(site).ok_or_else(|| upstream.nowhere(site)),
         Err(why) => Err(format!("can't be used ({why:#})")),
     }

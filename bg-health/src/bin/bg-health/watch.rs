@@ -15,7 +15,9 @@ use bg_probe::os::deadline::Deadline;
 use bg_probe::record::Record;
 use bg_probe::say;
 use bg_probe::say::exit::Exit;
+use bg_probe::site::route::Route;
 use bg_probe::site::settings::FrontSetting;
+use bg_probe::site::visitor::Visitor;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
@@ -145,7 +147,11 @@ impl Watch<'_> {
         }
         // A new one each time: to one that has named a slot before, every 503 is a limit's, the application's own too.
         let Ok(Some(front)) = Front::of(&self.record.site) else { return Ok(()) };
-        match front.ask(FRONT_WITHIN) {
+        // Where it has but a share of the visitors, as one of those.
+        let site = &self.record.site;
+        let route = Route::of(&site.dir, &site.slots).filter(Route::is_shared);
+        let visitor = route.map_or(Visitor::Prober, |route| route.visitor_of(&self.record.slot));
+        match front.ask_as(&visitor, FRONT_WITHIN) {
             Served::Slot(served) if served == self.record.slot => Ok(()),
             Served::Limited(_) => {
                 self.refused += 1;

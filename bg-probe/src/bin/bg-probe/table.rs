@@ -11,8 +11,8 @@ use std::fmt::Write as _;
 /// The table, with a line of headings. Without a verdict nobody knows which slot is live.
 pub(crate) fn table(site: &Site, verdict: Option<&Verdict>) -> String {
     let mut table = format!(
-        "{:<16} {:>5}  {:<5} {:>7}  {:<20}  {:<9}  RELEASE\n",
-        "SLOT", "PORT", "LIVE", "PID", "UP SINCE", "LISTENING"
+        "{:<16} {:>5}  {:<5} {:>5} {:>7}  {:<20}  {:<9}  RELEASE\n",
+        "SLOT", "PORT", "LIVE", "SHARE", "PID", "UP SINCE", "LISTENING"
     );
     for slot in site.slots.both() {
         let live = match verdict {
@@ -20,6 +20,10 @@ pub(crate) fn table(site: &Site, verdict: Option<&Verdict>) -> String {
             Some(verdict) if verdict.live.as_ref() == Some(slot) => "live",
             Some(_) => "-",
         };
+        let share = verdict.map_or("?".into(), |verdict| match verdict.share_of(slot) {
+            0 => "-".to_owned(),
+            share => format!("{share}%"),
+        });
         let process = process_in(site, slot);
         let pid = process.as_ref().map_or("-".into(), |process| process.pid.to_string());
         let since = process.and_then(|process| process.started());
@@ -31,7 +35,7 @@ pub(crate) fn table(site: &Site, verdict: Option<&Verdict>) -> String {
         // Writing to a String can't fail.
         let _ = writeln!(
             table,
-            "{:<16} {:>5}  {live:<5} {pid:>7}  {since:<20}  {listening:<9}  {release}",
+            "{:<16} {:>5}  {live:<5} {share:>5} {pid:>7}  {since:<20}  {listening:<9}  {release}",
             slot.name, slot.port
         );
     }

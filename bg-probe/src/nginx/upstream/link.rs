@@ -3,8 +3,10 @@
 use crate::nginx::conf::{Directive, Word, spelled};
 use crate::nginx::upstream::{Upstream, VARIABLE, set_address};
 use crate::say::exit::Exit;
+use crate::site::route::Shares;
 use crate::site::settings::Site;
 use crate::site::slot::Slot;
+use crate::site::visitor::{Visitor, bucket};
 use anyhow::{Context, Result};
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
@@ -21,11 +23,20 @@ pub enum Spelling {
     Address,
 }
 
-/// The whole text of a new file: `otherwise` unless the other slot's name is a file behind `live`.
+/// What nginx looks for behind `live`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Looks {
+    /// The file of the visitor's kind, by the variable that the printed site sets: so a share of them can go elsewhere.
+    ForKind,
+    /// The slot's name, the same for all visitors: for a site that has no such variable.
+    ForName,
+}
+
+/// The whole text of a new file: `otherwise` unless what it looks for is a file behind `live`.
 ///
 /// # Errors
 /// When the path of the link can't stand in nginx's configuration as it is.
-pub fn text(site: &Site, spelling: Spelling, otherwise: &Slot) -> Result<String> {
+pub fn text(site: &Site, spelling: Spelling, looks: Looks, otherwise: &Slot) -> Result<String> {
     let there = site.slots.other(&otherwise.name);
     let flag = site.dir.live().join(there.name.as_str());
     let flag = flag.to_str().context("the folder's path is not UTF-8")?;
@@ -36,6 +47,10 @@ pub fn text(site: &Site, spelling: Spelling, otherwise: &Slot) -> Result<String>
             "move the folder, or choose a --dir of letters, digits and /._-+@,=~",
         ));
     }
+    let flag = match looks {
+        Looks::ForKind => format!("{flag}.{}", bucket(&site.app)),
+        Looks::ForName => flag.to_owned(),
+    };
     let address = |slot| match spelling {
         Spelling::Group => spelled(&site.address.by_group(&site.app, slot)),
         Spelling::Address => spelled(&site.address.of(slot)),
@@ -59,6 +74,21 @@ impl Upstream {
         self.condition.as_ref().map(|condition| condition.flag.as_path())
     }
 
+    /// What it has nginx look for; `None` in the reload form.
+    #[must_use]
+    pub fn looks(&self) -> Option<Looks> {
+        let condition = self.condition.as_ref()?;
+        Some(if condition.before_kind().is_some() { Looks::ForKind } else { Looks::ForName })
+    }
+
+    /// The shares of the two slots, where both have one at this moment.
+    #[must_use]
+    pub fn shares(&self, site: &Site) -> Option<Shares> {
+        let condition = self.condition.as_ref()?;
+        let there = site.slots.named(condition.before_kind()?).ok()?;
+        Shares::behind(condition.flag.parent()?, &site.slots, there)
+    }
+
     /// Whether it has the link form and looks into another folder than this site's.
     #[must_use]
     pub fn looks_elsewhere(&self, site: &Site) -> bool {
@@ -77,10 +107,20 @@ impl Upstream {
 }
 
 impl Condition {
-    /// Whether it holds at this moment; `None` where this user may not look.
+    /// The slot's name, where a kind of visitor follows it: `set2` of `DIR/live/set2.$bg_web_bucket`.
+    fn before_kind(&self) -> Option<&str> {
+        let (slot, _) = self.flag.file_name()?.to_str()?.split_once(".$")?;
+        Some(slot)
+    }
+
+    /// Whether it holds at this moment for whoever asks which slot is live; `None` where this user may not look.
     pub(super) fn holds(&self) -> Option<bool> {
+        let flag = match self.before_kind() {
+            Some(slot) => self.flag.with_file_name(format!("{slot}.{}", Visitor::Prober.kind())),
+            None => self.flag.clone(),
+        };
         // What nginx does on every request: a stat that follows links (`-f`, ngx_http_rewrite_module).
-        match std::fs::metadata(&self.flag) {
+        match std::fs::metadata(&flag) {
             Ok(meta) => Some(meta.is_file()),
             Err(e) if matches!(e.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => Some(false),
             Err(_) => None,

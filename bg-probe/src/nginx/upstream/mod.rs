@@ -230,7 +230,7 @@ fn set_address(directive: &Directive) -> Option<&Word> {
 
 #[cfg(test)]
 mod tests {
-    use super::link::Spelling;
+    use super::link::{Looks, Spelling};
     use super::*;
 
     fn site() -> Site {
@@ -313,7 +313,7 @@ mod tests {
     #[test]
     fn a_conversion_and_its_way_back_keep_the_other_lines() {
         let reload = "# one\nset $a b;\n  set $service_url http://127.0.0.1:8081; # here\nset $c d;\n";
-        let link = link::text(&site(), Spelling::Address, site().slots.first()).unwrap();
+        let link = link::text(&site(), Spelling::Address, Looks::ForName, site().slots.first()).unwrap();
         let there = Upstream::parse(reload.to_owned()).unwrap().converted(&link);
         assert_eq!(there, reload.replace("set $service_url http://127.0.0.1:8081;", link.trim_end()));
         let there = there.replace(" # here", "");

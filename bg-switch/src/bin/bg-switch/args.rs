@@ -13,8 +13,9 @@ use bg_probe::os::span::Span;
 use bg_probe::say::Voice;
 use bg_probe::say::exit::{Exit, OrExit};
 use bg_probe::site::lock::Wait;
-use bg_probe::site::settings::Settings;
-use bg_probe::site::slot::Name;
+use bg_probe::site::settings::{Settings, Site};
+use bg_probe::site::slot::{Name, Slot};
+use bg_probe::site::visitor::NUMBERS;
 use clap::Parser;
 use std::path::PathBuf;
 
@@ -25,8 +26,11 @@ pub(crate) struct Args {
     /// Move to this slot, without a record or a health verdict
     #[arg(long, env = "BG_SWITCH_TO", value_name = "SLOT")]
     to: Option<Name>,
+    /// Move only N visitors of a hundred to the slot, as the record or --to names it; 0 takes a share back [default: all]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(0..100))]
+    share: Option<u8>,
     /// Change the upstream file to the other form, keeping the live slot
-    #[arg(long, value_enum, value_name = "FORM", conflicts_with = "to")]
+    #[arg(long, value_enum, value_name = "FORM", conflicts_with_all = ["to", "share"])]
     convert: Option<Form>,
     /// Call nginx by this command line: `sudo nginx`, `nginx -c FILE`, `docker exec web nginx`
     #[arg(long, env = "BG_NGINX", default_value = "nginx", value_name = "COMMAND", value_parser = splittable)]
@@ -55,10 +59,10 @@ pub(crate) struct Args {
 #[command(next_help_heading = "The nginx configuration to install")]
 struct Print {
     /// Print the server block for this application
-    #[arg(long = "print-site", conflicts_with_all = ["to", "upstream", "convert"])]
+    #[arg(long = "print-site", conflicts_with_all = ["to", "share", "upstream", "convert"])]
     site: bool,
     /// Print the upstream file for this application
-    #[arg(long = "print-upstream", conflicts_with_all = ["to", "convert"])]
+    #[arg(long = "print-upstream", conflicts_with_all = ["to", "share", "convert"])]
     upstream: bool,
     /// Give the upstream file this form
     #[arg(long, env = "BG_SWITCH_FORM", value_enum, default_value = "link")]
@@ -84,6 +88,7 @@ impl Args {
         let nginx = Nginx::new(&self.nginx, self.pid_file)?;
         let means = Means { nginx, within: *self.verify_timeout, wait: self.wait, voice: self.voice };
         let site = || site_of(&self.settings);
+        let share = self.share.unwrap_or(NUMBERS);
         let print = self.print;
         let order = if self.check.check {
             Order::Preflight { site: site()?, as_json: self.check.json }
@@ -94,15 +99,23 @@ impl Args {
             Order::PrintUpstream(site()?, print.form)
         } else if let Some(form) = self.convert {
             Order::Convert(site()?, form)
-        } else if let Some(to) = self.to {
+        } else if self.share == Some(0) {
             let site = site()?;
-            let slot = site.slots.named(to.as_str()).context("--to").or_exit(Exit::Usage)?.clone();
-            Order::Switch(Target::Named(site, slot))
+            let slot = self.to.as_ref().map(|to| slot_of(&site, to)).transpose()?;
+            Order::TakeBack(site, slot)
+        } else if let Some(to) = &self.to {
+            let site = site()?;
+            let slot = slot_of(&site, to)?;
+            Order::Switch(Target::Named(site, slot), share)
         } else {
-            Order::Switch(Target::OfRecord(self.settings))
+            Order::Switch(Target::OfRecord(self.settings), share)
         };
         Ok((order, means))
     }
+}
+
+fn slot_of(site: &Site, to: &Name) -> Result<Slot> {
+    site.slots.named(to.as_str()).context("--to").or_exit(Exit::Usage).cloned()
 }
 
 impl Program for Args {
@@ -118,6 +131,8 @@ Examples:
   bg-probe | bg-launch app.jar | bg-health | bg-switch
   bg-switch --to set1
   bg-switch --to set1 --nginx 'sudo nginx'
+  bg-probe | bg-launch app.jar | bg-health | bg-switch --share 10 |
+      bg-health --watch 1m | bg-switch || bg-switch --share 0
   bg-switch --print-upstream >/etc/nginx/conf.d/service-url.inc
   bg-switch --print-site --server-name www.example.com
   bg-switch --convert link
@@ -129,7 +144,8 @@ request; there is no reload, and --upstream-file is only read.
 
 The switch is done when nginx's old workers take no more connections, and the
 front has answered with the new slot's name 5 times running, each time on a
-fresh one. If that does not come, all is put back as it was. An answer that a
+fresh one. If that does not come, all is put back as it was. A share is seen by asking as
+visitors of both slots; who is whom stays so as a share grows. An answer that a
 rate limit (limit_req) refused proves nothing; --front /_bg/slot has no limit.
 
 Exit codes:
@@ -139,4 +155,4 @@ Exit codes:
   3  no record on stdin, one that is not valid, or one without a health verdict
   5  nginx refused or did not move; it is back on the slot it was on
   6  another deploy holds the lock
-  7  --convert while the live slot is not known; or the slot, link or folder is another application's";
+  7  --convert while the live slot is not known or both serve; or the slot, link or folder is another application's";

@@ -10,6 +10,7 @@ use bg_probe::cli::preflight::conclude;
 use bg_probe::nginx::upstream::Form;
 use bg_probe::say::stdout::print;
 use bg_probe::site::settings::Site;
+use bg_probe::site::slot::Slot;
 
 /// One of the things that `bg-switch` does.
 pub(crate) enum Order {
@@ -21,8 +22,10 @@ pub(crate) enum Order {
     PrintUpstream(Site, Form),
     /// Change the upstream file to this form, keeping the live slot.
     Convert(Site, Form),
-    /// Move nginx to the slot that the record or the operator names.
-    Switch(Target),
+    /// Move so many visitors of a hundred to the slot that the record or the operator names.
+    Switch(Target, u8),
+    /// Take back the share that is out, or that of this slot.
+    TakeBack(Site, Option<Slot>),
 }
 
 impl Order {
@@ -38,7 +41,8 @@ impl Order {
             Order::PrintSite(site, server) => print(&print::site(&site, &server, means)?),
             Order::PrintUpstream(site, form) => print(&print::upstream(&site, form, means)?),
             Order::Convert(site, form) => switch::change_form(&site, form, means),
-            Order::Switch(target) => switch::switch(target, means),
+            Order::Switch(target, share) => switch::switch(target, share, means),
+            Order::TakeBack(site, slot) => switch::take_back(site, slot.as_ref(), means),
         }
     }
 }

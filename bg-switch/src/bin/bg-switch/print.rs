@@ -5,11 +5,13 @@ use crate::means::Means;
 use crate::nginx::servers::rival_of;
 use crate::nginx::tree::Tree;
 use anyhow::{Result, ensure};
+use bg_probe::live::front::SLOT_PAGE;
 use bg_probe::nginx::upstream::{Form, VARIABLE};
 use bg_probe::say::exit::{Exit, OrExit};
 use bg_probe::site::address::group_of;
 use bg_probe::site::settings::Site;
 use bg_probe::site::slot::Slot;
+use bg_probe::site::visitor::{HEADER, NUMBERS, Visitor, bucket, variable};
 
 /// The characters of a `listen` directive besides letters and digits.
 const LISTEN: &str = ".:[]*=_-/ ";
@@ -69,8 +71,9 @@ pub(crate) fn site(site: &Site, server: &Server, means: &Means) -> Result<String
     let file = site.upstream_file.display().to_string();
     plain("--upstream-file", &file, "/._-+@,=~").or_exit(Exit::Usage)?;
     let (app, listen, server_name) = (&site.app, &server.listen, &server.name);
-    // A variable's name has no hyphen, and one that begins with a digit is a capture.
-    let var = format!("bg_{}", app.as_str().replace('-', "_"));
+    let var = |what| variable(app, what);
+    let [slot, connection, host, is_local] = ["slot", "connection", "host", "is_local"].map(var);
+    let kinds = kinds(site);
     // A path behind the port takes the place of the request's own URI, unless that is added.
     let pass = if site.address.has_path() { format!("{VARIABLE}$request_uri") } else { VARIABLE.to_owned() };
     let [first, second] = site.slots.both();
@@ -83,22 +86,23 @@ pub(crate) fn site(site: &Site, server: &Server, means: &Means) -> Result<String
 # Connections to the slots are kept, but only while they are busy: a tenth of a second after a
 # switch, the old slot has only those with a request in flight, and draining waits for nothing else.
 {groups}
-map {VARIABLE} ${var}_slot {{
+{kinds}
+map {VARIABLE} {slot} {{
     default \"\";
 {names}}}
 
-map $http_upgrade ${var}_connection {{
+map $http_upgrade {connection} {{
     default upgrade;
     \"\"      \"\";
 }}
 
 # The host that was asked for, with its port; old health checks name none.
-map $http_host ${var}_host {{
+map $http_host {host} {{
     default $http_host;
     \"\"      $host;
 }}
 
-geo ${var}_is_local {{
+geo {is_local} {{
     default     0;
     127.0.0.0/8 1;
     ::1         1;
@@ -117,12 +121,13 @@ server {{
     location / {{
         proxy_pass {pass};
         proxy_http_version 1.1;
-        proxy_set_header Host ${var}_host;
+        proxy_set_header Host {host};
         proxy_set_header X-Real-IP $remote_addr;
         proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
         proxy_set_header X-Forwarded-Proto $scheme;
         proxy_set_header Upgrade $http_upgrade;
-        proxy_set_header Connection ${var}_connection;
+        proxy_set_header Connection {connection};
+        proxy_set_header {HEADER} \"\";
         # Uploads of more than 1 MB: else nginx answers 413.
         #client_max_body_size 50m;
         # Event streams: else nginx keeps small events back, unless they come with X-Accel-Buffering: no.
@@ -135,12 +140,74 @@ server {{
     # before allow and deny, so the address is looked at here.
     location = /_bg/slot {{
         default_type text/plain;
-        if (${var}_is_local = 0) {{ return 404; }}
-        return 200 \"${var}_slot\\n\";
+        if ({is_local} = 0) {{ return 404; }}
+        return 200 \"{slot}\\n\";
     }}
 }}
 "
     ))
+}
+
+/// The kind of each visitor, which a route of the link form has a file for. What is asked for in most requests is found in
+/// two tables, without a regular expression.
+fn kinds(site: &Site) -> String {
+    let app = &site.app;
+    let [visitor, number, usual, is_here, said, n] =
+        ["visitor", "number", "usual", "is_here", "said", "n"].map(|what| variable(app, what));
+    let (bucket, prober, preview) = (bucket(app), Visitor::Prober.kind(), Visitor::Preview.kind());
+    let capture = n.trim_start_matches('$');
+    let tens: Vec<u8> = (0..NUMBERS).step_by(10).collect();
+    let row =
+        |from: &u8| (from + 1..=from + 10).map(|n| if n < NUMBERS { format!(" 1% {n};") } else { format!(" * {n};") });
+    let rows = tens.iter().map(|from| format!("   {}\n", row(from).collect::<String>())).collect::<String>();
+    let only = |slot: &Slot| {
+        let visitor = Visitor::Of(slot.name.clone());
+        let is_taken = [&Visitor::Prober, &Visitor::Preview].iter().any(|kind| kind.kind() == slot.name.as_str())
+            || slot.name.as_str().parse::<u8>().is_ok();
+        if is_taken { String::new() } else { format!("    1:{slot} {};\n", visitor.kind()) }
+    };
+    let only = site.slots.both().each_ref().map(only).concat();
+    format!(
+        "\
+# Each visitor has a number from 1 to {NUMBERS}, by the cookie bg_visitor if there is one, else by address
+# and browser: bg-switch --share 10 moves ten of them.
+map $cookie_bg_visitor {visitor} {{
+    default $remote_addr$http_user_agent;
+    \"\"      $remote_addr$http_user_agent;
+    \"~^[0-9a-f]{{32}}$\" $cookie_bg_visitor;
+}}
+
+split_clients \"{app}{visitor}\" {number} {{
+{rows}}}
+
+# Who asks which slot is live is no visitor.
+map $uri {usual} {{
+    default {number};
+    {SLOT_PAGE} {prober};
+}}
+
+# A request from this machine, but not by way of a proxy on it, may say which visitor it is. A socket
+# of this machine has no address, which counts as the last one.
+geo {is_here} {{
+    default         0;
+    127.0.0.0/8     1;
+    ::1             1;
+    255.255.255.255 1;
+}}
+
+map {is_here}$http_x_forwarded_for$http_forwarded$http_via:$http_x_bg_visitor {said} {{
+    default {usual};
+    1:{prober} {prober};
+    1:{preview} {preview};
+{only}    \"~^1:(?<{capture}>[1-9][0-9]?|100)$\" {n};
+}}
+
+map $http_x_bg_visitor {bucket} {{
+    default {said};
+    \"\"      {usual};
+}}
+"
+    )
 }
 
 fn group(site: &Site, slot: &Slot) -> String {

@@ -8,19 +8,23 @@ use crate::form::settle::settle;
 
 use crate::means::Means;
 use crate::nginx::cache::{UNCACHED, remembered};
-use crate::proof::{BRIEFLY, Evidence};
+use crate::proof::{Asks, BRIEFLY, Evidence};
 use crate::target::{Target, ensure_fit};
 use anyhow::Result;
 use bg_probe::live::front::{Answer, LIMITED, Silence};
+use bg_probe::nginx::upstream::link::Looks;
 use bg_probe::nginx::upstream::{Form, Upstream};
 use bg_probe::os::http::NoReply;
+use bg_probe::record::Record;
 use bg_probe::say::Voice;
 use bg_probe::say::exit::Exit;
 use bg_probe::site::first_to_go::put_back;
 use bg_probe::site::launched::Launched;
 use bg_probe::site::lock::Lock;
+use bg_probe::site::route::Route;
 use bg_probe::site::settings::Site;
 use bg_probe::site::slot::{Name, Slot};
+use bg_probe::site::visitor::NUMBERS;
 use serde::Serialize;
 use std::time::Instant;
 
@@ -32,22 +36,50 @@ struct Switch {
     form: &'static str,
     took_ms: f64,
     evidence: Evidence,
+    /// How many visitors of a hundred the slot has from now on, where not all.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    share: Option<u8>,
 }
 
 /// Moves nginx to the slot that was asked for, and prints the record.
 ///
 /// # Errors
 /// Those of the target; [`Exit::NotMoved`] when nginx refuses or is not seen to move.
-pub(crate) fn switch(target: Target, means: &Means) -> Result<()> {
-    let voice = means.voice;
-    let mut record = target.record()?;
-    let site = record.site.clone();
-    let lock = Lock::take(&site, means.wait, voice)?;
+pub(crate) fn switch(target: Target, share: u8, means: &Means) -> Result<()> {
+    let record = target.record()?;
+    let lock = Lock::take(&record.site, means.wait, means.voice)?;
+    switch_under(lock, record, share, means)
+}
+
+/// Takes back the share that is out, or the one of the slot that was named: all visitors go to the other slot, and the
+/// record is printed.
+///
+/// # Errors
+/// Those of [`switch`]; [`Exit::Unsure`] where nobody can tell who serves.
+pub(crate) fn take_back(site: Site, named: Option<&Slot>, means: &Means) -> Result<()> {
+    let lock = Lock::take(&site, means.wait, means.voice)?;
+    let Some(route) = Route::of(&site.dir, &site.slots).filter(Route::is_shared) else {
+        means.voice.done("switch", "no share of the visitors is out; nothing was changed", None);
+        return Ok(());
+    };
+    let (new, old) = route.ends();
+    let slot = named.map_or(old, |named| site.slots.other(&named.name)).clone();
+    let live = (slot == *old).then(|| new).unwrap_or(old).clone();
+    let record = Record::new(site, slot, Some(live));
+    switch_under(lock, record, NUMBERS, means)
+}
+
+fn switch_under(lock: Lock, mut record: Record, share: u8, means: &Means) -> Result<()> {
+    let (site, voice) = (record.site.clone(), means.voice);
     ensure_fit(&record)?;
     let began = Instant::now();
-    let switch = move_to(&site, &record.slot, means)?;
+    let switch = move_to(&site, &record.slot, share, means)?;
     voice.done("switch", &switch.in_words(&site), Some(began.elapsed()));
     keep(&site, &record.slot.name, voice);
+    match there(&site)?.and_then(|upstream| upstream.shares(&site)) {
+        Some(shares) => record.set("shares", &shares.to_json())?,
+        None => record.unset("shares"),
+    }
     record.set("switch", &switch)?;
     drop(lock);
     if let Err(why) = record.print() {
@@ -92,32 +124,48 @@ fn keep(site: &Site, slot: &Name, voice: Voice) {
     }
 }
 
-fn move_to(site: &Site, slot: &Slot, means: &Means) -> Result<Switch> {
+fn move_to(site: &Site, slot: &Slot, share: u8, means: &Means) -> Result<Switch> {
     let began = Instant::now();
     let change = Change::begin(site, means)?;
     let was_pending = settle(&change)?;
     let upstream = there(site)?;
     let file_says = upstream.as_ref().and_then(|upstream| upstream.points_at(site));
+    let is_shared = upstream.as_ref().is_some_and(|upstream| upstream.shares(site).is_some());
     let served = change.serving();
     let from = served.clone().or_else(|| file_says.clone());
+    let route = Route::shared(&site.dir, &site.slots, slot, share);
     let form = upstream.as_ref().map_or(Form::Reload, Upstream::form);
     // A switch that was cut short may have left a reload under way.
-    let agreed = !was_pending && file_says.as_ref() == Some(slot) && from == file_says;
-    let evidence = if agreed && is_seen(&change, slot) {
+    let agreed = !was_pending && file_says.as_ref() == Some(route.live()) && from == file_says;
+    let is_there = upstream.as_ref().is_some_and(|upstream| leads(site, upstream, &route));
+    let evidence = if agreed && is_there && is_seen(&change, &route) {
         Evidence::Front
     } else {
-        let to_do = Move { upstream: upstream.as_ref(), from: from.as_ref(), to: slot };
+        let to_do = Move { upstream: upstream.as_ref(), from: from.as_ref(), to: slot, route: &route };
         let switched = form::rules_of(form).switch(&change, &to_do);
         switched
             .map_err(|why| if served.is_none() { without_a_name(why, &change) } else { from_a_cache(why, &change) })?
     };
     let took_ms = (began.elapsed().as_secs_f64() * 1e4).round() / 10.0;
-    Ok(Switch { from: from.map(|from| from.name), to: slot.name.clone(), form: form.name(), took_ms, evidence })
+    // The visitors who come from the other slot, where both had some or have some now.
+    let from = if is_shared || route.is_shared() { Some(site.slots.other(&slot.name).clone()) } else { from };
+    let share = route.is_shared().then_some(share);
+    Ok(Switch { from: from.map(|from| from.name), to: slot.name.clone(), form: form.name(), took_ms, evidence, share })
 }
 
-/// Whether the front shows that nginx serves the slot already.
-fn is_seen(change: &Change, slot: &Slot) -> bool {
-    change.front().is_some() && change.witnesses(None).see(slot, BRIEFLY).is_ok()
+/// Whether what nginx looks at is that route already.
+fn leads(site: &Site, upstream: &Upstream, route: &Route) -> bool {
+    match upstream.looks() {
+        Some(Looks::ForKind) => {
+            Route::of(&site.dir, &site.slots).as_ref() == Some(route) && route.is_made(&site.dir, &site.app)
+        }
+        Some(Looks::ForName) | None => !route.is_shared(),
+    }
+}
+
+/// Whether the front shows that nginx serves so already.
+fn is_seen(change: &Change, route: &Route) -> bool {
+    change.front().is_some() && change.witnesses(None).see(&Asks::of(route), BRIEFLY).is_ok()
 }
 
 /// The upstream file, if there is one. The scripts' own `tee` makes it, and so does bg-switch.
@@ -156,8 +204,12 @@ fn from_a_cache(why: anyhow::Error, change: &Change) -> anyhow::Error {
 
 impl Switch {
     fn in_words(&self, site: &Site) -> String {
-        let Switch { from, to, form, evidence, .. } = self;
+        let Switch { from, to, form, evidence, share, .. } = self;
         let moved = match from {
+            Some(from) if share.is_some() => {
+                let share = share.unwrap_or(NUMBERS);
+                format!("{to} has {share} % of the visitors, {from} {} %, by {form}", NUMBERS - share)
+            }
             Some(from) if from == to => format!("{to} serves already"),
             Some(from) => format!("{from} -> {to} by {form}"),
             None => format!("to {to} by {form}"),

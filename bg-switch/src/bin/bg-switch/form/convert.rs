@@ -2,6 +2,7 @@
 
 use crate::form::change::Change;
 use crate::form::{rewrite, rules_of};
+use crate::nginx::groups::Groups;
 use crate::proof::Evidence;
 use anyhow::Result;
 use bg_probe::live::front::{Answer, FRONT_WITHIN, Front};
@@ -9,6 +10,7 @@ use bg_probe::live::pending::Pending;
 use bg_probe::live::verdict::live;
 use bg_probe::live::whose;
 use bg_probe::live::witnesses::By;
+use bg_probe::nginx::upstream::link::Looks;
 use bg_probe::nginx::upstream::{Form, Upstream};
 use bg_probe::say::exit::Exit;
 use bg_probe::site::address::{self, Found};
@@ -25,7 +27,8 @@ pub(crate) fn convert(change: &Change, form: Form) -> Result<(Slot, Option<Evide
     let before = Upstream::read(&site.upstream_file)?;
     before.ensure_movable(site)?;
     let slot = serving(site, &before)?;
-    if before.form() == form && !before.looks_elsewhere(site) {
+    let has_it = before.form() == form && !before.looks_elsewhere(site);
+    if has_it && !may_look_for_kinds(change, &before) {
         return Ok((slot, None));
     }
     let site = &with_address_of(site, &before);
@@ -36,11 +39,19 @@ pub(crate) fn convert(change: &Change, form: Form) -> Result<(Slot, Option<Evide
     Ok((slot, Some(evidence)))
 }
 
+/// Whether the site sets the kind of each visitor, and the file does not look for that yet.
+fn may_look_for_kinds(change: &Change, file: &Upstream) -> bool {
+    let can = || matches!(Groups::look(change.site, change.nginx), Groups::There(Looks::ForKind));
+    file.looks() == Some(Looks::ForName) && can()
+}
+
 fn serving(site: &Site, file: &Upstream) -> Result<Slot> {
     let live = if file.looks_elsewhere(site) {
         served_from_elsewhere(site, file)?
     } else {
-        live(site, By::Both, FRONT_WITHIN)?.live
+        let verdict = live(site, By::Both, FRONT_WITHIN)?;
+        verdict.ensure_one_is_idle(site)?;
+        verdict.live
     };
     // Where nothing is live, nginx would serve the slot that the file names.
     live.or_else(|| file.points_at(site)).ok_or_else(|| {

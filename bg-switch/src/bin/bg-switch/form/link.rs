@@ -6,21 +6,23 @@ use crate::form::hidden::perhaps;
 use crate::form::obstacle::{Obstacle, obstacles};
 use crate::form::permission::may_write_in;
 use crate::form::rules::{Move, Rules};
+use crate::form::share;
 use crate::nginx::Nginx;
 use crate::nginx::groups::Groups;
-use crate::proof::{Evidence, as_before};
+use crate::proof::{Asks, Evidence, as_before};
 use anyhow::{Context, Result};
 use bg_probe::cli::preflight::Finding;
 use bg_probe::nginx::upstream::Upstream;
-use bg_probe::nginx::upstream::link::{Spelling, text};
+use bg_probe::nginx::upstream::link::{Looks, Spelling, text};
 use bg_probe::os::replace;
 use bg_probe::say::Voice;
 use bg_probe::say::exit::Exit;
 use bg_probe::site::address::group_of;
-use bg_probe::site::dir::{Dir, make};
+use bg_probe::site::dir::Dir;
+use bg_probe::site::route::{Route, prune};
 use bg_probe::site::settings::Site;
-use bg_probe::site::slot::{Name, Slot};
-use std::path::{Path, PathBuf};
+use bg_probe::site::slot::Slot;
+use std::path::Path;
 
 /// The link form's rules.
 pub(super) struct Link;
@@ -30,23 +32,32 @@ impl Rules for Link {
         let dir = &change.site.dir;
         ensure_ours(dir, to_do.upstream)?;
         ensure_movable(dir)?;
+        if to_do.route.is_shared() {
+            share::ensure_possible(change, to_do)?;
+        }
         switch(change, to_do).map_err(|why| explained(why, change))
     }
 
     /// Names the printed site's groups, unless the site that includes the file has none.
     fn text(&self, site: &Site, nginx: &Nginx, voice: Voice) -> Result<String> {
-        let spelling = match Groups::look(site, nginx) {
-            Groups::There | Groups::ToCome | Groups::Unknown => Spelling::Group,
+        let (spelling, looks) = match Groups::look(site, nginx) {
+            Groups::There(looks) => (Spelling::Group, looks),
+            Groups::ToCome => (Spelling::Group, Looks::ForKind),
+            // A variable that is not there would keep nginx from starting.
+            Groups::Unknown => (Spelling::Group, Looks::ForName),
             Groups::Missing => {
                 let names = site.slots.both().each_ref().map(|slot| group_of(&site.app, slot)).join(" and ");
                 voice.warn(&format!(
                     "nginx has no upstream groups {names}, so the addresses stand in their place. For groups, which \
                      keep connections open, add those of bg-switch --print-site first, and print this again"
                 ));
-                Spelling::Address
+                (Spelling::Address, Looks::ForName)
             }
         };
-        text(site, spelling, site.slots.first())
+        if looks == Looks::ForKind {
+            share::complete_live(site, voice);
+        }
+        text(site, spelling, looks, site.slots.first())
     }
 
     /// The scripts' own site has no groups: there, and where they can't be looked for, the addresses themselves stand.
@@ -54,12 +65,13 @@ impl Rules for Link {
     /// The slot that serves is the one without a condition: if nginx can't see the link (a folder it may not enter,
     /// a container), nothing moves.
     fn directives(&self, site: &Site, nginx: &Nginx, _: &Upstream, live: &Slot) -> Result<String> {
-        let spelling = match Groups::look(site, nginx) {
-            Groups::There => Spelling::Group,
-            Groups::ToCome | Groups::Missing | Groups::Unknown => Spelling::Address,
+        let (spelling, looks) = match Groups::look(site, nginx) {
+            Groups::There(looks) => (Spelling::Group, looks),
+            Groups::ToCome | Groups::Missing | Groups::Unknown => (Spelling::Address, Looks::ForName),
         };
-        let directives = text(site, spelling, live)?;
-        replace::link(&site.dir.live(), &route(&site.dir, &live.name)?)?;
+        let directives = text(site, spelling, looks, live)?;
+        let route = Route::whole(&site.slots, live).make(&site.dir, &site.app)?;
+        replace::link(&site.dir.live(), &route)?;
         Ok(directives)
     }
 
@@ -81,6 +93,7 @@ impl Rules for Link {
         if !obstacles.iter().any(Obstacle::bars_every_switch) {
             findings.push(Finding::ok("link", format!("nginx's workers can reach {}", dir.live().display())));
         }
+        findings.extend(share::finding(site, nginx, upstream));
         findings.push(match ensure_movable(dir) {
             Ok(()) => Finding::ok("write", format!("the link can be moved in {}", dir.root().display())),
             Err(why) => Finding::refused("write", &why, "run this as its owner"),
@@ -115,29 +128,22 @@ fn ensure_movable(dir: &Dir) -> Result<()> {
     })
 }
 
-/// Makes the file that nginx looks up through the link while `slot` is live, with the slot's name.
-fn route(dir: &Dir, slot: &Name) -> Result<PathBuf> {
-    let route = Dir::route(slot);
-    let folder = dir.root().join(&route);
-    let file = folder.join(slot.as_str());
-    if !file.is_file() {
-        make(&folder)?;
-        replace::sync_folder_of(&folder)?;
-        replace::file(&file, b"", 0o644)?;
-    }
-    Ok(route)
-}
-
 /// Moves the link and waits for the proof. Where that does not come, the link is put back where it was.
 fn switch(change: &Change, to_do: &Move) -> Result<Evidence> {
     let dir = &change.site.dir;
     let live = dir.live();
     let before = std::fs::read_link(&live).ok();
-    let route = route(dir, &to_do.to.name)?;
+    let route = to_do.route.make(dir, &change.site.app)?;
+    let done = |evidence| {
+        if let Err(why) = prune(dir) {
+            change.voice.warn(&format!("nginx has moved; what it looked at before is left for the next run: {why:#}"));
+        }
+        Ok(evidence)
+    };
     let why = match (replace::link(&live, &route), change.front()) {
-        (Ok(()), None) => return Ok(Evidence::Link),
-        (Ok(()), Some(_)) => match change.witnesses(None).see(to_do.to, change.within) {
-            Ok(evidence) => return Ok(evidence),
+        (Ok(()), None) => return done(Evidence::Link),
+        (Ok(()), Some(_)) => match change.witnesses(None).see(&Asks::of(to_do.route), change.within) {
+            Ok(evidence) => return done(evidence),
             Err(unseen) => Exit::NotMoved.because(unseen.in_words(to_do.to, change.within)),
         },
         (Err(why), _) if std::fs::read_link(&live).ok() == before => return Err(why),

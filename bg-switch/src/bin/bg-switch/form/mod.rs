@@ -13,6 +13,7 @@ mod reload;
 mod rewrite;
 pub(crate) mod rules;
 pub(crate) mod settle;
+mod share;
 
 use crate::form::link::Link;
 use crate::form::reload::Reload;

@@ -12,6 +12,7 @@ use bg_probe::live::pending::Pending;
 use bg_probe::nginx::upstream::Upstream;
 use bg_probe::nginx::upstream::reload::{text, with};
 use bg_probe::say::Voice;
+use bg_probe::say::exit::Exit;
 use bg_probe::site::address::By;
 use bg_probe::site::settings::Site;
 use bg_probe::site::slot::Slot;
@@ -22,6 +23,13 @@ pub(super) struct Reload;
 impl Rules for Reload {
     fn switch(&self, change: &Change, to_do: &Move) -> Result<Evidence> {
         let (site, to) = (change.site, to_do.to);
+        if to_do.route.is_shared() {
+            let file = site.upstream_file.display();
+            return Err(Exit::Refused.refuse(
+                format!("{file} has the reload form, in which nginx sends everybody to one slot. Nothing was touched"),
+                "for shares, install the site of bg-switch --print-site, and change over with: bg-switch --convert link",
+            ));
+        }
         // Where there is no file it is made, as by the scripts' own `tee`.
         let rewritten = to_do.upstream.map_or_else(|| Ok(text(site, to)), |upstream| upstream.moved_to(site, to))?;
         let (from, before) = (to_do.from.map(Slot::to_string), before(site, to_do)?);

@@ -8,7 +8,7 @@ use crate::form::permission::ensure_replaceable;
 use crate::nginx::Nginx;
 use crate::nginx::upgrade::Upgrade;
 use crate::nginx::workers::{Generation, Master};
-use crate::proof::{BRIEFLY, Evidence, Reloaded, Unseen, as_before};
+use crate::proof::{Asks, BRIEFLY, Evidence, Reloaded, Unseen, as_before};
 use anyhow::Result;
 use bg_probe::cli::preflight::Finding;
 use bg_probe::live::front::Front;
@@ -115,7 +115,7 @@ impl Rewrite<'_> {
         self.is_sent = sent.is_ok() || change.is_interrupted();
         sent.map_err(unless_interrupted)?;
         let witnesses = change.witnesses(Some(Reloaded { before, tested: &tested }));
-        let evidence = witnesses.see(to, within).map_err(|unseen| {
+        let evidence = witnesses.see(&Asks::of_all(to), within).map_err(|unseen| {
             let log = tested.complaint().map(|line| format!("; nginx's error log: {line}")).unwrap_or_default();
             Exit::NotMoved.because(unseen.in_words(to, within) + &log)
         })?;

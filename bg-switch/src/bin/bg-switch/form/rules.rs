@@ -8,6 +8,7 @@ use anyhow::Result;
 use bg_probe::cli::preflight::Finding;
 use bg_probe::nginx::upstream::Upstream;
 use bg_probe::say::Voice;
+use bg_probe::site::route::Route;
 use bg_probe::site::settings::Site;
 use bg_probe::site::slot::Slot;
 
@@ -19,6 +20,8 @@ pub(crate) struct Move<'a> {
     pub(crate) from: Option<&'a Slot>,
     /// The slot that is to serve.
     pub(crate) to: &'a Slot,
+    /// Where the visitors are to go: all of them to that slot, or a share.
+    pub(crate) route: &'a Route,
 }
 
 /// Everything that `bg-switch` does in a form.

@@ -5,13 +5,15 @@
 
 use crate::nginx::Nginx;
 use crate::nginx::dump::Dump;
+use bg_probe::nginx::upstream::link::Looks;
 use bg_probe::site::address::group_of;
 use bg_probe::site::settings::Site;
+use bg_probe::site::visitor::bucket;
 
 /// How the groups are found.
 pub(crate) enum Groups {
-    /// nginx has both.
-    There,
+    /// nginx has both; the site may also have numbers for its visitors, by which a file may look.
+    There(Looks),
     /// No server includes the upstream file yet: the site is still to be installed, and brings them.
     ToCome,
     /// A server includes the file, and nginx has no such groups.
@@ -25,13 +27,20 @@ impl Groups {
     pub(crate) fn look(site: &Site, nginx: &Nginx) -> Groups {
         let Some(dump) = nginx.configuration() else { return Groups::Unknown };
         if are_in(dump, site) {
-            Groups::There
+            Groups::There(if has_kinds(dump, site) { Looks::ForKind } else { Looks::ForName })
         } else if dump.includes(&site.upstream_file) {
             Groups::Missing
         } else {
             Groups::ToCome
         }
     }
+}
+
+/// Whether nginx knows the kind of a visitor: an upstream file that looks for it where it is not set keeps nginx from
+/// starting.
+pub(crate) fn has_kinds(dump: &Dump, site: &Site) -> bool {
+    let bucket = bucket(&site.app);
+    dump.has("map", |words| words.get(2) == Some(&bucket.as_str()))
 }
 
 fn are_in(dump: &Dump, site: &Site) -> bool {

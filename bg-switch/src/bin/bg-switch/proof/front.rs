@@ -1,7 +1,7 @@
 //! The front's proof: it names the slot so often in a row that no old worker can be left.
 
 use crate::proof::workers::STILL_THERE;
-use crate::proof::{IN_A_ROW, LAST_ANSWER, LOOK_EVERY, Reloaded, Unseen, Witnesses};
+use crate::proof::{Asks, IN_A_ROW, LAST_ANSWER, LOOK_EVERY, Reloaded, Unseen, Witnesses};
 use bg_probe::live::front::{Answer, Front, LIMITED};
 use bg_probe::live::pending::OVERLAP;
 use bg_probe::os::deadline::Deadline;
@@ -60,8 +60,8 @@ impl Row {
 }
 
 impl Witnesses<'_> {
-    /// Waits until the front has named `slot` often enough.
-    pub(super) fn at_the_front(&self, front: &Front, slot: &Slot, deadline: Deadline) -> Result<(), Unseen> {
+    /// Waits until the front has named often enough the slot that each kind of visitor is to see.
+    pub(super) fn at_the_front(&self, front: &Front, asks: &Asks, deadline: Deadline) -> Result<(), Unseen> {
         let mut row = Row::default();
         loop {
             // Before the question: an answer counts only if no old worker could have given it, or none will be old.
@@ -71,10 +71,11 @@ impl Witnesses<'_> {
             if !settled && !self.is_interrupted() && deadline.pause(LOOK_EVERY) {
                 continue;
             }
-            let answer = front.ask(deadline.left().clamp(LAST_ANSWER, ANSWER_WITHIN));
+            let (visitor, slot) = asks.after(row.agreed);
+            let answer = front.ask_as(visitor, deadline.left().clamp(LAST_ANSWER, ANSWER_WITHIN));
             self.ensure_none_goes_back(&row, &answer, slot)?;
             row.add(&answer, slot, settled);
-            if self.is_long_enough(&row) {
+            if self.is_long_enough(&row, asks) {
                 return Ok(());
             }
             if self.is_interrupted() {
@@ -101,10 +102,10 @@ impl Witnesses<'_> {
     }
 
     /// Whether so many answers prove the switch.
-    fn is_long_enough(&self, row: &Row) -> bool {
+    fn is_long_enough(&self, row: &Row, asks: &Asks) -> bool {
         let unwatched = self.reloaded.as_ref().is_some_and(|reloaded| reloaded.before.is_none());
         if !unwatched {
-            return row.agreed >= IN_A_ROW;
+            return row.agreed >= IN_A_ROW * asks.slots();
         }
         let (enough, overlap) = if row.refused == 0 { (IN_A_ROW_UNWATCHED, OVERLAP) } else { (IN_A_ROW, OVERLAP * 4) };
         row.agreed >= enough && row.since.elapsed() >= overlap

@@ -1,7 +1,10 @@
 //! The proof that nginx serves a slot: fresh connections reach it, and none can reach another any more.
 
+mod asks;
 mod front;
 mod workers;
+
+pub(crate) use crate::proof::asks::Asks;
 
 use crate::nginx::tested::Tested;
 use crate::nginx::workers::Generation;
@@ -93,14 +96,14 @@ impl Unseen {
 }
 
 impl Witnesses<'_> {
-    /// Waits until it is proven that nginx serves `slot`, `within` at most; which evidence there was.
+    /// Waits until it is proven that nginx serves as was asked, `within` at most; which evidence there was.
     ///
     /// # Errors
     /// When it is not, with what was seen instead.
-    pub(crate) fn see(&self, slot: &Slot, within: Duration) -> Result<Evidence, Unseen> {
+    pub(crate) fn see(&self, asks: &Asks, within: Duration) -> Result<Evidence, Unseen> {
         let deadline = Deadline::within(within);
         match self.front {
-            Some(front) => self.at_the_front(front, slot, deadline).map(|()| Evidence::Front),
+            Some(front) => self.at_the_front(front, asks, deadline).map(|()| Evidence::Front),
             None => self.in_the_workers(deadline).map(|()| Evidence::Workers),
         }
     }
@@ -119,7 +122,7 @@ impl Witnesses<'_> {
 /// not end this: it is the reason to ask.
 pub(crate) fn as_before(front: &Front, from: &Slot, reloaded: Option<Reloaded>, within: Duration) -> (String, bool) {
     let calm = AtomicBool::new(false);
-    match (Witnesses { front: Some(front), reloaded, interrupted: &calm }).see(from, within) {
+    match (Witnesses { front: Some(front), reloaded, interrupted: &calm }).see(&Asks::of_all(from), within) {
         Err(Unseen::Late(_)) if front.ask(LAST_ANSWER) == Answer::Slot(from.clone()) => {
             (format!("{from} is serving, and nginx may still be reading its configuration"), false)
         }
