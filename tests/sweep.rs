@@ -35,6 +35,11 @@ fn a_switch_in_the_link_form_is_whole() {
 }
 
 #[test]
+fn a_switch_of_a_share_is_whole() {
+    Course::run(Act::Share, Form::Link, &["bg-switch"]);
+}
+
+#[test]
 fn a_conversion_to_the_link_form_is_whole() {
     Course::run(Act::Convert, Form::Reload, &["bg-switch"]);
 }

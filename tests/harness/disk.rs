@@ -86,6 +86,7 @@ impl Disk {
             "ftruncate" => self.written(path).clear(),
             "fsync" | "fdatasync" => self.sync(path),
             "symlink" | "symlinkat" => self.add(path, Node::Link(path_of(&call.texts[0]))),
+            "link" | "linkat" => self.change(&paths[1], self.find(path)),
             "rename" | "renameat" | "renameat2" => self.rename(path, &paths[1]),
             "unlink" | "rmdir" => self.change(path, None),
             "unlinkat" => {

@@ -8,12 +8,16 @@ use std::process::{Command, Output};
 use std::time::{Duration, Instant};
 
 use bg_tests::{Nginx, Run, Strace, World, http, process, programs, until};
+use nix::sys::signal::Signal;
 use serde_json::Value;
 
 use super::scripts::Scripts;
 
 /// How long one run may take, whatever happens in it.
 const LONGEST: Duration = Duration::from_secs(60);
+
+/// The share of the visitors that a run moves.
+pub(crate) const SHARE: usize = 10;
 
 /// Longer than nginx lets two generations of its workers answer.
 const STEADY: Duration = Duration::from_millis(200);
@@ -32,6 +36,8 @@ pub(crate) enum Act {
     Launch,
     /// `bg-switch` to the idle slot.
     Switch,
+    /// `bg-switch` of a tenth of the visitors to the idle slot, in the link form.
+    Share,
     /// `bg-switch --convert` to the other form.
     Convert,
     /// `bg-deploy` of a new release.
@@ -74,6 +80,11 @@ impl Scene {
             .env("BG_SWITCH_VERIFY_TIMEOUT", "5s")
             .env("BG_WAIT", "20s");
         let world = if form == Form::Link { world.link_form() } else { world };
+        if act == Act::Share {
+            give_kinds(&world);
+        } else {
+            make_routes(&world);
+        }
         let twin = world.nginx.twin(&world.path("twin"));
         let before = Before { live: String::new(), version: String::new(), idle: String::new() };
         let mut scene = Self { world, act, before, twin, form, round: 0, scripts: Scripts::new() };
@@ -88,7 +99,7 @@ impl Scene {
     pub(crate) fn program(&self) -> &'static str {
         match self.act {
             Act::Launch => "bg-launch",
-            Act::Switch | Act::Convert => "bg-switch",
+            Act::Switch | Act::Share | Act::Convert => "bg-switch",
             Act::Deploy => "bg-deploy",
         }
     }
@@ -99,6 +110,13 @@ impl Scene {
         if self.act == Act::Convert && self.now() != self.form {
             let form = name(self.form);
             self.world.run("bg-switch", &["--convert", form]).success();
+        }
+        if self.act == Act::Share {
+            self.world.run("bg-switch", &["--share", "0"]).success();
+            // What a share of before has left: the run removes it.
+            for file in ["set2.7", "set1.8"] {
+                self.world.write(self.world.dir().join("routes/set2+1-00000001").join(file), "");
+            }
         }
         self.renew_artifact();
         // As a folder from before it remembered whose it is: the run writes that too.
@@ -158,7 +176,7 @@ impl Scene {
     /// The slot that serves when the run has done its work.
     pub(crate) fn goal(&self) -> Option<&str> {
         match self.act {
-            Act::Launch | Act::Convert => Some(&self.before.live),
+            Act::Launch | Act::Convert | Act::Share => Some(&self.before.live),
             Act::Switch => Some(&self.before.idle),
             // A deploy that is cut short after the switch has done its work: the next one goes on from there.
             Act::Deploy => None,
@@ -167,9 +185,19 @@ impl Scene {
 
     /// The slots that may serve at any moment of the run.
     pub(crate) fn may_serve(&self) -> Vec<&str> {
-        let both = matches!(self.act, Act::Switch | Act::Deploy);
+        let both = matches!(self.act, Act::Switch | Act::Share | Act::Deploy);
         let idle = both.then_some(self.before.idle.as_str());
         [self.before.live.as_str()].into_iter().chain(idle).collect()
+    }
+
+    /// How many visitors of a hundred are answered by the slot that was idle.
+    pub(crate) fn share(&self) -> usize {
+        let url = self.world.nginx.front_url("/profile");
+        let slot_of = |number: u8| {
+            let answer = http::request("GET", &url, &[("X-Bg-Visitor", &number.to_string())], b"");
+            answer.map(|answer| answer.body).unwrap_or_default()
+        };
+        (1..=100).filter(|number| slot_of(*number) == self.before.idle).count()
     }
 
     /// The form the upstream file is to have in the end.
@@ -249,6 +277,7 @@ impl Scene {
         match self.act {
             Act::Launch => command.args(["--slot", "idle"]).args(self.release()),
             Act::Switch => command.args(["--to", &self.before.idle]),
+            Act::Share => command.args(["--to", &self.before.idle, "--share", &SHARE.to_string()]),
             Act::Convert => command.args(["--convert", name(self.form_at_the_end())]),
             Act::Deploy => command.args(self.release()),
         };
@@ -265,6 +294,38 @@ impl Scene {
         self.round += 1;
         self.world.write(self.artifact(), format!("round {}\n", self.round));
     }
+}
+
+/// Has the routes of both slots made, of which the files would be most of what there is to strike: the switch of a share
+/// makes as many.
+#[track_caller]
+fn make_routes(world: &World) {
+    let (before, link) = (world.nginx.read_upstream(), world.dir().join("live"));
+    for slot in ["set2", "set1"] {
+        world.start_fake(slot, &[]);
+    }
+    let forms: &[_] = if before.contains("-f ") { &["link"] } else { &["link", "reload"] };
+    for form in forms {
+        world.run("bg-switch", &["--convert", form]).success();
+        for slot in ["set2", "set1"] {
+            world.run("bg-switch", &["--to", slot]).success();
+        }
+    }
+    for pid in world.processes() {
+        process::signal(pid, Signal::SIGKILL);
+        process::gone(pid);
+    }
+    assert!(link.is_symlink(), "a route");
+}
+
+/// Gives the site what the printed one has above its server.
+#[track_caller]
+fn give_kinds(world: &World) {
+    let printed = world.run("bg-switch", &["--print-site"]).success().stdout();
+    let (above, _) = printed.split_once("\nserver {").expect("a server");
+    world.nginx.add_to_http("groups", above);
+    world.nginx.reload();
+    world.run("bg-switch", &["--convert", "link"]).success();
 }
 
 fn output(command: Command) -> Output {

@@ -10,7 +10,7 @@ use bg_tests::{Nginx, process};
 use nix::sys::signal::Signal;
 use serde_json::Value;
 
-use super::scene::{Act, Scene};
+use super::scene::{Act, SHARE, Scene};
 
 /// How long what a killed program has started may take to end.
 const ENDS_WITHIN: Duration = Duration::from_secs(15);
@@ -21,6 +21,7 @@ pub(crate) fn half_done(scene: &Scene) -> Vec<String> {
     faults.extend(serves(scene, &scene.world.nginx, "nginx"));
     faults.extend(files(scene));
     faults.extend(untold(scene));
+    faults.extend(share(scene, &[0, SHARE]));
     if let Some(why) = nginx_test(scene) {
         faults.push(why);
         return faults;
@@ -33,8 +34,17 @@ pub(crate) fn half_done(scene: &Scene) -> Vec<String> {
 
 /// What is wrong when a run has said that it failed: nginx serves what it served.
 pub(crate) fn stayed(scene: &Scene) -> Option<String> {
+    if scene.act == Act::Share {
+        return share(scene, &[0]);
+    }
     let (slot, _) = Scene::serving(&scene.world.nginx).ok()?;
     (slot != scene.before.live).then(|| format!("it failed, and yet nginx has moved to {slot}"))
+}
+
+/// Where a share of the visitors is moved: how many have it, as one of these.
+fn share(scene: &Scene, expected: &[usize]) -> Option<String> {
+    let share = (scene.act == Act::Share).then(|| scene.share())?;
+    (!expected.contains(&share)).then(|| format!("{share} of a hundred visitors have been moved"))
 }
 
 /// Everything that is wrong when a run has ended well.
@@ -55,7 +65,11 @@ fn is_first_to_go(scene: &Scene) -> Option<String> {
 /// Everything that is wrong when a run has ended well, but for what it could not tidy up and has warned of.
 pub(crate) fn reached(scene: &Scene) -> Vec<String> {
     let mut faults = half_done(scene);
-    faults.extend(serves_the_goal(scene));
+    faults.extend(if scene.act == Act::Share {
+        share(scene, &[SHARE]).into_iter().collect()
+    } else {
+        serves_the_goal(scene)
+    });
     if scene.act == Act::Launch {
         faults.extend(runs(scene, &scene.before.idle));
     }

@@ -24,10 +24,10 @@ pub(crate) fn files(scene: &Scene) -> Vec<PathBuf> {
         ["lock", "deploys.jsonl", ".switching.json.bg-new", ".app.bg-new", ".deploys.jsonl.bg-new"]
             .map(|name| state.join(name)),
     );
+    files.push(state.join("routes/.empty.bg-new"));
     for slot in ["set1", "set2"] {
         let folder = state.join("slots").join(slot);
         files.push(folder.join(".process.json.bg-new"));
-        files.push(state.join("routes").join(slot).join(format!(".{slot}.bg-new")));
         files.extend(releases(scene).map(|name| folder.join("logs").join(name + ".log")));
     }
     files

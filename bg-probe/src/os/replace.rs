@@ -94,16 +94,19 @@ pub fn remove(path: &Path) -> Result<()> {
 pub fn empty_files(folder: &Path, names: &[String]) -> Result<()> {
     let there = names_in(folder).with_context(|| format!("look into {}", folder.display()))?;
     let missing: Vec<&String> = names.iter().filter(|name| !there.contains(OsStr::new(name.as_str()))).collect();
-    let Some(first) = missing.first() else { return Ok(()) };
+    if missing.is_empty() {
+        return Ok(());
+    }
     // Always one of this run's own: to another user's file no further name may be given (`protected_hardlinks`, proc(5)).
-    let beside = beside(&folder.join(first))?;
+    let beside = beside(&folder.with_file_name("empty"))?;
     write_beside(&beside, b"", |file, beside| hand_over(file, beside).and_then(|()| chmod(file, 0o644, beside)))?;
     let made = missing.iter().try_for_each(|name| {
         let path = folder.join(name);
         std::fs::hard_link(&beside, &path).with_context(|| format!("make {}", path.display()))
     });
+    let synced = made.and_then(|()| sync_folder_of(&folder.join("any")));
     let removed = remove(&beside);
-    made.and(removed)
+    synced.and(removed)
 }
 
 /// The names of what is in a folder.
