@@ -94,11 +94,12 @@ pub fn remove(path: &Path) -> Result<()> {
 pub fn empty_files(folder: &Path, names: &[String]) -> Result<()> {
     let there = names_in(folder).with_context(|| format!("look into {}", folder.display()))?;
     let missing: Vec<&String> = names.iter().filter(|name| !there.contains(OsStr::new(name.as_str()))).collect();
+    // Also where none is missing: a run that was killed may have left it.
+    let beside = beside(&folder.with_file_name("empty"))?;
     if missing.is_empty() {
         return Ok(());
     }
     // Always one of this run's own: to another user's file no further name may be given (`protected_hardlinks`, proc(5)).
-    let beside = beside(&folder.with_file_name("empty"))?;
     write_beside(&beside, b"", |file, beside| hand_over(file, beside).and_then(|()| chmod(file, 0o644, beside)))?;
     let made = missing.iter().try_for_each(|name| {
         let path = folder.join(name);
