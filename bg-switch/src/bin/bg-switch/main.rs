@@ -4,6 +4,7 @@
 
 mod args;
 mod form;
+mod kinds;
 mod means;
 mod nginx;
 mod order;

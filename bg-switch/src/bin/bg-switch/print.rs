@@ -1,17 +1,17 @@
 //! The nginx configuration to install for an application: `--print-site` and `--print-upstream`.
 
 use crate::form;
+use crate::kinds::kinds;
 use crate::means::Means;
 use crate::nginx::servers::rival_of;
 use crate::nginx::tree::Tree;
 use anyhow::{Result, ensure};
-use bg_probe::live::front::SLOT_PAGE;
 use bg_probe::nginx::upstream::{Form, VARIABLE};
 use bg_probe::say::exit::{Exit, OrExit};
 use bg_probe::site::address::group_of;
 use bg_probe::site::settings::Site;
 use bg_probe::site::slot::Slot;
-use bg_probe::site::visitor::{HEADER, NUMBERS, Visitor, bucket, variable};
+use bg_probe::site::visitor::{HEADER, variable};
 
 /// The characters of a `listen` directive besides letters and digits.
 const LISTEN: &str = ".:[]*=_-/ ";
@@ -146,68 +146,6 @@ server {{
 }}
 "
     ))
-}
-
-/// The kind of each visitor, which a route of the link form has a file for. What is asked for in most requests is found in
-/// two tables, without a regular expression.
-fn kinds(site: &Site) -> String {
-    let app = &site.app;
-    let [visitor, number, usual, is_here, said, n] =
-        ["visitor", "number", "usual", "is_here", "said", "n"].map(|what| variable(app, what));
-    let (bucket, prober, preview) = (bucket(app), Visitor::Prober.kind(), Visitor::Preview.kind());
-    let capture = n.trim_start_matches('$');
-    let tens: Vec<u8> = (0..NUMBERS).step_by(10).collect();
-    let row =
-        |from: &u8| (from + 1..=from + 10).map(|n| if n < NUMBERS { format!(" 1% {n};") } else { format!(" * {n};") });
-    let rows = tens.iter().map(|from| format!("   {}\n", row(from).collect::<String>())).collect::<String>();
-    let only = |slot: &Slot| {
-        let visitor = Visitor::Of(slot.name.clone());
-        let is_taken = [&Visitor::Prober, &Visitor::Preview].iter().any(|kind| kind.kind() == slot.name.as_str())
-            || slot.name.as_str().parse::<u8>().is_ok();
-        if is_taken { String::new() } else { format!("    1:{slot} {};\n", visitor.kind()) }
-    };
-    let only = site.slots.both().each_ref().map(only).concat();
-    format!(
-        "\
-# Each visitor has a number from 1 to {NUMBERS}, by the cookie bg_visitor if there is one, else by address
-# and browser: bg-switch --share 10 moves ten of them.
-map $cookie_bg_visitor {visitor} {{
-    default $remote_addr$http_user_agent;
-    \"\"      $remote_addr$http_user_agent;
-    \"~^[0-9a-f]{{32}}$\" $cookie_bg_visitor;
-}}
-
-split_clients \"{app}{visitor}\" {number} {{
-{rows}}}
-
-# Who asks which slot is live is no visitor.
-map $uri {usual} {{
-    default {number};
-    {SLOT_PAGE} {prober};
-}}
-
-# A request from this machine, but not by way of a proxy on it, may say which visitor it is. A socket
-# of this machine has no address, which counts as the last one.
-geo {is_here} {{
-    default         0;
-    127.0.0.0/8     1;
-    ::1             1;
-    255.255.255.255 1;
-}}
-
-map {is_here}$http_x_forwarded_for$http_forwarded$http_via:$http_x_bg_visitor {said} {{
-    default {usual};
-    1:{prober} {prober};
-    1:{preview} {preview};
-{only}    \"~^1:(?<{capture}>[1-9][0-9]?|100)$\" {n};
-}}
-
-map $http_x_bg_visitor {bucket} {{
-    default {said};
-    \"\"      {usual};
-}}
-"
-    )
 }
 
 fn group(site: &Site, slot: &Slot) -> String {

@@ -64,7 +64,7 @@ pub(crate) fn take_back(site: Site, named: Option<&Slot>, means: &Means) -> Resu
     };
     let (new, old) = route.ends();
     let slot = named.map_or(old, |named| site.slots.other(&named.name)).clone();
-    let live = (slot == *old).then(|| new).unwrap_or(old).clone();
+    let live = if slot == *old { new.clone() } else { old.clone() };
     let record = Record::new(site, slot, Some(live));
     switch_under(lock, record, NUMBERS, means)
 }
