@@ -14,6 +14,8 @@ mod held;
 mod interrupted;
 /// A release that listens on the port of the slot that serves.
 mod other_port;
+/// `--ramp`: a share of the visitors after the other, each watched.
+mod ramp;
 /// `--stop-old`: the old release is stopped by a process that nobody waits for.
 mod retired;
 /// Back to the release before.

@@ -8,7 +8,7 @@ use crate::site::lock::INHERITED;
 use std::env::vars_os;
 
 /// What a person may set: the variables in `--help` of the five, and the two that have no flag.
-const KNOWN: [&str; 54] = [
+const KNOWN: [&str; 55] = [
     "BG_APP",
     "BG_DEPLOY_BEFORE_SWITCH",
     "BG_DEPLOY_ENV_FILE",
@@ -17,6 +17,7 @@ const KNOWN: [&str; 54] = [
     "BG_DEPLOY_ON_FAILURE",
     "BG_DEPLOY_ON_ROLLBACK",
     "BG_DEPLOY_ON_SUCCESS",
+    "BG_DEPLOY_RAMP",
     "BG_DEPLOY_STOP_OLD",
     "BG_DEPLOY_WATCH",
     "BG_DIR",

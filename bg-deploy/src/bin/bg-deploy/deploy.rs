@@ -6,6 +6,7 @@ use crate::messages;
 use crate::order::{Goal, Order, Run};
 use crate::outcome::{End, Failure, Step};
 use crate::preflight;
+use crate::ramp;
 use crate::readable;
 use crate::retire;
 use crate::run::{Runner, interrupt};
@@ -23,7 +24,9 @@ use std::time::{Duration, Instant};
 pub(crate) fn carry_out(order: Order) -> Result<u8> {
     match order {
         Order::Preflight { stages, as_json, voice } => preflight::run(&stages, as_json, voice)?,
-        Order::DryRun { stages, env_file } => print(&format!("{}\n", stage::shell(&stages, env_file.as_deref())))?,
+        Order::DryRun { stages, back, env_file } => {
+            print(&format!("{}\n", stage::shell(&stages, back.as_ref(), env_file.as_deref())))?;
+        }
         Order::Run(run) => return under_lock(&run),
     }
     Ok(0)
@@ -65,6 +68,7 @@ fn under_lock(run: &Run) -> Result<u8> {
 fn deploy(run: &Run, runner: &Runner, entry: &mut Entry) -> End {
     let before = leftover::launched(&run.site);
     let mut end = through(run, runner, entry);
+    ramp::take_back(runner, &mut end);
     if let Some(failure) = end.failure {
         let is_left = leftover::launched(&run.site) != before;
         let leftover = is_left.then(|| leftover::tidy_up(runner, &end, run.keep_failed));
@@ -92,7 +96,9 @@ fn deploy(run: &Run, runner: &Runner, entry: &mut Entry) -> End {
 fn through(run: &Run, runner: &Runner, entry: &mut Entry) -> End {
     let mut end = End::default();
     for stage in &run.stages {
-        if end.failure.is_none() && stage.name == Name::Switch && matches!(run.goal, Goal::Deploy { .. }) {
+        let is_first = || !end.took.iter().any(|(step, _)| matches!(step, Step::Share(_)));
+        let moves = stage.name == Name::Switch && is_first();
+        if end.failure.is_none() && moves && matches!(run.goal, Goal::Deploy { .. }) {
             before_switch(run, runner, &mut end);
         }
         if end.failure.is_some() {
@@ -103,13 +109,13 @@ fn through(run: &Run, runner: &Runner, entry: &mut Entry) -> End {
         }
         let began = Instant::now();
         let ended = runner.run(stage, &end.line);
-        let at = Step::Stage(stage.name);
+        let at = Step::of(stage);
         end.took.push((at, began.elapsed()));
         if !ended.output.is_empty() {
             end.line = ended.output;
         }
         // A signal that comes when nginx has moved comes too late: the deploy is done.
-        let is_done = stage.name == Name::Switch && ended.code == 0;
+        let is_done = at == Step::Stage(Name::Switch) && ended.code == 0;
         let signal = runner.interrupt.heard().filter(|_| !is_done);
         let code = signal.map_or(ended.code, interrupt::code_of);
         if let Some(record) = end.record().filter(|_| stage.name == Name::Probe) {

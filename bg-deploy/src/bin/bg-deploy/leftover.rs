@@ -33,7 +33,7 @@ pub(crate) fn launched(site: &Site) -> [Option<Launched>; 2] {
 /// Stops what this run has launched, unless it was found healthy and is there still, or is to be kept.
 pub(crate) fn tidy_up(runner: &Runner, end: &End, keep: bool) -> Leftover {
     let record = end.record();
-    if let (Some(Failure { at: Step::Stage(Name::Switch), .. }), Some(record)) = (end.failure, &record)
+    if let (Some(Failure { at: Step::Stage(Name::Switch) | Step::Share(_), .. }), Some(record)) = (end.failure, &record)
         && is_up(record)
     {
         // A bg-switch that was killed may have moved it; an nginx that is slow may still turn to it.

@@ -11,6 +11,7 @@ mod messages;
 mod order;
 mod outcome;
 mod preflight;
+mod ramp;
 mod readable;
 mod retire;
 mod run;

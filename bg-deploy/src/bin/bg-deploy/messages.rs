@@ -90,7 +90,8 @@ fn serving(
         return format!("what served before: nothing was touched; to look: {}", run.advice.look());
     };
     let is_left = matches!(leftover, Some(Leftover::Running | Leftover::Kept));
-    if failure.at != Step::Stage(Name::Switch) {
+    // Where nginx is in the middle of a switch, only bg-switch knows.
+    if !matches!(failure.at, Step::Stage(Name::Switch) | Step::Share(_)) {
         if is_left && is_served_by_accident(record) {
             let slot = &record.slot;
             return format!("this release, once it answers: no slot was live, and nginx is set to serve {slot}");

@@ -17,7 +17,7 @@ pub(crate) enum Order {
     /// Ask these stages whether a deploy would work here, and change nothing.
     Preflight { stages: [Stage; 4], as_json: bool, voice: Voice },
     /// Print these stages as shell, and do nothing.
-    DryRun { stages: [Stage; 4], env_file: Option<String> },
+    DryRun { stages: Vec<Stage>, back: Option<Stage>, env_file: Option<String> },
     /// Deploy or roll back.
     Run(Box<Run>),
 }
@@ -26,7 +26,7 @@ pub(crate) enum Order {
 pub(crate) struct Run {
     pub(crate) goal: Goal,
     pub(crate) site: Site,
-    pub(crate) stages: [Stage; 4],
+    pub(crate) stages: Vec<Stage>,
     /// How to call a stage once more.
     pub(crate) calls: Calls,
     pub(crate) wait: Wait,

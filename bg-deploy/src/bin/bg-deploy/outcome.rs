@@ -1,6 +1,6 @@
 //! How a run of the stages ended, as data.
 
-use crate::stage::Name;
+use crate::stage::{Name, Stage};
 use bg_probe::record::Record;
 use nix::sys::signal::Signal;
 use std::fmt::{self, Display};
@@ -13,6 +13,10 @@ pub(crate) enum Step {
     /// The hook that can keep nginx from being moved.
     BeforeSwitch,
     Watch,
+    /// Giving the new release this share of the visitors.
+    Share(u8),
+    /// Watching it with that.
+    WatchedShare(u8),
 }
 
 /// How a run ended.
@@ -34,6 +38,17 @@ pub(crate) struct Failure {
     pub(crate) signal: Option<Signal>,
 }
 
+impl Step {
+    /// The step that a stage is.
+    pub(crate) fn of(stage: &Stage) -> Step {
+        match (stage.name, stage.with_share) {
+            (Name::Switch, Some(share)) => Step::Share(share),
+            (_, Some(share)) => Step::WatchedShare(share),
+            (name, None) => Step::Stage(name),
+        }
+    }
+}
+
 impl End {
     /// The exit code.
     pub(crate) fn code(&self) -> u8 {
@@ -52,6 +67,8 @@ impl Display for Step {
             Step::Stage(name) => name.fmt(f),
             Step::BeforeSwitch => f.write_str("before-switch"),
             Step::Watch => f.write_str("watch"),
+            Step::Share(share) => write!(f, "share-{share}"),
+            Step::WatchedShare(share) => write!(f, "watch-{share}"),
         }
     }
 }

@@ -22,6 +22,8 @@ pub(crate) struct Stage {
     /// The program beside this one, else on PATH, else its bare name.
     pub(crate) program: PathBuf,
     pub(crate) args: Vec<String>,
+    /// The share of the visitors that the new release gets by it, or is watched with: in a ramp.
+    pub(crate) with_share: Option<u8>,
 }
 
 /// How this run calls its stages: what was typed for them, and how loud they are.
@@ -106,7 +108,7 @@ impl Calls {
         let own = self.words.iter().filter(|(stage, _)| *stage == name).map(|(_, word)| word.clone());
         let settings = self.settings.iter().filter(|_| name == Name::Probe).cloned();
         let args = loud.map(str::to_owned).into_iter().chain(own).chain(settings).chain(words).collect();
-        Stage { name, program: find(&name.program()), args }
+        Stage { name, program: find(&name.program()), args, with_share: None }
     }
 }
 
@@ -116,13 +118,14 @@ fn find(program: &str) -> PathBuf {
     beside.or_else(|| which::which(program).ok()).unwrap_or_else(|| program.into())
 }
 
-/// The stages as shell, for `--dry-run`.
-pub(crate) fn shell(stages: &[Stage], env_file: Option<&str>) -> String {
+/// The stages as shell, for `--dry-run`, and what follows if they fail.
+pub(crate) fn shell(stages: &[Stage], back: Option<&Stage>, env_file: Option<&str>) -> String {
     let line = |stage: &Stage| {
         let args = stage.args.iter().map(|word| if stage.name == Name::Health { shown(word) } else { word.clone() });
         shell_words::join(std::iter::once(stage.typed()).chain(args))
     };
-    let pipeline = stages.iter().map(line).collect::<Vec<_>>().join(" | ");
+    let back = back.map(|back| format!(" || {}", line(back))).unwrap_or_default();
+    let pipeline = stages.iter().map(line).collect::<Vec<_>>().join(" | ") + &back;
     let Some(file) = env_file else { return pipeline };
     format!("set -a; . {}; set +a\n{pipeline}", shell_words::quote(file))
 }

@@ -2,13 +2,16 @@
 
 pub(crate) mod hooks;
 pub(crate) mod stages;
+pub(crate) mod steps;
 pub(crate) mod stop_old;
 
 use crate::advice::Advice;
 use crate::args::hooks::Hooks;
 use crate::args::stages::Stages;
+use crate::args::steps::Steps;
 use crate::args::stop_old::StopOld;
 use crate::order::{Goal, Order, Run};
+use crate::ramp;
 use crate::stage::{Calls, Name};
 use anyhow::Result;
 use bg_probe::cli::command_line::{Program, splittable};
@@ -45,6 +48,10 @@ pub(crate) struct Args {
     /// Watch the new release this long after the switch; if it goes bad, switch back
     #[arg(long, env = "BG_DEPLOY_WATCH", value_name = "DURATION")]
     pub(crate) watch: Option<Span>,
+    /// Give it shares of the visitors first, in percent, and watch it with each: 1=30s,10=1m,50=1m; if it goes bad, take
+    /// all of them back. A rollback moves everybody at once
+    #[arg(long, env = "BG_DEPLOY_RAMP", value_name = "SHARE=DURATION,...")]
+    pub(crate) ramp: Option<Steps>,
     /// Stop the old release when nginx has moved, now or after=5m, without waiting for that; a rollback
     /// then starts it again
     #[arg(long, env = "BG_DEPLOY_STOP_OLD", default_value = "never", value_name = "WHEN")]
@@ -100,9 +107,13 @@ impl Args {
             return Ok(Order::Preflight { stages, as_json, voice: self.voice });
         }
         goal.ensure_something()?;
-        let stages = calls.chain(goal.to_launch())?;
+        let steps = self.ramp.filter(|_| !self.rollback).unwrap_or_default().0;
+        let [probe, launch, health, switch] = calls.chain(goal.to_launch())?;
+        let ramp = ramp::stages(&calls, &steps);
+        let stages = [probe, launch, health].into_iter().chain(ramp).chain([switch]).collect();
         if self.dry_run {
-            return Ok(Order::DryRun { stages, env_file: origin::file() });
+            let back = (!steps.is_empty()).then(|| ramp::back(&calls));
+            return Ok(Order::DryRun { stages, back, env_file: origin::file() });
         }
         Ok(Order::Run(Box::new(Run {
             goal,
@@ -151,6 +162,7 @@ Examples:
   bg-deploy --rollback
   bg-deploy --rollback --to 20261121T211357Z
   bg-deploy --stop-old after=5m app.jar
+  bg-deploy --ramp 1=30s,10=1m,50=1m app.jar
   bg-deploy --check
   bg-deploy --watch 30s --env-file /etc/bg/web.env app.jar
 
@@ -175,7 +187,7 @@ Exit codes:
   6  another deploy holds the lock
   7  can't tell which slot is live, or the live one would be touched, or it or the folder is another application's
   8  the application exited before it was healthy
-  9  switched, went bad within the watch, and switched back
+  9  went bad within the watch or the ramp, and nginx is back on the old slot
   128+N  ended by signal N; nothing is left half-way
 
 A watch that ends with another code than 0 and 9 leaves the new slot serving:
