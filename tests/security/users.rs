@@ -313,7 +313,7 @@ fn a_user_who_may_not_write_roots_folder_is_told_to_deploy_as_root_and_to_take_n
     deploy(&["--env-file", &file, "--check"])
         .exit(1)
         .printed(format!(
-            "fail    {told}: deploy as root: sudo bg-deploy --slots '{}' --env-file {file} --check",
+            "fail    {told}: deploy as root: sudo -E bg-deploy --slots '{}' --env-file {file} --check",
             slots(&world)
         ))
         .never_printed("chown");

@@ -4,11 +4,12 @@ use crate::cli::forgotten::{self, Forgotten};
 use crate::cli::{env_file, help, origin};
 use crate::say::exit::{Exit, report};
 use crate::say::{Voice, error};
+use crate::site::by_hand::is_empty;
 use crate::site::settings::Settings;
 use anyhow::{Result, ensure};
 use clap::error::ErrorKind;
 use clap::{Arg, ArgAction, ArgMatches, Command, Error};
-use std::env::{args_os, var_os};
+use std::env::args_os;
 use std::process::ExitCode;
 
 /// The flag, without its dashes, by which a driver has a stage read its command line and environment and end then.
@@ -83,9 +84,4 @@ fn matches_of(command: &Command) -> Result<ArgMatches, Error> {
         ErrorKind::DisplayHelp => help::asked(command).unwrap_or(why),
         _ => origin::named(why, &asked),
     })
-}
-
-/// Whether the variable of a flag is set to nothing: that is as good as not set, as shells and units of systemd write it.
-fn is_empty(arg: &Arg) -> bool {
-    arg.get_env().and_then(var_os).is_some_and(|value| value.is_empty())
 }

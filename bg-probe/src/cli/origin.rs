@@ -1,17 +1,11 @@
 //! Where a wrong value comes from: clap calls it by its flag, also where nobody has typed that.
 
+pub use crate::os::sudo::settings_file;
+pub use crate::os::sudo::{LINES, READ};
 use crate::say::masked_value;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Arg, Command, Error};
 use std::ffi::OsStr;
-
-/// The mark of a program that has the variables of a settings file already, and of the stages of a `bg-deploy`: its pid and
-/// the file. It is of no use to another process, which may be in another folder and mean another file by the same name.
-pub const READ: &str = "BG_ENV_FILE_READ";
-
-/// The variables that came from the file, each with its line: `BG_APP:1 BG_DIR:2`. Hooks have them, and a deploy that a hook
-/// starts with a file of its own drops those: they are another application's.
-pub const LINES: &str = "BG_ENV_FILE_LINES";
 
 /// The same error of a command that has read its command line, with the name of the variable where the wrong value stands in one.
 /// No password of a URL is shown.
@@ -32,15 +26,9 @@ pub(super) fn named(mut error: Error, command: &Command) -> Error {
     error
 }
 
-/// The settings file that was read for this process: by itself, or by the `bg-deploy` that has started it.
-#[must_use]
-pub fn file() -> Option<String> {
-    Some(std::env::var(READ).ok()?.split_once(' ')?.1.to_owned())
-}
-
 /// Where a variable stands in that file: `line 3 of /etc/bg/web.env`.
 pub(super) fn in_a_file(variable: &str) -> Option<String> {
-    let file = file()?;
+    let file = settings_file()?;
     let lines = std::env::var(LINES).ok()?;
     // The last one counts where a name stands twice.
     let place =

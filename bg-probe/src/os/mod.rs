@@ -1,5 +1,6 @@
 //! The machine: processes, sockets, files, signals, and one HTTP request.
 
+pub mod advice;
 pub mod deadline;
 pub mod http;
 pub mod lifetime;

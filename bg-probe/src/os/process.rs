@@ -141,6 +141,13 @@ fn uptime() -> Option<Duration> {
     Duration::try_from_secs_f64(text.split_ascii_whitespace().next()?.parse().ok()?).ok()
 }
 
+/// The user that a process runs as; `None` where it is gone.
+#[must_use]
+pub fn owner_of(pid: i32) -> Option<u32> {
+    use std::os::unix::fs::MetadataExt;
+    Some(std::fs::metadata(format!("/proc/{pid}")).ok()?.uid())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

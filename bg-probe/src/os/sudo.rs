@@ -1,12 +1,26 @@
 //! The command that was typed, as another user would have to type it: whole, to be copied.
 
-use nix::unistd::{Uid, User};
+use nix::unistd::{Uid, User, geteuid};
 use shell_words::{join, quote};
 use std::path::Path;
 
 /// The variable in which a driver hands its own command on to the stages it starts: their advice repeats what a person
 /// typed.
 pub const TYPED: &str = "BG_TYPED";
+
+/// The mark of a program that has the variables of a settings file already, and of the stages of a `bg-deploy`: its pid and
+/// the file. It is of no use to another process, which may be in another folder and mean another file by the same name.
+pub const READ: &str = "BG_ENV_FILE_READ";
+
+/// The variables that came from the file, each with its line: `BG_APP:1 BG_DIR:2`. Hooks have them, and a deploy that a hook
+/// starts with a file of its own drops those: they are another application's.
+pub const LINES: &str = "BG_ENV_FILE_LINES";
+
+/// The settings file that was read for this process: by itself, or by the `bg-deploy` that has started it.
+#[must_use]
+pub fn settings_file() -> Option<String> {
+    Some(std::env::var(READ).ok()?.split_once(' ')?.1.to_owned())
+}
 
 /// What was typed to start this program, without what may be a secret: what stands behind `--`, and the value of a header.
 #[must_use]
@@ -53,16 +67,45 @@ pub fn typed_with(words: &[&str]) -> String {
     }
 }
 
-/// The same as this user, by `sudo(8)`, which keeps no variable without `-E`.
+/// The same as this user, by `sudo(8)`.
 #[must_use]
 pub fn typed_as(uid: u32) -> String {
-    let typed = typed();
-    let has_its_file = typed.contains(" --env-file");
-    let is_set = std::env::vars_os().any(|(name, _)| name.to_string_lossy().starts_with("BG_") && name != TYPED);
+    format!("{}{}", sudo(uid), typed())
+}
+
+/// What was typed, as this user has to type it.
+#[must_use]
+pub fn typed_by_me() -> String {
+    typed_as(geteuid().as_raw())
+}
+
+/// Whether whoever typed this has become root by `sudo(8)`, and has to again.
+#[must_use]
+pub fn is_by_sudo() -> bool {
+    geteuid().is_root() && std::env::var_os("SUDO_USER").is_some()
+}
+
+/// What to type before a command for that user to run it: nothing, `sudo ` or `sudo -u web `, which keeps no variable
+/// without `-E`.
+#[must_use]
+pub fn sudo(uid: u32) -> String {
+    if uid == geteuid().as_raw() && !is_by_sudo() {
+        return String::new();
+    }
     let account = name_of(uid).unwrap_or_else(|| format!("#{uid}"));
     let who = if uid == 0 { String::new() } else { format!(" -u {}", quote(&account)) };
-    let keep = if is_set && !has_its_file { " -E" } else { "" };
-    format!("sudo{who}{keep} {typed}")
+    format!("sudo{who}{} ", if has_exports() { " -E" } else { "" })
+}
+
+/// Whether a setting stands in a variable that is not from the settings file.
+fn has_exports() -> bool {
+    let lines = std::env::var(LINES).unwrap_or_default();
+    let from_file: Vec<&str> = lines.split_ascii_whitespace().filter_map(|place| place.split(':').next()).collect();
+    std::env::vars_os().any(|(name, value)| {
+        let name = name.to_string_lossy();
+        let is_ours = name.starts_with("BG_ENV_FILE_") || [TYPED, "BG_LOCK_FD"].contains(&&*name);
+        name.starts_with("BG_") && !value.is_empty() && !is_ours && !from_file.contains(&&*name)
+    })
 }
 
 /// A user's name for people, or the number of one who has none.

@@ -1,6 +1,8 @@
 //! The application: its names and slots, its settings, its folder, and what was launched in it.
 
 pub mod address;
+pub mod advice;
+pub(crate) mod by_hand;
 pub mod dir;
 pub mod family;
 pub mod first_to_go;

@@ -113,7 +113,7 @@ impl Args {
         let stages = [probe, launch, health].into_iter().chain(ramp).chain([switch]).collect();
         if self.dry_run {
             let back = (!steps.is_empty()).then(|| ramp::back(&calls));
-            return Ok(Order::DryRun { stages, back, env_file: origin::file() });
+            return Ok(Order::DryRun { stages, back, env_file: origin::settings_file() });
         }
         Ok(Order::Run(Box::new(Run {
             goal,
@@ -147,7 +147,7 @@ impl Args {
 
     /// The commands that messages end with.
     fn advice(&self, settings: &[String]) -> Advice {
-        let env_file = origin::file().map(|file| ["--env-file".to_owned(), file]);
+        let env_file = origin::settings_file().map(|file| ["--env-file".to_owned(), file]);
         let nginx = self.nginx.clone().filter(|nginx| std::env::var("BG_NGINX").ok().as_ref() != Some(nginx));
         let nginx = nginx.map(|nginx| vec!["--nginx".to_owned(), nginx]).unwrap_or_default();
         let settings = env_file.into_iter().flatten().chain(settings.iter().cloned()).collect();
