@@ -58,6 +58,9 @@ mod check;
 /// The page "Your application": its commands, with real applications of each kind. In a full run alone, but for the jar.
 mod application;
 
+/// Advice: each command that is printed for a person to copy is copied to a shell, and does what was promised.
+mod advice;
+
 /// README and the page of each program: their parts, and where their links lead.
 mod documents;
 

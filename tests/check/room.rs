@@ -41,7 +41,12 @@ fn a_folder_that_others_may_write_fails() {
     let world = World::new();
     world.make_dir(world.dir());
     world.chmod(world.dir(), 0o777);
-    says(&world, "bg-launch", 1, "is writable by others, who could then choose what runs: chmod go-w it");
+    says(
+        &world,
+        "bg-launch",
+        1,
+        "is writable by others, who could then choose what runs: take that from them: chmod go-w /",
+    );
 }
 
 #[test]

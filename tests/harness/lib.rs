@@ -10,6 +10,7 @@
 #![forbid(unsafe_code)]
 #![expect(clippy::missing_panics_doc, reason = "a panic is how a harness fails a test, so every function may")]
 
+mod advice;
 pub mod debian;
 pub mod disk;
 mod files;

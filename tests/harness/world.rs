@@ -31,6 +31,8 @@ pub struct World {
     pub nginx: Nginx,
     slots: [(&'static str, Port); 2],
     variables: Vec<(String, String)>,
+    /// Whether the settings stand in a file, and in no variable.
+    is_by_file: bool,
     more_ports: Mutex<Vec<Port>>,
     folder: TempDir,
 }
@@ -47,7 +49,7 @@ impl World {
         let upstream = reload_form(slots[0].1.number());
         let nginx = Nginx::new(&folder.path().join("nginx"), &upstream);
         nginx.start();
-        Self { nginx, slots, variables: Vec::new(), more_ports: Mutex::default(), folder }
+        Self { nginx, slots, variables: Vec::new(), is_by_file: false, more_ports: Mutex::default(), folder }
     }
 
     /// Sets a variable for every program that is run from here on; it wins over the world's own.
@@ -101,6 +103,11 @@ impl World {
         self
     }
 
+    /// Has no setting in a variable from here on.
+    pub(crate) fn in_a_file(&mut self) {
+        self.is_by_file = true;
+    }
+
     /// Any program with this world's environment, for a test that spawns, signals or kills it.
     #[must_use]
     pub fn command(&self, program: &Path) -> Command {
@@ -111,6 +118,12 @@ impl World {
         command.env_remove("JAVA_HOME");
         let [(first, first_port), (second, second_port)] = &self.slots;
         let slots = format!("{first}={},{second}={}", first_port.number(), second_port.number());
+        command.env("PATH", programs::path()).env(MARK, self.folder());
+        if self.is_by_file {
+            let others = self.variables.iter().filter(|(name, _)| !name.starts_with("BG_"));
+            command.envs(others.map(|(name, value)| (name, value)));
+            return command;
+        }
         command
             .env("PATH", programs::path())
             .env(MARK, self.folder())

@@ -4,6 +4,7 @@ use crate::live::front::{Answer, FRONT_WITHIN, Front};
 use crate::live::verdict::live;
 use crate::live::witnesses::{By, Heard};
 use crate::say::exit::Exit;
+use crate::site::advice::Advice;
 use crate::site::settings::Site;
 use crate::site::slot::Slot;
 use anyhow::Result;
@@ -18,7 +19,10 @@ pub fn ensure_idle(site: &Site, slot: &Slot) -> Result<()> {
         verdict.ensure_one_is_idle(site)?;
         return Err(Exit::Unsure.refuse(
             format!("{}: nothing in it may be touched", verdict.in_words()),
-            format!("deploy to {}, or move nginx there first", site.slots.other(&slot.name)),
+            format!(
+                "move nginx to the other slot first, if a release runs there: {}",
+                Advice::call(site, "bg-switch", &["--to", site.slots.other(&slot.name).name.as_str()])
+            ),
         ));
     }
     Ok(())

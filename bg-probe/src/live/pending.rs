@@ -11,6 +11,7 @@ use crate::os::deadline::Deadline;
 use crate::os::owner::is_trusted;
 use crate::os::replace;
 use crate::say::exit::Exit;
+use crate::site::advice::Advice;
 use crate::site::dir::Dir;
 use crate::site::settings::Site;
 use crate::site::slot::{Name, Slot};
@@ -18,6 +19,7 @@ use anyhow::{Context, Result, anyhow};
 use serde::{Deserialize, Serialize};
 use std::fs::File;
 use std::io::{ErrorKind, Read};
+use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
@@ -53,8 +55,8 @@ impl Pending {
     /// # Errors
     /// When the note is there but can't be read or understood, or is neither root's nor this user's: its text
     /// would become nginx's configuration.
-    pub fn of(dir: &Dir) -> Result<Option<Pending>> {
-        let path = note(dir);
+    pub fn of(site: &Site) -> Result<Option<Pending>> {
+        let path = note(&site.dir);
         let mut file = match File::open(&path) {
             Ok(file) => file,
             Err(e) if e.kind() == ErrorKind::NotFound => return Ok(None),
@@ -63,13 +65,11 @@ impl Pending {
         let read = || format!("read {}", path.display());
         let meta = file.metadata().with_context(read)?;
         if !is_trusted(&meta) {
+            let uid = meta.uid();
             return Err(Exit::Refused.refuse(
-                format!(
-                    "{} is another user's (uid {}): a switch of theirs was cut short",
-                    path.display(),
-                    std::os::unix::fs::MetadataExt::uid(&meta)
-                ),
-                "end it with bg-switch, run as that user",
+                format!("{} is another user's (uid {uid}): a switch of theirs was cut short", path.display()),
+                // Nothing is moved by it: the next program with the lock ends what was begun.
+                format!("end it as that user: {}", Advice::call_by(uid, site, "bg-launch", &["--live"])),
             ));
         }
         let mut text = String::new();
@@ -127,7 +127,7 @@ impl Pending {
 /// # Errors
 /// When the note or the file can't be read or written.
 pub fn settle(site: &Site) -> Result<Option<String>> {
-    let Some(pending) = Pending::of(&site.dir)? else { return Ok(None) };
+    let Some(pending) = Pending::of(site)? else { return Ok(None) };
     // Either form sends to the same slot: nobody is misled, and only bg-switch can have nginx read it again.
     if pending.is_conversion {
         return Ok(None);

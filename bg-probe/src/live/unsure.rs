@@ -5,6 +5,7 @@ use crate::live::pending::Pending;
 use crate::live::witnesses::Heard;
 use crate::nginx::upstream::{Form, Upstream};
 use crate::say::exit::{Exit, OrExit};
+use crate::site::advice::Advice;
 use crate::site::launched::Launched;
 use crate::site::settings::Site;
 use crate::site::slot::Slot;
@@ -21,13 +22,21 @@ pub(super) fn ensure_same_ports(site: &Site) -> Result<()> {
             continue;
         };
         if let Some(process) = launched.running() {
+            let spelled = |each: &Slot| {
+                let port = if each.name == slot.name { launched.port } else { each.port };
+                format!("{}={port}", each.name)
+            };
+            let slots = site.slots.both().each_ref().map(spelled).join(",");
             return Err(Exit::Unsure.refuse(
                 format!(
                     "{slot} runs on port {} (pid {}), but --slots says {}: nothing was touched",
                     launched.port, process.pid, slot.port
                 ),
-                "give the same --slots as when it was launched; \
-                 to change a port, stop the idle slot first, and print the site again",
+                format!(
+                    "give the same --slots as when it was launched (to change a port, stop the idle slot first, and print the \
+                     site again): {}",
+                    Advice::again(site, &[("--slots", Some(&slots))])
+                ),
             ));
         }
     }
@@ -39,7 +48,7 @@ pub(super) fn ensure_same_ports(site: &Site) -> Result<()> {
 /// # Errors
 /// [`Exit::Unsure`].
 pub(super) fn ensure_not_cut_short(site: &Site, heard: &Heard) -> Result<()> {
-    let pending = Pending::of(&site.dir).or_exit(Exit::Unsure)?;
+    let pending = Pending::of(site).or_exit(Exit::Unsure)?;
     let Some(pending) = pending.filter(|pending| !pending.is_conversion) else { return Ok(()) };
     let [one, other] = site.slots.both();
     let limited = if heard.is_refused() { format!(" ({LIMITED})") } else { String::new() };
@@ -48,7 +57,7 @@ pub(super) fn ensure_not_cut_short(site: &Site, heard: &Heard) -> Result<()> {
             "an earlier switch to {} was cut short, and no front says which slot nginx serves{limited}: nothing was touched",
             pending.to
         ),
-        format!("choose one that serves, and end it by hand with: bg-switch --to {one}; or: bg-switch --to {other}"),
+        format!("choose one that serves, and end it by hand with: {}; or: {}", move_to(site, one), move_to(site, other)),
     ))
 }
 
@@ -63,8 +72,17 @@ pub(super) fn disagreement(site: &Site, front: &Slot, file: &Slot) -> anyhow::Er
             site.upstream_file.display(),
             form.suspicion(),
         ),
-        format!("go on serving {front} with: bg-switch --to {front}; or move to {file} with: bg-switch --to {file}"),
+        format!(
+            "go on serving {front} with: {}; or move to {file} with: {}",
+            move_to(site, front),
+            move_to(site, file)
+        ),
     )
+}
+
+/// The command by which nginx is moved to a slot by hand.
+fn move_to(site: &Site, slot: &Slot) -> Advice {
+    Advice::call(site, "bg-switch", &["--to", slot.name.as_str()])
 }
 
 /// Something serves, and neither the front nor the file can tell which slot it is; `file` is why the file can't.
@@ -77,8 +95,9 @@ pub(super) fn nobody_knows(site: &Site, front_said: Option<&str>, file: &str, li
             names.join(" and ")
         ),
         format!(
-            "if these are the settings of this application, make {} point at the slot that serves",
-            site.upstream_file.display()
+            "if these are the settings of this application, make {} point at the slot that serves: {}",
+            site.upstream_file.display(),
+            listening.iter().map(|slot| move_to(site, slot).to_string()).collect::<Vec<_>>().join("; or: ")
         ),
     )
 }

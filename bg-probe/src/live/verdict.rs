@@ -225,7 +225,7 @@ impl Heard {
     /// The verdict where they disagree because a switch of ours was cut short: what nginx serves is live, and the
     /// next stage that holds the lock puts the file back.
     fn cut_short(&self, site: &Site, front: &Slot, file: &Slot) -> Option<Verdict> {
-        let pending = Pending::of(&site.dir).ok()??;
+        let pending = Pending::of(site).ok()??;
         let warning = format!("an earlier switch to {} was cut short; nginx serves {front}", pending.to);
         pending
             .is_between(&front.name, &file.name)

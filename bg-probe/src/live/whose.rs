@@ -10,6 +10,7 @@ use crate::os::process::command_line;
 use crate::os::sudo::typed_with;
 use crate::say::exit::Exit;
 use crate::say::quoted;
+use crate::site::advice::Advice;
 use crate::site::launched::Launched;
 use crate::site::marks::Marks;
 use crate::site::settings::Site;
@@ -59,7 +60,10 @@ pub fn ensure_ours(site: &Site, slot: &Slot) -> Result<()> {
     let Some(Other { pid, marks }) = other_in(site, slot) else { return Ok(()) };
     let beside = site.slots.other(&slot.name);
     let back = match Launched::runs_in(&site.dir, &beside.name) {
-        Ok(true) => format!("; {beside} is this folder's own, and serves again with: bg-switch --to {beside}"),
+        Ok(true) => {
+            let back = Advice::call(site, "bg-switch", &["--to", beside.name.as_str()]);
+            format!("; {beside} is this folder's own, and serves again with: {back}")
+        }
         Ok(false) | Err(_) => String::new(),
     };
     Err(Exit::Unsure.refuse(
@@ -91,9 +95,10 @@ pub fn ensure_our_link(site: &Site) -> Result<()> {
     }
     let remedy = match used_by(&upstream) {
         Some(_) => load_its_settings(site),
-        None => "give the same --dir as when it was written; nothing was ever deployed there, so it may look here \
-                 instead, with bg-switch --convert link"
-            .to_owned(),
+        None => format!(
+            "give the same --dir as when it was written; nothing was ever deployed there, so it may look here instead: {}",
+            Advice::call(site, "bg-switch", &["--convert", "link"])
+        ),
     };
     Err(Exit::Unsure.refuse(
         format!("the upstream file {} {}. Nothing was touched", site.upstream_file.display(), upstream.nowhere(site)),

@@ -15,6 +15,7 @@
 //!   lock
 //! ```
 
+use crate::os::advice::Advice;
 use crate::os::owner::{ensure_no_foreign_link, hand_over, is_trusted};
 use crate::os::replace::sync_folder_of;
 use crate::os::sudo::{called, typed_as};
@@ -232,7 +233,10 @@ impl Dir {
         if writable_by_others(&meta) && !is_shared() {
             return Err(Exit::Refused.refuse(
                 format!("{} is writable by others, who could then choose what runs", self.0.display()),
-                "chmod go-w it, or set BG_SHARED_DIR=1 if that is the wish",
+                format!(
+                    "take that from them: {}; or set BG_SHARED_DIR=1 if that is the wish",
+                    Advice::by_owner(owner, &["chmod", "go-w", &self.0.to_string_lossy()])
+                ),
             ));
         }
         Ok(meta)

@@ -38,7 +38,8 @@ pub fn ensure(site: &Site) -> Result<()> {
             ),
             format!(
                 "give {app} a --dir, --slots and an --upstream-file of its own, or --app {other}; if {other} is called \
-                 {app} now: echo {app} >{dir}/app"
+                 {app} now: echo {app} >{}",
+                shell_words::quote(&site.dir.app().to_string_lossy())
             ),
         )),
     }

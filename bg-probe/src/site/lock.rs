@@ -7,9 +7,9 @@
 use crate::os::deadline::Deadline;
 use crate::os::owner::hand_over;
 use crate::os::span::Span;
-use crate::os::sudo::typed_with;
 use crate::say::Voice;
 use crate::say::exit::Exit;
+use crate::site::advice::Advice;
 use crate::site::dir::Dir;
 use crate::site::folder_app;
 use crate::site::holder::{Errand, Holder};
@@ -91,7 +91,7 @@ impl Lock {
                 }
                 Err(TryLockError::WouldBlock) if deadline.is_over() => {
                     if !is_on_an_errand(&file, &mut until, voice) {
-                        return Err(refused(&path, &file, wait));
+                        return Err(refused(site, &path, &file, wait));
                     }
                     let _ = Deadline::within(POLL).pause(POLL);
                 }
@@ -152,12 +152,9 @@ fn is_on_an_errand(file: &File, until: &mut Option<Deadline>, voice: Voice) -> b
     !until.is_over()
 }
 
-fn refused(path: &Path, file: &File, wait: Wait) -> anyhow::Error {
-    let remedy = if wait.within.is_zero() {
-        format!("wait for it: {}", typed_with(&["--wait", "60s"]))
-    } else {
-        "try again later, or wait longer with --wait".to_owned()
-    };
+fn refused(site: &Site, path: &Path, file: &File, wait: Wait) -> anyhow::Error {
+    let longer = format!("{}s", wait.within.as_secs().saturating_mul(2).max(60));
+    let remedy = format!("wait for it: {}", Advice::again(site, &[("--wait", Some(&longer))]));
     Exit::Locked
         .refuse(format!("another deploy holds {}: {}; nothing was touched", path.display(), holder(file)), remedy)
 }

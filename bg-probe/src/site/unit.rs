@@ -4,6 +4,7 @@
 //! the same name, and its processes must not be taken for ours. Its main process changes when systemd restarts it,
 //! so what runs is asked of systemd and not kept. What each property means is in `org.freedesktop.systemd1(5)`.
 
+use crate::os::advice::Advice;
 use crate::os::process::pids;
 use crate::say::quoted;
 use crate::site::slot::Name;
@@ -73,11 +74,13 @@ impl Unit {
         format!("journalctl {of} {}", self.name)
     }
 
-    /// What a person types to stop it.
+    /// The command by which a person has `systemctl(1)` do this with it.
     #[must_use]
-    pub fn stopping(&self) -> String {
-        let of = if self.is_a_users() { "--user " } else { "" };
-        format!("systemctl {of}stop {}", self.name)
+    pub fn by_hand(&self, verb: &str) -> Advice {
+        if self.is_a_users() {
+            return Advice::by_anybody(&["systemctl", "--user", verb, self.name()]);
+        }
+        Advice::by_root(&["systemctl", verb, self.name()])
     }
 
     /// Asks systemd.

@@ -157,7 +157,7 @@ impl<'a> Case<'a> {
     pub(crate) fn stop_by_hand(&self) -> Option<String> {
         let launch = self.launch?;
         if let Some(unit) = &launch.unit {
-            return Some(unit.stopping());
+            return Some(unit.by_hand("stop").to_string());
         }
         let last = Launched::of(&self.record.site.dir, &self.slot.name).ok().flatten();
         let signal = last.and_then(|last| last.stop_signal).unwrap_or_default();

@@ -20,7 +20,7 @@ pub(crate) fn settle(change: &Change) -> Result<bool> {
 /// Ends a conversion that was cut short: the old text is put back and read again, whatever nginx has in memory.
 fn undo_conversion(change: &Change) -> Result<Option<String>> {
     let site = change.site;
-    let Some(unfinished) = Pending::of(&site.dir)?.filter(|unfinished| unfinished.is_conversion) else {
+    let Some(unfinished) = Pending::of(site)?.filter(|unfinished| unfinished.is_conversion) else {
         return Ok(None);
     };
     let slot = site.slots.named(&unfinished.to)?;
