@@ -39,7 +39,7 @@ impl Replaced {
         let is_name = !name.starts_with('.') && !name.contains('/');
         if !is_name || !dir.releases().join(name).is_dir() {
             let what = format!("{slot} held release {name:?} before, which is not on disk any more");
-            return Err(Exit::Refused.refuse(what, "deploy a release, or start one that is on disk with --release"));
+            return Err(Exit::Refused.refuse(what, "deploy a release, and the slot holds that one"));
         }
         replace::link(&dir.current(slot), &Path::new("../../releases").join(name))
     }

@@ -50,7 +50,8 @@ pub fn forget(unit: &Unit) -> Result<()> {
         return Ok(());
     }
     let what = format!("{unit} is there although bg-launch did not start it");
-    Err(Exit::Refused.refuse(what, format!("see systemctl status {unit}, and remove it")))
+    Err(Exit::Refused
+        .refuse(what, format!("see what it is: {}; and stop it: {}", unit.by_hand("status"), unit.by_hand("stop"))))
 }
 
 fn systemctl(unit: &Unit, words: &[&str]) -> Result<()> {

@@ -108,7 +108,7 @@ fn a_disk_too_small_for_one_more_release_fails() {
 fn a_port_held_by_a_stranger_fails() {
     let world = World::new().both_running();
     says(&world, "bg-launch", 1, &format!("fail    port {} of set2 is held by pid", world.port("set2")));
-    says(&world, "bg-launch", 1, ": stop it, or let bg-launch take it over with --adopt");
+    says(&world, "bg-launch", 1, "; or let bg-launch take it over: bg-launch --adopt --check");
 }
 
 #[test]

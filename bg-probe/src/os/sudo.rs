@@ -73,12 +73,6 @@ pub fn typed_as(uid: u32) -> String {
     format!("{}{}", sudo(uid), typed())
 }
 
-/// What was typed, as this user has to type it.
-#[must_use]
-pub fn typed_by_me() -> String {
-    typed_as(geteuid().as_raw())
-}
-
 /// Whether whoever typed this has become root by `sudo(8)`, and has to again.
 #[must_use]
 pub fn is_by_sudo() -> bool {

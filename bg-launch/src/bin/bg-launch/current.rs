@@ -2,6 +2,7 @@
 
 use crate::manner::Manner;
 use crate::release::Release;
+use crate::release::names::newest_first;
 use crate::start::mode::Mode;
 use crate::start::plan::Plan;
 use crate::start::{self, facts};
@@ -10,6 +11,7 @@ use bg_launch::Launch;
 use bg_probe::record::Record;
 use bg_probe::say::Voice;
 use bg_probe::say::exit::Exit;
+use bg_probe::site::advice::Advice;
 use bg_probe::site::launched::Launched;
 use bg_probe::site::settings::Site;
 use bg_probe::site::slot::Slot;
@@ -80,6 +82,16 @@ impl Current {
     }
 }
 
+/// How a slot without a release gets one: the newest on disk that does not serve in the other slot.
+fn one_on_disk(site: &Site, slot: &Slot) -> String {
+    let live = site.dir.release(&site.slots.other(&slot.name).name);
+    let names = newest_first(&site.dir).unwrap_or_default();
+    let newest = names.into_iter().find(|name| Some(name) != live.as_ref());
+    let Some(newest) = newest else { return "deploy a release first".to_owned() };
+    let start = Advice::launch(site, &["--slot", slot.name.as_str(), "--release", &newest]);
+    format!("deploy one, or take the newest that is on disk: {start}")
+}
+
 impl Down {
     /// Starts the release that the slot holds. Nothing listens there, so nothing can be serving: that is also how a live
     /// slot comes back.
@@ -89,10 +101,8 @@ impl Down {
     pub(crate) fn start(self, record: &Record, manner: &Manner, voice: Voice) -> Result<Launch> {
         let (site, slot) = (&record.site, &record.slot);
         let Some(release) = self.held else {
-            let remedy = "deploy one, or name one that is on disk with --release";
-            return Err(
-                Exit::Refused.refuse(format!("{slot} holds no release: there is nothing to start again"), remedy)
-            );
+            let what = format!("{slot} holds no release: there is nothing to start again");
+            return Err(Exit::Refused.refuse(what, one_on_disk(site, slot)));
         };
         let command = start::command(&release, slot)?;
         let mode = Mode::of(&manner.wish, self.last.as_ref())?;

@@ -6,9 +6,10 @@ use bg_launch::{Grace, is_there, members};
 use bg_probe::live::last_look::is_named;
 use bg_probe::live::whose::Other;
 use bg_probe::os::port;
-use bg_probe::os::process::{Process, Stat, command_line, pids};
+use bg_probe::os::process::{Process, Stat, command_line, owner_of, pids};
 use bg_probe::say::exit::Exit;
 use bg_probe::say::{self, Voice};
+use bg_probe::site::advice::Advice;
 use bg_probe::site::family;
 use bg_probe::site::launched::Launched;
 use bg_probe::site::settings::Site;
@@ -164,9 +165,14 @@ fn in_words(who: &str, how: Stopped, Grace { signal, within, .. }: Grace) -> Str
 }
 
 fn is_same_user(pid: i32) -> bool {
-    use std::os::unix::fs::MetadataExt;
-    let owner = std::fs::metadata(format!("/proc/{pid}")).map(|meta| meta.uid());
-    owner.is_ok_and(|uid| uid == nix::unistd::geteuid().as_raw())
+    owner_of(pid) == Some(nix::unistd::geteuid().as_raw())
+}
+
+/// The command that stops these.
+fn kill(pids: &[i32]) -> Advice {
+    let words: Vec<String> = std::iter::once("kill".to_owned()).chain(pids.iter().map(i32::to_string)).collect();
+    let owner = pids.first().and_then(|pid| owner_of(*pid)).unwrap_or(0);
+    Advice::by_owner(owner, &words.iter().map(String::as_str).collect::<Vec<_>>())
 }
 
 /// Refuses to take over processes that bg-launch did not start, unless that is asked for and can do no harm.
@@ -175,18 +181,21 @@ fn ensure_adoptable(site: &Site, slot: &Slot, strangers: &[i32], adopt: bool) ->
         return Err(launched_elsewhere(site, slot, &other));
     }
     let (why, remedy) = if strangers.is_empty() {
-        ("", "run this as the user it belongs to, or stop it")
+        let look = Advice::call_by(0, site, "bg-probe", &["--format", "table"]);
+        ("", format!("see as root who it is, and stop it: {look}"))
     } else if !adopt {
-        ("", "stop it, or let bg-launch take it over with --adopt (bg-deploy --launch-adopt)")
+        let adopt = Advice::again_with(site, "launch", "adopt", None);
+        ("", format!("stop it: {}; or let bg-launch take it over: {adopt}", kill(strangers)))
     } else if !strangers.iter().all(|pid| is_same_user(*pid)) {
-        (". It belongs to another user", "run this as that user, or stop it")
+        (". It belongs to another user", format!("stop it: {}; or run this as that user", kill(strangers)))
     } else if belong_to(site, site.slots.other(&slot.name), strangers)? {
         (
             ". It is the other slot's, too, and may be what serves",
-            "give the slots ports that only one of them listens on",
+            "give the slots ports that only one of them listens on".to_owned(),
         )
     } else if is_named(site, slot)? {
-        (". It is what nginx serves, or is set to", "move nginx to the other slot first: bg-switch --to NAME")
+        let away = Advice::call(site, "bg-switch", &["--to", site.slots.other(&slot.name).name.as_str()]);
+        (". It is what nginx serves, or is set to", format!("move nginx to the other slot first: {away}"))
     } else {
         return Ok(());
     };
@@ -201,8 +210,9 @@ fn launched_elsewhere(site: &Site, slot: &Slot, other: &Other) -> anyhow::Error 
     Exit::Unsure.refuse(
         format!("{held}, which bg-launch started for {app} from another folder. Nothing was touched"),
         format!(
-            "give {} other --slots, or the --dir it was launched from; if it serves nobody: kill {}",
-            site.app, other.pid
+            "give {} other --slots, or the --dir it was launched from; if it serves nobody: {}",
+            site.app,
+            kill(&[other.pid])
         ),
     )
 }

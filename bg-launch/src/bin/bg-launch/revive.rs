@@ -15,6 +15,7 @@ use bg_probe::nginx::upstream::Upstream;
 use bg_probe::record::Record;
 use bg_probe::say::Voice;
 use bg_probe::say::exit::{Exit, OrExit};
+use bg_probe::site::advice::Advice;
 use bg_probe::site::lock::{self, Wait};
 use bg_probe::site::settings::Site;
 use bg_probe::site::slot::Slot;
@@ -67,11 +68,16 @@ fn live_slot(site: &Site) -> Result<Slot> {
         return Ok(named);
     }
     let upstream = Upstream::read(&site.upstream_file).or_exit(Exit::Unsure)?;
+    // A file that no switch could move is what has to be mended first.
+    upstream.ensure_movable(site)?;
     upstream.points_at(site).ok_or_else(|| {
         let file = site.upstream_file.display();
+        let held = site.slots.both().iter().filter(|slot| site.dir.release(&slot.name).is_some());
+        let start = |slot: &Slot| Advice::launch(site, &["--slot", slot.name.as_str(), "--current"]).to_string();
+        let starts: Vec<String> = held.map(start).collect();
         Exit::Unsure.refuse(
             format!("no slot is live, and {file} points at neither: nothing tells which one to start"),
-            "start the right one: bg-launch --slot NAME --current, and point nginx at it: bg-switch --to NAME",
+            format!("start the right one, and point nginx at it: {}", starts.join("; or: ")),
         )
     })
 }

@@ -2,6 +2,7 @@
 
 use bg_probe::cli::preflight::Finding;
 use bg_probe::os::sudo::{called, owner as owner_of, typed_as};
+use bg_probe::site::advice::Advice;
 use bg_probe::site::dir::Dir;
 use nix::unistd::{AccessFlags, access, geteuid};
 use std::os::unix::fs::MetadataExt;
@@ -51,7 +52,10 @@ fn not_there(dir: &Dir, there: &Path) -> Finding {
         Err(_) => Finding::fail(
             "dir",
             format!("{root} is not there, and {} may not make it in {}", called(me), there.display()),
-            format!("sudo install -d -o {} {root}, or choose another --dir", owner_of(me)),
+            format!(
+                "{}; or choose another --dir",
+                Advice::by_root(&["install", "-d", "-o", &owner_of(me), &dir.root().to_string_lossy()])
+            ),
         ),
     }
 }

@@ -6,6 +6,7 @@ use crate::release::parts::{self, Parts};
 use crate::release::template::{Blanks, Template};
 use anyhow::{Context, Result};
 use bg_probe::cli::preflight::Finding;
+use bg_probe::site::advice::Advice;
 use bg_probe::site::dir::Dir;
 use bg_probe::site::slot::Slot;
 use std::path::{Path, absolute};
@@ -45,8 +46,8 @@ fn command(template: &Template, artifact: Option<&Path>, slot: &Slot) -> Finding
     let program = match program(template, artifact, slot) {
         Ok(program) => program,
         Err(why) if template.is_java() => {
-            let remedy = "apt install default-jre-headless, or give a COMMAND after -- for what is no jar";
-            return Finding::refused(name, &why, remedy);
+            let install = Advice::by_root(&["apt", "install", "default-jre-headless"]);
+            return Finding::refused(name, &why, &format!("{install}; or give a COMMAND after -- for what is no jar"));
         }
         Err(why) => return Finding::refused(name, &why, "install it, or name another COMMAND after --"),
     };
@@ -55,7 +56,10 @@ fn command(template: &Template, artifact: Option<&Path>, slot: &Slot) -> Finding
     }
     match java_version(&program) {
         Ok(version) => Finding::ok("java", format!("{version} ({program})")),
-        Err(why) => Finding::refused("java", &why, "install it again: apt install --reinstall default-jre-headless"),
+        Err(why) => {
+            let again = Advice::by_root(&["apt", "install", "--reinstall", "default-jre-headless"]);
+            Finding::refused("java", &why, &format!("install it again: {again}"))
+        }
     }
 }
 

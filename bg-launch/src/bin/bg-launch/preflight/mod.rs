@@ -18,6 +18,7 @@ use bg_probe::cli::preflight::Finding;
 use bg_probe::live::front::FRONT_WITHIN;
 use bg_probe::live::verdict::live;
 use bg_probe::live::witnesses::By;
+use bg_probe::site::advice::Advice;
 use bg_probe::site::launched::Launched;
 use bg_probe::site::settings::Site;
 use bg_probe::site::slot::Slot;
@@ -43,7 +44,7 @@ pub(crate) fn findings(site: &Site, given: &Given, wish: &Wish, adopt: bool) -> 
         Err(_) => findings.push(Finding::fail(
             "port",
             "the idle slot's port and the memory were not looked at, for it can't be told which slot is idle",
-            "see what bg-probe --check says",
+            format!("see why: {}", Advice::call(site, "bg-probe", &["--check"])),
         )),
     }
     findings
@@ -61,7 +62,7 @@ fn mode(site: &Site, slot: &Slot, wish: &Wish) -> Option<Finding> {
     match possible() {
         Err(why) => Some(Finding::refused("mode", &why, "fix that, or leave the flag out")),
         Ok(mode) => {
-            let (what, remedy) = agent::warning(mode.via)?;
+            let (what, remedy) = agent::warning(site, mode.via)?;
             Some(Finding::warn("agent", what, remedy))
         }
     }

@@ -44,9 +44,9 @@ impl Template {
             Some(folder) if folder.is_dir() => Template::of_folder(folder),
             Some(jar) if is_java(jar) => Template::of_java("{artifact}"),
             Some(other) => {
-                let other = other.display();
-                let remedy = format!("add a COMMAND to say how to start it: bg-launch {other} -- {{artifact}}");
-                Err(Exit::Usage.refuse(format!("{other} is not a .jar"), remedy))
+                let typed = typed_with(other, other);
+                let remedy = format!("add a COMMAND to say how to start it: {typed} -- {{artifact}}");
+                Err(Exit::Usage.refuse(format!("{} is not a .jar", other.display()), remedy))
             }
             None => Err(Exit::Usage.refuse("nothing to launch", "name a jar, or a command after --")),
         }

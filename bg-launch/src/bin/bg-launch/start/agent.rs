@@ -7,6 +7,8 @@
 //! logged in is a scope and no service, and by default leaves it alone, too (`KillUserProcesses=` of `logind.conf(5)`).
 
 use crate::start::mode::Via;
+use bg_probe::site::advice::Advice;
+use bg_probe::site::settings::Site;
 use bg_probe::site::unit::tool;
 use std::fmt::{self, Display};
 
@@ -68,13 +70,14 @@ impl Service {
 }
 
 /// What ends a release that is started here in this way, and what to do about it; `None` where nothing does.
-pub(crate) fn warning(via: Via) -> Option<(String, &'static str)> {
+pub(crate) fn warning(site: &Site, via: Via) -> Option<(String, String)> {
     if via == Via::Systemd {
         return None;
     }
     let service = Service::of_this_process()?;
     let what = format!("what is started from here is ended whenever {service} is stopped or restarted");
-    Some((what, "set BG_LAUNCH_VIA=systemd (--via systemd), which starts it as a unit of its own"))
+    let unit = Advice::setting(site, "launch", "via", "systemd");
+    Some((what, format!("have it started as a unit of its own: {unit}")))
 }
 
 /// What ends a process that waits here to stop `pid` later, so that `pid` runs on; `None` where nothing does, and where both

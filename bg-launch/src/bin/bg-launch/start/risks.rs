@@ -14,7 +14,7 @@ pub(crate) fn risks(plan: &Plan) -> Vec<String> {
     let root = plan.mode.is_root_by_default().then(|| root.to_owned());
     let end = match plan.mode.via {
         Via::Systemd => logout(plan),
-        Via::Session => agent::warning(plan.mode.via).map(|(what, remedy)| format!("{what}: {remedy}")),
+        Via::Session => agent::warning(plan.site, plan.mode.via).map(|(what, remedy)| format!("{what}: {remedy}")),
     };
     // The slot is empty by now.
     let memory = plan.beside.and_then(|live| Room::beside(plan.site, live)?.warning(live));

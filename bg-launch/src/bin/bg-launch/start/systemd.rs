@@ -12,6 +12,7 @@ use bg_probe::os::oom::{may_put, place_of, put};
 use bg_probe::os::process::{Process, boot_id};
 use bg_probe::say::exit::Exit;
 use bg_probe::say::{Voice, quoted};
+use bg_probe::site::advice::Advice;
 use bg_probe::site::first_to_go::{FIRST, to_be_left};
 use bg_probe::site::launched::Launched;
 use bg_probe::site::settings::Site;
@@ -31,7 +32,8 @@ const LONGEST: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 pub(crate) fn ensure_possible(site: &Site, slot: &Slot, last: Option<&Launched>) -> Result<()> {
     // The test of sd_booted(3).
     if !Path::new("/run/systemd/system").is_dir() {
-        let remedy = "leave --via systemd out (BG_LAUNCH_VIA), and the release runs in a session of its own";
+        let session = Advice::setting(site, "launch", "via", "session");
+        let remedy = format!("have the release run in a session of its own: {session}");
         return Err(Exit::Refused.refuse("--via systemd: systemd does not run this machine", remedy));
     }
     let unit = Unit::of(&site.app, &slot.name);
@@ -41,7 +43,7 @@ pub(crate) fn ensure_possible(site: &Site, slot: &Slot, last: Option<&Launched>)
         let dir = site.dir.root().display();
         return Err(Exit::Unsure.refuse(
             format!("{unit} runs already, and was not started for {dir}: nothing was touched"),
-            format!("give this application another name with --app, or stop that one with: systemctl stop {unit}"),
+            format!("give this application another name with --app, or stop that one with: {}", unit.by_hand("stop")),
         ));
     }
     Ok(())

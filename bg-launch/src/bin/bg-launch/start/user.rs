@@ -1,7 +1,9 @@
 //! The user that the application runs as, where root launches it for somebody else.
 
 use anyhow::{Context, Result};
+use bg_probe::os::sudo::typed_as;
 use bg_probe::say::exit::Exit;
+use bg_probe::site::advice::Advice;
 use nix::unistd::{User, geteuid, initgroups, setgid, setuid};
 use std::ffi::{CString, OsStr, OsString};
 
@@ -12,12 +14,13 @@ use std::ffi::{CString, OsStr, OsString};
 pub(crate) fn named(name: &str) -> Result<User> {
     let found = User::from_name(name).with_context(|| format!("look up the user {name}"))?;
     let Some(user) = found else {
+        let add = Advice::by_root(&["useradd", "--system", name]);
         let what = format!("--user: there is no user called {name:?} on this machine");
-        return Err(Exit::Usage.refuse(what, "give the name of one that there is, or add it: useradd --system NAME"));
+        return Err(Exit::Usage.refuse(what, format!("give the name of one that there is, or add it: {add}")));
     };
     if !geteuid().is_root() && user.uid != geteuid() {
         let what = format!("--user {name}: only root can start the application as another user");
-        return Err(Exit::Usage.refuse(what, format!("run this as root, or as {name}")));
+        return Err(Exit::Usage.refuse(what, format!("run this as root: {}; or as {name}", typed_as(0))));
     }
     Ok(user)
 }
