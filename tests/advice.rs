@@ -2,6 +2,8 @@
 //! shell as it stands, and sees the thing mended. It runs with the settings in variables, in a file, and typed, for half a
 //! command would mean another application.
 
+/// What bg-health takes for the cause.
+mod health;
 /// What bg-launch refuses to touch.
 mod launch;
 /// Where nobody can tell which slot is live, and whose a folder is.

@@ -78,7 +78,7 @@ fn in_a_bare_pipeline_the_report_says_how_to_stop_it() {
     let began = Instant::now();
     let chain = world.shell(&line).timeout(Duration::from_secs(20)).ran().exit(3);
     assert!(began.elapsed() < limit(Duration::from_secs(4)), "{:?}", began.elapsed());
-    chain.said("now       stop it, unless bg-deploy does: bg-launch --slot set2 --stop");
+    chain.said("now       stop it: bg-launch --slot set2 --stop");
     let pid = world.pid("set2");
     world.run("bg-launch", &["--slot", "set2", "--stop"]).success();
     assert!(!process::alive(pid));

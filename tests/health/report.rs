@@ -101,7 +101,7 @@ fn the_report_names_the_host_where_an_application_refuses_the_one_it_was_asked_f
     let django = "<h1>DisallowedHost</h1> Invalid HTTP_HOST header: '127.0.0.1:8082'. You may need to add '127.0.0.1' to ALLOWED_HOSTS.";
     for (head, body) in [("400 Bad Request", django), ("403 Forbidden", "<h1>Blocked hosts: 127.0.0.1:8082</h1>")] {
         let said = said_of(head, body, &[]);
-        assert!(said.contains("does not take 127.0.0.1 for its host name: BG_HEALTH_HOST=www.example.org"), "{said}");
+        assert!(said.contains("does not take 127.0.0.1 for its host name; name one that it takes: export BG_HEALTH_HOST=www.example.org"), "{said}");
         assert!(!said.contains("login"), "{said}");
         let said = said_of(head, body, &["--host", "www.example.org"]);
         assert!(said.contains("does not take www.example.org for its host name"), "{said}");
@@ -121,9 +121,9 @@ fn the_report_names_https_where_an_application_redirects_to_it() {
         let said = said_of(head, "", &["--path", "/ready"]);
         let code = &head[..3];
         assert!(said.contains("sends whoever comes by http to https"), "{said}");
-        assert!(said.contains(&format!("BG_HEALTH_EXPECT_STATUS={code}")), "{said}");
-        assert!(said.contains("BG_HEALTH_HEADER='X-Forwarded-Proto: https'"), "{said}");
-        assert!(said.contains("BG_SLOT_URL=https://127.0.0.1:{port}"), "{said}");
+        assert!(said.contains(&format!("export BG_HEALTH_EXPECT_STATUS={code}")), "{said}");
+        assert!(said.contains("export BG_HEALTH_HEADER='X-Forwarded-Proto: https'"), "{said}");
+        assert!(said.contains("export BG_SLOT_URL='https://127.0.0.1:{port}'"), "{said}");
         assert!(!said.contains("login"), "{said}");
     }
     let login = said_of("302 Found\r\nLocation: https://sso.example.org/login", "", &["--path", "/ready"]);
@@ -139,7 +139,8 @@ fn the_report_names_the_port_for_management_where_a_health_page_is_missing() {
         || world.get_slot(SLOT, "/").is_ok() && bg_tests::http::get(&format!("http://127.0.0.1:{other}/")).is_ok();
     until(Duration::from_secs(10), "both listen", listens);
     let said = app.health(&world, &["--timeout", "300ms"]).exit(4).stderr();
-    let cause = format!("listens on {other} too: if its health page is there, BG_HEALTH_PORT=set1=PORT,set2={other}");
+    let there = format!("listens on {other} too; if its health page is there: export BG_HEALTH_PORT=");
+    let cause = format!("{there}'set1={},set2={other}'", other + world.port("set1") - world.port("set2"));
     assert!(said.contains(&cause), "{said}");
 }
 

@@ -128,7 +128,9 @@ fn health_takes_the_usual_words_and_the_code_itself_for_well_at_a_given_path() {
 #[test]
 fn health_names_the_text_to_expect_where_a_status_at_a_given_path_is_another_word() {
     let refused = refused(&["--status-json", r#"{ "status" : "ready" }"#], &["--path", "/health"]);
-    refused.said("says ready").said(r#"if that is how the application says it is well: BG_HEALTH_EXPECT='"ready"'"#);
+    refused
+        .said("says ready")
+        .said(r#"if that is how the application says it is well: export BG_HEALTH_EXPECT='"ready"'"#);
     accepted(&["--status-json", r#"{ "status" : "ready" }"#], &["--path", "/health", "--expect", r#""ready""#]);
 }
 
@@ -156,9 +158,7 @@ fn a_long_page_at_a_given_path_is_healthy_by_its_code() {
     health(&world, &["--path", "/", "--timeout", "10s"]).success();
     health(&world, &["--path", "/", "--expect", "at home"]).success();
     let refused = health(&world, &["--path", "/", "--expect", "abroad", "--timeout", "1s"]).exit(4);
-    refused
-        .said("200 and more than 64 KiB")
-        .said("the text that --expect asks for is not in the first 64 KiB of http://");
+    refused.said("200 and more than 64 KiB").said("the text that is expected is not in the first 64 KiB of http://");
 }
 
 #[test]

@@ -58,7 +58,7 @@ fn a_release_that_goes_bad_ends_it_and_the_script_decides() {
     let run = run.said("set2 went bad within the watch, after ").said(r#"x 200 {"status":"UP"} (0.0 to "#);
     let run = run.said("500 {\"error\":\"Internal Server Error\"}; the application runs and fails at");
     run.said("\n  serving   set2, to which nginx is still set")
-        .said("\n  now       move nginx back, unless bg-deploy does: bg-switch --to set1");
+        .said("\n  now       move nginx back: bg-switch --to set1");
     assert_eq!(world.read("record"), "");
     assert_eq!(world.get("/version").body, "1.0");
 }

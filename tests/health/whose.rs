@@ -155,7 +155,7 @@ fn the_kernel_is_named_only_where_it_has_ended_a_process_for_want_of_memory() {
     );
     let mut unshare = world.command(&programs::of_the_system("unshare"));
     let died = unshare.args(["--mount", "sh", "-c", &line]).ran().exit(8);
-    died.said("likely    memory ran out, and the kernel has ended a process meanwhile: journalctl -k says which");
+    died.said("likely    memory ran out, and the kernel has ended a process meanwhile; which one: journalctl -k");
 }
 
 #[test]
@@ -174,7 +174,12 @@ fn a_listener_older_than_the_launch_is_not_believed() {
     assert!(said.contains(r#"x 200 {"status":"UP"} from pid "#), "{said}");
     assert!(said.contains(&format!("from pid {old} (")) && said.contains("which is older than the launch"), "{said}");
     assert!(said.contains(&format!("is held by {}", &who[..who.len().min(60)])), "{said}");
-    assert!(said.contains("let bg-launch take it over with --adopt"), "{said}");
+    assert!(
+        said.contains(&format!(
+            "stop it: kill {old}; or let bg-launch take it over: bg-launch --slot set2 --adopt --release "
+        )),
+        "{said}"
+    );
     app.health(&world, &["--once"]).exit(4).printed_nothing();
     app.health(&world, &["--timeout", "1s", "--successes", "1"]).exit(4).printed_nothing();
 }

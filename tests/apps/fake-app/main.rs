@@ -151,8 +151,14 @@ impl App {
             return Err("Failed to configure a DataSource: 'url' is not specified".to_owned());
         }
         let port = self.options.listen_port.unwrap_or(self.options.port);
-        let listener = listen((self.options.address, port).into(), self.options.reuse_port)
-            .map_err(|error| format!("Web server failed to start on port {port}: {error}"))?;
+        let at = |port: u16| {
+            listen((self.options.address, port).into(), self.options.reuse_port)
+                .map_err(|error| format!("Web server failed to start on port {port}: {error}"))
+        };
+        if let Some(port) = self.options.management_port {
+            self.clone().serve_health(at(port)?);
+        }
+        let listener = at(port)?;
         *lock(&self.listener) = listener.try_clone().ok();
         println!("Started fake-app on port {port}");
         for stream in listener.incoming() {
@@ -166,6 +172,16 @@ impl App {
             }
         }
         Ok(())
+    }
+
+    /// Answers everything at this port as the health page.
+    fn serve_health(self: Arc<Self>, listener: TcpListener) {
+        thread::spawn(move || {
+            for mut stream in listener.incoming().flatten() {
+                let _ = Request::read(&mut BufReader::new(&stream));
+                let _ = stream.write_all(&self.health().bytes(false));
+            }
+        });
     }
 
     /// Stops accepting, and waits for the requests in flight.
@@ -246,8 +262,18 @@ impl App {
         if options.login_redirect {
             return Reply::redirect("/login");
         }
+        let head = request.head.to_ascii_lowercase();
+        // nginx asks for the front's page by another name than visitors do.
+        let is_front = request.path == "/profile";
+        if !is_front && options.only_host.as_ref().is_some_and(|host| !head.contains(&format!("\nhost: {host}"))) {
+            return Reply::html(400, "<h1>Invalid HTTP_HOST header. You may need to add it to ALLOWED_HOSTS.</h1>\n");
+        }
+        if !is_front && options.only_https && !head.contains("\nx-forwarded-proto: https") {
+            let to = format!("https://www.example.org{}", request.path);
+            return Reply { status: 301, ..Reply::redirect(&to) };
+        }
         match request.path.as_str() {
-            _ if request.is_health() => self.health(),
+            _ if request.is_health() && options.management_port.is_none() => self.health(),
             "/profile" => Reply::text(&options.profile),
             "/version" => Reply::text(&options.version_text),
             "/slow" => {

@@ -79,6 +79,15 @@ pub(crate) struct Options {
     /// Have no health page: 404
     #[arg(long)]
     pub(crate) no_health: bool,
+    /// Send who comes by http to https, at the same path, unless X-Forwarded-Proto says https
+    #[arg(long)]
+    pub(crate) only_https: bool,
+    /// Answer 400 to every other host name, as Django does
+    #[arg(long, value_name = "NAME")]
+    pub(crate) only_host: Option<String>,
+    /// Answer health at this port instead, as an application does with a port for its management
+    #[arg(long, value_name = "PORT")]
+    pub(crate) management_port: Option<u16>,
     /// Answer health with exactly this body, 200
     #[arg(long, value_name = "TEXT")]
     pub(crate) status_json: Option<String>,

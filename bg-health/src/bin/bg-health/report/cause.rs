@@ -4,12 +4,14 @@
 
 use crate::check::Answer;
 use crate::report::case::{Case, Failure};
+use crate::report::remedy::twice;
 use crate::report::signs;
 use crate::wait::pace::Pace;
-use bg_health::verdict::{Kind, Word};
+use bg_health::verdict::Kind;
 use bg_probe::live::front::{Answer as Served, LIMITED, Silence};
 use bg_probe::os::http::{NoReply, Url};
 use bg_probe::say::seconds;
+use bg_probe::site::advice::{Advice, flag_of};
 use bg_probe::site::slot::Slot;
 
 impl Case<'_> {
@@ -74,55 +76,71 @@ impl Case<'_> {
         match &answer.kind {
             Kind::Silent => self.of_silence(),
             Kind::Says(what) => format!("the application runs and says {what}; its own reasons: {url}"),
-            Kind::OwnWord(word) => of_own_word(word, url),
+            Kind::OwnWord(word) => self.of_own_word(word, url),
             Kind::ToHttps(code, path) if url.parse::<Url>().is_ok_and(|url| url.path() == path) => format!(
-                "the application sends whoever comes by http to https: BG_HEALTH_HEADER='X-Forwarded-Proto: https' if it \
-                 believes that, or BG_HEALTH_EXPECT_STATUS={code} if that will do, or, where it speaks https itself, \
-                 BG_SLOT_URL=https://{}:{{port}}",
-                self.record.site.address.asked()
+                "the application sends whoever comes by http to https; where it believes a proxy: {}; or where that \
+                 answer will do: {}; or where it speaks https itself: {}",
+                self.setting("header", "X-Forwarded-Proto: https"),
+                self.setting("expect-status", &code.to_string()),
+                self.speaks_https()
             ),
             Kind::Redirect | Kind::ToHttps(..) => {
-                format!("a login in front of {url}: let that path through without one, or name another with --path")
+                let path = flag_of("health", "path");
+                format!("a login in front of {url}: let that path through without one, or name another with {path}")
             }
             Kind::WrongHost => {
-                format!("the application does not take {} for its host name: {NAME_THE_HOST}", self.host())
+                format!("the application does not take {} for its host name; {}", self.host(), self.name_the_host())
             }
             Kind::BadRequest => format!(
-                "the application refuses the request for {url}: see its log; if it does not take {} for its host name: \
-                 {NAME_THE_HOST}",
-                self.host()
+                "the application refuses the request for {url}: see its log; if it does not take {} for its host name, \
+                 {}",
+                self.host(),
+                self.name_the_host()
             ),
             Kind::Denied => format!(
-                "{url} asks for a login: let that path through, or name another with --path; if it does not take {} for its \
-                 host name: {NAME_THE_HOST}",
-                self.host()
+                "{url} asks for a login: let that path through, or name another with {}; if it does not take {} for its \
+                 host name, {}",
+                flag_of("health", "path"),
+                self.host(),
+                self.name_the_host()
             ),
             Kind::Page => format!(
                 "a web page answers at {url}, as a login or a single-page application does: \
-                 name the real health path with --path"
+                 name the real health path with {}",
+                flag_of("health", "path")
             ),
             Kind::Missing if self.listens_elsewhere() => self.of_another_port(),
             Kind::Missing if self.expectation.path.is_none() => {
-                "the application has no health page at /actuator/health or /health: name one with --path".into()
+                let path = flag_of("health", "path");
+                format!("the application has no health page at /actuator/health or /health: name one with {path}")
             }
-            Kind::Missing => format!("the application has no page at {url}: name another with --path"),
+            Kind::Missing => {
+                format!("the application has no page at {url}: name another with {}", flag_of("health", "path"))
+            }
             Kind::NoStatus => {
-                format!("{url} answers without a JSON \"status\": if any 2xx will do, name the path with --path")
+                let path = url.parse::<Url>().map_or_else(|_| "/".to_owned(), |url| url.path().to_owned());
+                let path = self.setting("path", &path);
+                format!("{url} answers without a JSON \"status\"; if any 2xx will do: {path}")
             }
-            Kind::Unexpected => format!("{url} answers, but not what --expect and --expect-status ask for"),
+            Kind::Unexpected => format!(
+                "{url} answers, but not what {} and {} ask for",
+                flag_of("health", "expect"),
+                flag_of("health", "expect-status")
+            ),
             Kind::TooLong if self.expectation.text.is_some() => {
                 format!(
-                    "the text that --expect asks for is not in the first 64 KiB of {url}: name another text, or another page"
+                    "the text that is expected is not in the first 64 KiB of {url}: name another text, or another page"
                 )
             }
-            Kind::TooLong => format!("{url} is no health page: name another with --path"),
+            Kind::TooLong => format!("{url} is no health page: name another with {}", flag_of("health", "path")),
             Kind::Slow => format!(
-                "the application hangs, or takes longer than {} for one answer (--check-timeout)",
-                seconds(self.expectation.within)
+                "the application hangs, or takes longer than {} for one answer; if it may: {}",
+                seconds(self.expectation.within),
+                self.setting("check-timeout", &twice(self.expectation.within))
             ),
             Kind::Broken => format!("what listens on {} breaks off, or does not speak HTTP", self.asked.port),
             Kind::Fails => format!("the application runs and fails at {url}: see its log"),
-            Kind::Stranger(who, slot) => held_by(slot, who),
+            Kind::Stranger(who, slot) => self.held_by(slot, who),
             Kind::Closed => format!(
                 "the application is well on {}, but does not listen on {}, to which nginx would send the visitors: {}",
                 self.asked.port,
@@ -132,7 +150,7 @@ impl Case<'_> {
             Kind::Cold => format!("the application says UP, but fails at {url}: see its log"),
             Kind::Healthy => match &self.failure {
                 Failure::Late(Pace { successes, .. }) => {
-                    format!("it said UP at last, but not {successes} times in a row: a longer --timeout")
+                    format!("it said UP at last, but not {successes} times in a row; give it longer: {}", self.longer())
                 }
                 _ => "it said UP, but another process began to listen meanwhile: check it again".into(),
             },
@@ -140,7 +158,7 @@ impl Case<'_> {
     }
 
     /// The host that the application is asked for.
-    fn host(&self) -> &str {
+    pub(super) fn host(&self) -> &str {
         let site = &self.record.site;
         self.expectation.manner.host(site).unwrap_or_else(|| site.address.asked())
     }
@@ -150,41 +168,30 @@ impl Case<'_> {
         self.other_ports().next().is_some()
     }
 
-    fn other_ports(&self) -> impl Iterator<Item = u16> {
+    /// The ports at which its health was not asked for, and that are no slot's.
+    pub(super) fn other_ports(&self) -> impl Iterator<Item = u16> {
         self.ports.iter().copied().filter(|port| ![self.asked.port, self.slot.port, self.other.port].contains(port))
-    }
-
-    fn of_another_port(&self) -> String {
-        let ports: Vec<String> = self.other_ports().map(|port| port.to_string()).collect();
-        let of = |slot: &Slot| {
-            let port = if slot == self.slot { ports.first().map_or("PORT", String::as_str) } else { "PORT" };
-            format!("{}={port}", slot.name)
-        };
-        let [first, second] = self.record.site.slots.both();
-        format!(
-            "the application has no health page on {}, but listens on {} too: if its health page is there, \
-             BG_HEALTH_PORT={},{}; else name one with --path",
-            self.asked.port,
-            ports.join(" and "),
-            of(first),
-            of(second)
-        )
     }
 
     fn of_silence(&self) -> String {
         let port = self.asked.port;
         if self.came_late {
-            return "it began to listen when the time was up: a longer --timeout".into();
+            return format!("it began to listen when the time was up; give it longer: {}", self.longer());
         }
         if self.answers.any_reply() {
             return "the application answered for a while and then stopped listening: see its log".into();
         }
         match self.ports.as_slice() {
             [] if self.launched => {
-                "the application runs but listens on no port: still booting (a longer --timeout), or stuck: see its log"
-                    .into()
+                let longer = self.longer();
+                format!(
+                    "the application runs but listens on no port: it is stuck (see its log), or still booting: {longer}"
+                )
             }
-            [] => format!("nothing runs in the slot, or not on port {port}: see bg-probe --format table"),
+            [] => {
+                let table = Advice::call(&self.record.site, "bg-probe", &["--format", "table"]);
+                format!("nothing runs in the slot, or not on port {port}: {table}")
+            }
             ports if ports.contains(&port) => {
                 format!(
                     "the application listens on {port}, but not on {}: see its server.address, or set BG_SLOT_URL to where it \
@@ -193,8 +200,9 @@ impl Case<'_> {
                 )
             }
             ports if self.asked != *self.slot && ports.contains(&self.slot.port) => format!(
-                "the application listens on {}, but not on {port}, where its health is asked for: see --port",
-                self.slot.port
+                "the application listens on {}, but not on {port}, where its health is asked for; ask on its own: {}",
+                self.slot.port,
+                self.setting("port", &self.record.site.slots.to_string())
             ),
             ports => {
                 let ports: Vec<String> = ports.iter().map(u16::to_string).collect();
@@ -205,25 +213,6 @@ impl Case<'_> {
             }
         }
     }
-}
-
-/// What to do about a host name that an application does not take.
-const NAME_THE_HOST: &str = "BG_HEALTH_HOST=www.example.org, with a name that it takes";
-
-fn of_own_word(word: &Word, url: &str) -> String {
-    let text = word.text.as_ref().map_or("TEXT".to_owned(), |text| format!("'{text}'"));
-    format!(
-        "the application runs and says {}; its own reasons: {url}; if that is how the application says it is well: \
-         BG_HEALTH_EXPECT={text}",
-        word.says
-    )
-}
-
-pub(super) fn held_by(slot: &Slot, who: &str) -> String {
-    format!(
-        "port {} is held by {who}: stop it, or let bg-launch take it over with --adopt (bg-deploy --launch-adopt)",
-        slot.port
-    )
 }
 
 #[cfg(test)]
@@ -329,9 +318,6 @@ mod tests {
             "",
             |case| case.died = true,
         );
-        assert_eq!(
-            stranger,
-            "port 8082 is held by pid 1 (x): stop it, or let bg-launch take it over with --adopt (bg-deploy --launch-adopt)"
-        );
+        assert_eq!(stranger, "port 8082 is held by pid 1 (x); stop it: kill 1");
     }
 }

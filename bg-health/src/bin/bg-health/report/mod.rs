@@ -9,6 +9,7 @@ mod cause;
 mod death;
 pub(crate) mod log;
 pub(crate) mod page;
+mod remedy;
 mod signs;
 
 use crate::report::case::{Case, Failure};
@@ -18,6 +19,7 @@ use bg_launch::Launch;
 use bg_probe::live::front::Answer as Served;
 use bg_probe::record::Record;
 use bg_probe::say::{clean, seconds};
+use bg_probe::site::advice::{Advice, is_driven};
 use bg_probe::site::slot::Slot;
 use serde_json::Value;
 
@@ -72,13 +74,18 @@ fn head(case: &Case, likely: &str) -> Head {
 
 /// What to do now, where nothing else does it.
 fn now(case: &Case) -> Option<String> {
+    let site = &case.record.site;
     match &case.failure {
+        // bg-deploy does it by itself.
+        _ if is_driven() => None,
         Failure::OnOtherPort if case.takes_visitors() => {
-            Some(format!("stop it, unless bg-deploy does: bg-launch --slot {} --stop", case.slot))
+            let stop = Advice::call(site, "bg-launch", &["--slot", case.slot.name.as_str(), "--stop"]);
+            Some(format!("stop it: {stop}"))
         }
         Failure::WentBad(_, None | Some(Served::NoSlot(_))) => {
             let old = case.record.live_beside()?;
-            Some(format!("move nginx back, unless bg-deploy does: bg-switch --to {old}"))
+            let back = Advice::call(site, "bg-switch", &["--to", old.name.as_str()]);
+            Some(format!("move nginx back: {back}"))
         }
         Failure::Late(_) if case.may_serve_by_accident() => {
             Some(format!("stop it, unless bg-deploy does: {}", case.stop_by_hand()?))
