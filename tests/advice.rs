@@ -8,6 +8,8 @@ mod health;
 mod launch;
 /// Where nobody can tell which slot is live, and whose a folder is.
 mod probe;
+/// What keeps nginx from moving.
+mod switch;
 
 use bg_tests::{Ran, World};
 use std::time::Duration;

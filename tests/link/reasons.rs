@@ -28,7 +28,7 @@ fn switch_names_workers_that_may_not_enter_the_folder() {
     let world = World::new().link_form().both_running();
     world.make_dir(world.dir());
     world.chmod(world.dir(), 0o700);
-    let reason = format!("may not enter {} (mode 700): chmod o+x it", world.dir().display());
+    let reason = format!("may not enter {} (mode 700): chmod a+x {}", world.dir().display(), world.dir().display());
     switch(&world, "set2").exit(5).said(format!("nginx's workers (uid {NOBODY}) {reason}"));
 
     let refused = world.run("bg-switch", &["--to", "set2", "--nginx", "/nowhere", "--verify-timeout", "1s"]).exit(5);

@@ -157,7 +157,7 @@ fn a_switch_needs_a_health_verdict() {
     let refused = world.pipe(probed.as_str(), "bg-switch", &[]).exit(3).printed_nothing();
     refused.said_only(
         "bg-switch: the record has no health verdict for set2: put bg-health before bg-switch, \
-         or name the slot yourself with --to set2\n",
+         or name the slot yourself: bg-switch --to set2\n",
     );
     assert_eq!((on_disk(&world), world.live().as_deref()), (before, Some("set1")));
 }

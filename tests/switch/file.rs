@@ -119,7 +119,10 @@ fn a_user_who_may_not_replace_the_file_is_refused_and_told_how() {
         let mut command = world.command(&program);
         nobody(&mut command);
         let refused = command.args(["--to", "set2"]).ran().exit(1).printed_nothing();
-        refused.said("service-url.inc can't be replaced").said(why).said("as root, bg-switch --convert link once");
+        refused
+            .said("service-url.inc can't be replaced")
+            .said(why)
+            .said("; or, once: sudo -E bg-switch --convert link");
     }
     assert_untouched(&world, &before);
 }

@@ -18,6 +18,7 @@ use bg_probe::os::http::NoReply;
 use bg_probe::record::Record;
 use bg_probe::say::Voice;
 use bg_probe::say::exit::Exit;
+use bg_probe::site::advice::Advice;
 use bg_probe::site::first_to_go::put_back;
 use bg_probe::site::launched::Launched;
 use bg_probe::site::lock::Lock;
@@ -118,7 +119,8 @@ fn keep(site: &Site, slot: &Name, voice: Voice) {
     if let Err(why) = launched.and_then(|launched| launched.as_ref().map_or(Ok(()), put_back)) {
         let words = format!(
             "{slot} serves, but is still the first to go when memory runs out: {why:#}. \
-             As the user it runs as, or as root: bg-switch --to {slot}"
+             As the user it runs as, or as root: {}",
+            Advice::call_by(0, site, "bg-switch", &["--to", slot.as_str()])
         );
         voice.warn(&words);
     }
@@ -187,7 +189,8 @@ fn without_a_name(why: anyhow::Error, change: &Change) -> anyhow::Error {
         }
         Answer::Limited(_) => LIMITED.to_owned(),
         Answer::Slot(_) | Answer::NoSlot(_) => {
-            format!("{url} named no slot before either: if it never names one, give --front - (BG_FRONT=-)")
+            let none = Advice::setting(change.site, "", "front", "-");
+            format!("{url} named no slot before either: if it never names one, go without a front: {none}")
         }
     };
     Exit::NotMoved.because(format!("{why:#}\n  likely    {likely}"))

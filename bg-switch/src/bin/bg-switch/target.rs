@@ -7,6 +7,7 @@ use bg_probe::nginx::upstream::Upstream;
 use bg_probe::os::process::Process;
 use bg_probe::record::Record;
 use bg_probe::say::exit::Exit;
+use bg_probe::site::advice::Advice;
 use bg_probe::site::launched::Launched;
 use bg_probe::site::settings::{Settings, Site};
 use bg_probe::site::slot::Slot;
@@ -49,7 +50,8 @@ fn ensure_healthy(record: &Record) -> Result<()> {
     }
     let slot = &record.slot;
     Err(Exit::NoRecord.because(format!(
-        "the record has no health verdict for {slot}: put bg-health before bg-switch, or name the slot yourself with --to {slot}"
+        "the record has no health verdict for {slot}: put bg-health before bg-switch, or name the slot yourself: {}",
+        Advice::call(&record.site, "bg-switch", &["--to", slot.name.as_str()])
     )))
 }
 
@@ -78,7 +80,12 @@ pub(crate) fn ensure_fit(record: &Record) -> Result<()> {
 fn unreachable(site: &Site, slot: &Slot) -> anyhow::Error {
     let what = format!("nothing listens on {}", slot.its_port());
     if !slot.listens() {
-        return Exit::NotMoved.because(format!("{what}: nginx stays where it is"));
+        let what = format!("{what}: nginx stays where it is");
+        if site.dir.release(&slot.name).is_none() {
+            return Exit::NotMoved.because(what);
+        }
+        let start = Advice::call(site, "bg-launch", &["--slot", slot.name.as_str(), "--current"]);
+        return Exit::NotMoved.refuse(what, format!("start its release first: {start}"));
     }
     let server = site.address.server(slot);
     Exit::NotMoved.refuse(

@@ -14,6 +14,7 @@ use bg_probe::nginx::upstream::link::Looks;
 use bg_probe::nginx::upstream::{Form, Upstream};
 use bg_probe::say::exit::Exit;
 use bg_probe::site::address::{self, Found};
+use bg_probe::site::advice::Advice;
 use bg_probe::site::settings::Site;
 use bg_probe::site::slot::Slot;
 
@@ -55,7 +56,10 @@ fn serving(site: &Site, file: &Upstream) -> Result<Slot> {
     };
     // Where nothing is live, nginx would serve the slot that the file names.
     live.or_else(|| file.points_at(site)).ok_or_else(|| {
-        Exit::Unsure.because(format!("{} points at neither slot: nothing to keep", site.upstream_file.display()))
+        let [one, other] =
+            site.slots.both().each_ref().map(|slot| Advice::call(site, "bg-switch", &["--to", slot.name.as_str()]));
+        let what = format!("{} points at neither slot: nothing to keep", site.upstream_file.display());
+        Exit::Unsure.refuse(what, format!("choose the slot that serves: {one}; or: {other}"))
     })
 }
 

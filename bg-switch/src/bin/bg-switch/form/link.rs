@@ -15,13 +15,16 @@ use bg_probe::cli::preflight::Finding;
 use bg_probe::nginx::upstream::Upstream;
 use bg_probe::nginx::upstream::link::{Looks, Spelling, text};
 use bg_probe::os::replace;
+use bg_probe::os::sudo::typed_as;
 use bg_probe::say::Voice;
 use bg_probe::say::exit::Exit;
 use bg_probe::site::address::group_of;
+use bg_probe::site::advice::Advice;
 use bg_probe::site::dir::Dir;
 use bg_probe::site::route::{Route, prune};
 use bg_probe::site::settings::Site;
 use bg_probe::site::slot::Slot;
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 /// The link form's rules.
@@ -30,7 +33,7 @@ pub(super) struct Link;
 impl Rules for Link {
     fn switch(&self, change: &Change, to_do: &Move) -> Result<Evidence> {
         let dir = &change.site.dir;
-        ensure_ours(dir, to_do.upstream)?;
+        ensure_ours(change.site, to_do.upstream)?;
         ensure_movable(dir)?;
         if to_do.route.is_shared() {
             share::ensure_possible(change, to_do)?;
@@ -85,8 +88,8 @@ impl Rules for Link {
 
     fn findings(&self, site: &Site, nginx: &Nginx, upstream: Option<&Upstream>) -> Vec<Finding> {
         let dir = &site.dir;
-        if let Err(why) = ensure_ours(dir, upstream) {
-            return vec![Finding::refused("link", &why, "or run bg-switch --print-upstream with this --dir")];
+        if let Err(why) = ensure_ours(site, upstream) {
+            return vec![Finding::refused("link", &why, "give the same --dir as when it was written")];
         }
         let obstacles = obstacles(site, nginx);
         let mut findings: Vec<Finding> = obstacles.iter().map(Obstacle::finding).collect();
@@ -103,7 +106,8 @@ impl Rules for Link {
 }
 
 /// Refuses an upstream file that looks at another folder's link: renaming ours would move nothing.
-fn ensure_ours(dir: &Dir, upstream: Option<&Upstream>) -> Result<()> {
+fn ensure_ours(site: &Site, upstream: Option<&Upstream>) -> Result<()> {
+    let dir = &site.dir;
     let flag = upstream.and_then(Upstream::flag).unwrap_or(Path::new("/"));
     if dir.has_link(flag) {
         return Ok(());
@@ -113,7 +117,8 @@ fn ensure_ours(dir: &Dir, upstream: Option<&Upstream>) -> Result<()> {
         flag.parent().unwrap_or(flag).display(),
         dir.live().display()
     );
-    let remedy = "give the same --dir as when it was written, or have it look here with bg-switch --convert link";
+    let convert = Advice::call(site, "bg-switch", &["--convert", "link"]);
+    let remedy = format!("give the same --dir as when it was written, or have it look here with: {convert}");
     Err(Exit::Unsure.refuse(what, remedy))
 }
 
@@ -123,9 +128,13 @@ fn ensure_movable(dir: &Dir) -> Result<()> {
     may_write_in(folder).map_err(|why| {
         Exit::Refused.refuse(
             format!("the link can't be moved: {} may not be written ({})", folder.display(), why.desc()),
-            "run this as its owner, or give it to this user",
+            format!("run this as its owner: {}", typed_as(owner(folder))),
         )
     })
+}
+
+fn owner(folder: &Path) -> u32 {
+    std::fs::metadata(folder).map_or(0, |meta| meta.uid())
 }
 
 /// Moves the link and waits for the proof. Where that does not come, the link is put back where it was.
@@ -167,7 +176,12 @@ fn undo(change: &Change, from: Option<&Slot>, before: Option<&Path>, why: &anyho
             let now = now.as_deref().unwrap_or("no slot was seen live before");
             exit.because(format!("{why:#}. The link is as it was; {now}"))
         }
-        Err(worse) => exit.refuse(format!("{why:#}. {worse:#}"), "run the same command again once that can be done"),
+        Err(worse) => {
+            let back = from.map(|from| Advice::call(change.site, "bg-switch", &["--to", from.name.as_str()]));
+            let back = back
+                .map_or_else(|| "move the link by hand".to_owned(), |back| format!("once that can be done: {back}"));
+            exit.refuse(format!("{why:#}. {worse:#}"), back)
+        }
     }
 }
 

@@ -6,6 +6,7 @@ use crate::nginx::tree::{Tree, Way, in_force};
 use crate::nginx::workers::Master;
 use bg_probe::cli::preflight::Finding;
 use bg_probe::os::process::Process;
+use bg_probe::site::advice::Advice;
 use bg_probe::site::settings::Site;
 use std::fmt::{self, Display};
 use std::fs::Metadata;
@@ -25,9 +26,9 @@ struct Identity {
 /// Something that may keep nginx from following the link.
 pub(crate) enum Obstacle {
     /// nginx's workers, run as this user where that is known, may not enter a folder of that mode.
-    Barred { folder: PathBuf, mode: u32, uid: Option<u32> },
+    Barred { folder: PathBuf, mode: u32, uid: Option<u32>, open: Advice },
     /// The upstream file was changed after nginx had read it.
-    Unread(PathBuf),
+    Unread { file: PathBuf, reload: Advice },
     /// nginx remembers which files there are.
     Cached,
     /// nginx follows no such link, by these words of its configuration.
@@ -47,7 +48,7 @@ impl Obstacle {
         let (what, remedy) = self.in_words();
         match self {
             Obstacle::Barred { .. } | Obstacle::Hidden(_) => Finding::fail("link", what, remedy),
-            Obstacle::Unread(_) => Finding::warn("upstream-file", what, remedy),
+            Obstacle::Unread { .. } => Finding::warn("upstream-file", what, remedy),
             Obstacle::Cached => Finding::warn("open_file_cache", what, remedy),
             Obstacle::Unfollowed { .. } => Finding::fail("disable_symlinks", what, remedy),
         }
@@ -55,29 +56,30 @@ impl Obstacle {
 
     /// The obstacle, and a remedy.
     fn in_words(&self) -> (String, String) {
-        let (what, remedy) = match self {
-            Obstacle::Hidden(hidden) => return hidden.in_words(),
-            Obstacle::Barred { folder, mode, uid } => {
+        match self {
+            Obstacle::Hidden(hidden) => hidden.in_words(),
+            Obstacle::Barred { folder, mode, uid, open } => {
                 let uid = uid.map(|uid| format!(" (uid {uid})")).unwrap_or_default();
                 let what = format!("nginx's workers{uid} may not enter {} (mode {mode:03o})", folder.display());
-                (what, "chmod o+x it, or choose a --dir elsewhere")
+                (what, format!("{open}; or choose a --dir elsewhere"))
             }
-            Obstacle::Unread(file) => {
-                (format!("{} was changed after nginx last read its configuration", file.display()), "reload nginx")
+            Obstacle::Unread { file, reload } => {
+                let what = format!("{} was changed after nginx last read its configuration", file.display());
+                (what, format!("reload nginx: {reload}"))
             }
             Obstacle::Cached => (
                 "open_file_cache is on".into(),
                 "nginx remembers for open_file_cache_valid (60s) whether a file is there; switch it off where the link \
-                 is looked up",
+                 is looked up"
+                    .into(),
             ),
             Obstacle::Unfollowed { words, file } => {
                 let what = format!("nginx does not follow the link, and serves the first slot: {words} is set");
                 let remedy =
                     format!("put `disable_symlinks off;` beside `include {};`, and reload nginx", file.display());
-                return (what, remedy);
+                (what, remedy)
             }
-        };
-        (what, remedy.to_owned())
+        }
     }
 }
 
@@ -95,7 +97,7 @@ pub(super) fn obstacles(site: &Site, nginx: &Nginx) -> Vec<Obstacle> {
     let barred = barred(&site.dir.live(), user.as_ref());
     let file = &site.upstream_file;
     let is_unread = worker.as_ref().and_then(|worker| is_older_than(worker, file)).unwrap_or_default();
-    let unread = is_unread.then(|| Obstacle::Unread(file.clone()));
+    let unread = is_unread.then(|| Obstacle::Unread { file: file.clone(), reload: nginx.by_hand(&["-s", "reload"]) });
     let tree = nginx.configuration().map(Tree::of);
     let ways = tree.map(|tree| tree.ways_to(file)).unwrap_or_default();
     let hidden = hidden(site, nginx, worker.as_ref()).map(Obstacle::Hidden);
@@ -143,12 +145,28 @@ fn is_older_than(worker: &Process, file: &Path) -> Option<bool> {
 /// nginx's workers is not known, any user but the folder's owner and group is meant.
 fn barred(path: &Path, user: Option<&Identity>) -> Option<Obstacle> {
     let folders: Vec<&Path> = path.ancestors().skip(1).collect();
-    folders.into_iter().rev().find_map(|folder| {
+    let closed = folders.into_iter().rev().filter_map(|folder| {
         let meta = std::fs::metadata(folder).ok()?;
         let may = user.map_or(meta.mode() & 0o001 != 0, |user| user.may_enter(&meta));
-        let (mode, uid) = (meta.mode() & 0o777, user.map(|user| user.uid));
-        (!may).then(|| Obstacle::Barred { folder: folder.to_owned(), mode, uid })
+        (!may).then_some((folder, meta))
+    });
+    let closed: Vec<(&Path, Metadata)> = closed.collect();
+    let (folder, meta) = closed.first()?;
+    // All of them at once, and for all: where the workers are of a folder's group, it is that which may not.
+    let names: Vec<_> = closed.iter().map(|(folder, _)| folder.to_string_lossy()).collect();
+    let words: Vec<&str> = ["chmod", "a+x"].into_iter().chain(names.iter().map(|name| &**name)).collect();
+    Some(Obstacle::Barred {
+        folder: folder.to_path_buf(),
+        mode: meta.mode() & 0o777,
+        uid: user.map(|user| user.uid),
+        open: Advice::by_owner(owner_of_all(&closed), &words),
     })
+}
+
+/// The owner of all these folders; root where they are not one user's.
+fn owner_of_all(folders: &[(&Path, Metadata)]) -> u32 {
+    let mut owners = folders.iter().map(|(_, meta)| meta.uid());
+    owners.next().filter(|first| owners.all(|owner| owner == *first)).unwrap_or(0)
 }
 
 impl Identity {

@@ -1,7 +1,10 @@
 //! The permissions of this user on disk, looked at before anything is touched.
 
 use anyhow::Result;
+use bg_probe::os::sudo::typed_as;
 use bg_probe::say::exit::Exit;
+use bg_probe::site::advice::Advice;
+use bg_probe::site::settings::Site;
 use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, AtFlags};
 use nix::unistd::{AccessFlags, faccessat, geteuid};
@@ -24,8 +27,9 @@ pub(super) fn may_write_in(folder: &Path) -> Result<(), Errno> {
 ///
 /// # Errors
 /// [`Exit::Refused`].
-pub(super) fn ensure_replaceable(file: &Path) -> Result<()> {
-    let file = file.canonicalize().unwrap_or_else(|_| file.to_owned());
+pub(super) fn ensure_replaceable(site: &Site) -> Result<()> {
+    let file = &site.upstream_file;
+    let file = file.canonicalize().unwrap_or_else(|_| file.clone());
     let folder = file.parent().unwrap_or(Path::new("/"));
     let is_anothers = || file.metadata().is_ok_and(|meta| meta.uid() != geteuid().as_raw());
     let what = if let Err(why) = may_write_in(folder) {
@@ -35,8 +39,11 @@ pub(super) fn ensure_replaceable(file: &Path) -> Result<()> {
     } else {
         return Ok(());
     };
-    let remedy = "run this as root; or let the file and its folder belong to this user, as in /etc/nginx/bg; or, as \
-                  root, bg-switch --convert link once";
+    let remedy = format!(
+        "run this as root: {}; or let the file and its folder belong to this user, as in /etc/nginx/bg; or, once: {}",
+        typed_as(0),
+        Advice::call_by(0, site, "bg-switch", &["--convert", "link"])
+    );
     Err(Exit::Refused.refuse(what, remedy))
 }
 

@@ -15,6 +15,7 @@ use bg_probe::live::front::Front;
 use bg_probe::live::pending::Pending;
 use bg_probe::os::replace;
 use bg_probe::say::exit::Exit;
+use bg_probe::site::advice::{Advice, flag_of};
 use bg_probe::site::settings::Site;
 use bg_probe::site::slot::Slot;
 
@@ -41,7 +42,7 @@ pub(super) fn apply(change: &Change, plan: &Pending, text: &str, to: &Slot) -> R
     if let Some(upgrade) = change.nginx.ensure_one_serves()? {
         change.voice.warn(&format!("{}: {}", upgrade.in_words(), upgrade.remedy()));
     }
-    ensure_replaceable(&site.upstream_file)?;
+    ensure_replaceable(site)?;
     let from = plan.from.as_deref().and_then(|from| site.slots.named(from).ok());
     let found = std::fs::read(&site.upstream_file).ok();
     let mut rewrite = Rewrite { change, plan, from, found, is_sent: false };
@@ -59,7 +60,7 @@ pub(super) fn apply(change: &Change, plan: &Pending, text: &str, to: &Slot) -> R
 pub(super) fn findings(site: &Site, nginx: &Nginx) -> Vec<Finding> {
     let file = &site.upstream_file;
     let mut findings = vec![
-        match ensure_replaceable(file) {
+        match ensure_replaceable(site) {
             Ok(()) => Finding::ok("write", format!("{} can be replaced", file.display())),
             Err(why) => Finding::refused("write", &why, "run this as root"),
         },
@@ -98,7 +99,7 @@ fn ensure_provable(front: Option<&Front>, before: Option<&Generation>) -> Result
     Err(Exit::NotMoved.refuse(
         "nothing could prove the switch: there is no front that names a slot, and nginx's workers can't be seen (does \
          it run?)",
-        "give a --front, or with --pid-file the file that has nginx's process id",
+        format!("give a --front, or with {} the file that has nginx's process id", flag_of("switch", "pid-file")),
     ))
 }
 
@@ -157,7 +158,13 @@ impl Rewrite<'_> {
         if let Err(worse) = self.plan.undo(site) {
             let file = site.upstream_file.display();
             let what = format!("{why:#}. The old text of {file} could not be put back: {worse:#}");
-            return Exit::NotMoved.refuse(what, "run the same command again once it can");
+            let again = if self.plan.is_conversion {
+                Advice::again(site, &[])
+            } else {
+                // Nothing is started where all is well: the next program with the lock ends what was begun.
+                Advice::call(site, "bg-launch", &["--live"])
+            };
+            return Exit::NotMoved.refuse(what, format!("once it can: {again}"));
         }
         let back = if self.is_sent { self.reload_back() } else { Ok((self.left_on(), true)) };
         let ended = back.and_then(|(now, stays)| {

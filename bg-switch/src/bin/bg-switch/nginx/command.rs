@@ -37,6 +37,11 @@ impl CommandLine {
         Ok(CommandLine(words))
     }
 
+    /// Its words, as they were given.
+    pub(super) fn words(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().map(String::as_str)
+    }
+
     /// Where the program is.
     ///
     /// # Errors

@@ -22,6 +22,7 @@ use crate::nginx::workers::Master;
 use anyhow::Result;
 use bg_probe::say;
 use bg_probe::say::exit::Exit;
+use bg_probe::site::advice::Advice;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::{Pid, geteuid};
 use std::cell::{Cell, OnceCell};
@@ -103,6 +104,13 @@ impl Nginx {
         }
         Err(Exit::NotMoved
             .because(format!("nginx could not be told to reload (does it run?): {}", printed.complaint())))
+    }
+
+    /// What a person types to call it with these words.
+    pub(crate) fn by_hand(&self, words: &[&str]) -> Advice {
+        let line: Vec<&str> = self.command.words().chain(words.iter().copied()).collect();
+        // Who calls it by sudo, or in a container, has said how.
+        if self.command.is_plain() { Advice::by_root(&line) } else { Advice::by_anybody(&line) }
     }
 
     /// Whether this user may have it read its configuration again, by a signal to its master or by the rules of sudo;

@@ -8,6 +8,7 @@ use crate::nginx::Nginx;
 use crate::nginx::tested::Rejected;
 use bg_probe::cli::preflight::Finding;
 use bg_probe::nginx::upstream::{Form, Upstream};
+use bg_probe::site::advice::Advice;
 use bg_probe::site::settings::Site;
 use nix::unistd::geteuid;
 
@@ -28,7 +29,10 @@ pub(crate) fn findings(site: &Site, nginx: &Nginx) -> Vec<Finding> {
 
 fn version(nginx: &Nginx) -> Finding {
     match (nginx.program(), nginx.version()) {
-        (Err(why), _) => Finding::refused("nginx", &why, "apt install nginx, or give with --nginx how it is called"),
+        (Err(why), _) => {
+            let install = Advice::by_root(&["apt", "install", "nginx"]);
+            Finding::refused("nginx", &why, &format!("{install}; or give with --nginx how it is called"))
+        }
         (Ok(_), Some(version)) => Finding::ok("nginx", version.replacen('/', " ", 1)),
         (Ok(program), None) => Finding::warn(
             "nginx",

@@ -2,6 +2,7 @@
 //! nginx's error log has the reason (`httpd_selinux(8)`).
 
 use bg_probe::cli::preflight::Finding;
+use bg_probe::site::advice::Advice;
 use std::process::{Command, Stdio};
 
 const BOOLEAN: &str = "httpd_can_network_connect";
@@ -16,7 +17,7 @@ pub(crate) fn finding() -> Finding {
 
 /// `said` is what getsebool prints: `httpd_can_network_connect --> on`.
 fn judge(enforced: bool, said: Option<&str>) -> Finding {
-    let remedy = format!("setsebool -P {BOOLEAN} 1");
+    let remedy = Advice::by_root(&["setsebool", "-P", BOOLEAN, "1"]).to_string();
     match said.map(|said| said.trim().ends_with("--> on")) {
         _ if !enforced => Finding::ok("selinux", "SELinux forbids nothing here"),
         Some(true) => Finding::ok("selinux", "SELinux lets nginx connect to the application"),
