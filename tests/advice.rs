@@ -2,6 +2,8 @@
 //! shell as it stands, and sees the thing mended. It runs with the settings in variables, in a file, and typed, for half a
 //! command would mean another application.
 
+/// What bg-deploy says last, and what it would have had typed.
+mod deploy;
 /// What bg-health takes for the cause.
 mod health;
 /// What bg-launch refuses to touch.

@@ -3,6 +3,7 @@
 
 use crate::args::stages::Stages;
 use crate::stage::Name;
+use bg_probe::os::sudo::sudo;
 use bg_probe::site::slot::Slot;
 use nix::unistd::geteuid;
 
@@ -36,9 +37,6 @@ impl Advice {
 
 /// What was done by sudo goes on by sudo.
 fn command(program: &str, words: &[&[String]]) -> String {
-    let is_sudo = geteuid().is_root() && std::env::var_os("SUDO_USER").is_some();
-    let program = [program.to_owned()];
-    let sudo = ["sudo".to_owned()];
-    let before: &[String] = if is_sudo { &sudo } else { &[] };
-    shell_words::join(before.iter().chain(&program).chain(words.iter().copied().flatten()))
+    let line = std::iter::once(program).chain(words.iter().copied().flatten().map(String::as_str));
+    format!("{}{}", sudo(geteuid().as_raw()), shell_words::join(line))
 }

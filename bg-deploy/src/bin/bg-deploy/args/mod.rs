@@ -20,6 +20,7 @@ use bg_probe::cli::preflight::Check;
 use bg_probe::os::span::Span;
 use bg_probe::say::Voice;
 use bg_probe::say::exit::Exit;
+use bg_probe::site::advice;
 use bg_probe::site::lock::Wait;
 use bg_probe::site::settings::Settings;
 use clap::builder::{FalseyValueParser, NonEmptyStringValueParser};
@@ -136,13 +137,16 @@ impl Args {
         let mut command = Args::command();
         command.build();
         let is_flag = |arg: &clap::Arg| arg.get_long() == Some(word) && !arg.get_action().takes_values();
+        let call = |words: &[&str]| anyhow::Ok(advice::Advice::call(&self.settings.site()?, "bg-probe", words));
         let meant = match word {
-            "status" => "bg-probe --format table".to_owned(),
-            "history" => "bg-probe --history".to_owned(),
-            _ if command.get_arguments().any(is_flag) => format!("bg-deploy --{word}"),
+            "status" => call(&["--format", "table"]),
+            "history" => call(&["--history"]),
+            // A word that only asks is asked with the settings, too.
+            "help" | "version" => Ok(advice::Advice::by_anybody(&[Args::NAME, &format!("--{word}")])),
+            _ if command.get_arguments().any(is_flag) => Ok(advice::Advice::in_place_of(word, &format!("--{word}"))),
             _ => return Ok(()),
-        };
-        Err(Exit::Usage.refuse(format!("no file {word} is here to deploy"), format!("type {meant} if you meant that")))
+        }?;
+        Err(Exit::Usage.refuse(format!("no file {word} is here to deploy"), format!("if you meant the flag: {meant}")))
     }
 
     /// The commands that messages end with.
