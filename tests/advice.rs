@@ -10,6 +10,8 @@ mod health;
 mod launch;
 /// Where nobody can tell which slot is live, and whose a folder is.
 mod probe;
+/// No message has half a command in it.
+mod source;
 /// What keeps nginx from moving.
 mod switch;
 
