@@ -80,7 +80,7 @@ fn the_way_on_has_what_was_typed() {
 #[test]
 fn a_word_that_is_a_flag_is_printed_as_one_with_what_was_typed() {
     let (world, file) = World::new().serving().by_file();
-    let typed = |words: &str| world.run_line(format!("bg-deploy --env-file {file} {words}"));
+    let typed = |words: &str| world.run_line(format!("cd /; bg-deploy --env-file {file} {words}"));
     typed("-- fake-app --version-text 1.1").success();
     let rollback = typed("rollback").exit(2);
     follow(&world, &rollback, "If you meant the flag: ").exit(0);

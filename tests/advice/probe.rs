@@ -97,7 +97,7 @@ fn a_file_that_looks_into_a_folder_of_nobodys_looks_here_after_the_printed_line(
     world.nginx.write_upstream(&elsewhere);
     world.nginx.reload();
     let refused = world.run("bg-probe", &[]).exit(7);
-    follow(&world, &refused, "have it look here with: ").success();
+    follow(&world, &refused, "so it may look here instead: ").success();
     world.run("bg-probe", &[]).success().said("set1 is live");
 }
 

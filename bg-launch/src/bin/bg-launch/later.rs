@@ -19,6 +19,7 @@ use bg_probe::os::replace;
 use bg_probe::record::Record;
 use bg_probe::say::Voice;
 use bg_probe::say::exit::Exit;
+use bg_probe::site::advice::Advice;
 use bg_probe::site::folder_app;
 use bg_probe::site::holder::Errand;
 use bg_probe::site::launched::Launched;
@@ -59,7 +60,8 @@ pub(crate) fn leave(record: &Record, after: Duration, clearing: Clearing, voice:
     start(&its, after, clearing)?;
     voice.done("launch", &words, None);
     if let Some(what) = warning_of_a_wait(running.pid) {
-        voice.warn(&format!("{what}: to stop it all the same, bg-launch --slot {slot} --stop"));
+        let stop = Advice::call(&record.site, "bg-launch", &["--slot", slot.name.as_str(), "--stop"]);
+        voice.warn(&format!("{what}; to stop it all the same: {stop}"));
     }
     Ok(())
 }
