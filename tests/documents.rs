@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::path::{Component, Path, PathBuf};
 use std::process::Command;
 
-use bg_tests::{pages, programs};
+use bg_tests::{World, pages, programs};
 
 /// All documents that link to each other.
 const DOCUMENTS: [&str; 11] = [
@@ -87,6 +87,23 @@ fn the_readmes_table_of_what_is_wrong_has_messages_that_the_programs_say() {
         grep.args(["-rqF", "--include=*.rs", message]).args(pages::PROGRAMS.map(|name| sources.join(name).join("src")));
         assert!(grep.status().expect("grep").success(), "no program says {message:?}");
     }
+}
+
+/// The table is for people, and has grown a column before.
+#[test]
+fn the_removal_in_the_readme_ends_what_runs_in_both_slots() {
+    let readme = pages::readme();
+    let lines = pages::blocks(pages::part(&readme, "## Upgrade and removal"), "sh").concat();
+    let line = lines.lines().find(|line| line.starts_with("running=")).expect("the line that finds the processes");
+    let world = World::new().serving();
+    world.deploy(&[]).success();
+    let found = world.run_line(format!("{line}; echo $running")).success().stdout();
+    let mut found: Vec<u32> = found.split_whitespace().map(|pid| pid.parse().expect("a pid")).collect();
+    let mut running = world.processes();
+    found.sort_unstable();
+    running.sort_unstable();
+    assert_eq!((found.len(), &found), (2, &running));
+    assert!(lines.contains("\nkill $running\n"), "{lines}");
 }
 
 #[test]
