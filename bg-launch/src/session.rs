@@ -6,7 +6,7 @@ use bg_probe::os::deadline::Deadline;
 use bg_probe::os::lifetime::Lifetime;
 use bg_probe::os::process::{Process, Stat, command_line};
 use bg_probe::say::{self, Voice};
-use bg_probe::site::family::{among, of_session as members};
+use bg_probe::site::family::{self, among, of_session as members};
 use bg_probe::site::launched::Launched;
 use nix::errno::Errno;
 use nix::sys::signal::{Signal, kill, killpg};
@@ -43,20 +43,24 @@ pub enum Stopped {
 /// When this user may not signal it, or it outlives SIGKILL.
 pub fn stop(launched: &Launched, grace: Grace) -> Result<Stopped> {
     let leader = &launched.process;
-    let mut gone = gone(leader, &launched.release);
-    if gone()? {
+    if !leader.is_alive() && members(leader, &launched.release)?.is_empty() {
         return Ok(Stopped::WasGone);
     }
     let life = Lifetime::of(leader);
-    signal(launched, grace.signal.signal())?;
+    let signal = grace.signal.signal();
+    let told = send_to(leader, &family::led(launched)?, signal)?;
     let signalled = Instant::now();
+    let mut gone = gone(leader, &launched.release, signal, told);
     let _ = life.ends_within(grace.within.min(PROMPTLY));
     let left = Grace { within: grace.within.saturating_sub(signalled.elapsed()), ..grace };
     if asked(&format!("pid {}", leader.pid), left, &mut gone)? {
         return Ok(Stopped::Ended);
     }
     // Repeated: one of them may just have started another, in a group of its own.
-    let killed = || signal(launched, Signal::SIGKILL).and_then(|()| gone());
+    let killed = || {
+        send_to(leader, &members(leader, &launched.release)?, Signal::SIGKILL)?;
+        gone()
+    };
     ensure!(
         wait(KILL_WITHIN, killed)?,
         "pid {} is still there {} after SIGKILL",
@@ -67,8 +71,9 @@ pub fn stop(launched: &Launched, grace: Grace) -> Result<Stopped> {
 }
 
 /// Whether nothing of a session is left, to be asked again and again: of the leader alone while it is there, then of those
-/// that were found to outlive it, and only where none of these is left are all processes looked through.
-fn gone(leader: &Process, release: &str) -> impl FnMut() -> Result<bool> {
+/// that were found to outlive it, and only where none of these is left are all processes looked through. Who has not been
+/// `told` to end, and was not in the leader's group, is told then.
+fn gone(leader: &Process, release: &str, signal: Signal, mut told: Vec<i32>) -> impl FnMut() -> Result<bool> {
     let mut left = Vec::new();
     move || {
         if leader.is_alive() {
@@ -77,9 +82,17 @@ fn gone(leader: &Process, release: &str) -> impl FnMut() -> Result<bool> {
         left = among(&left, leader, release);
         if left.is_empty() {
             left = members(leader, release)?;
+            let untold = left.iter().copied().filter(|pid| !told.contains(pid) && !is_in_group_of(leader, *pid));
+            let untold: Vec<i32> = untold.collect();
+            untold.iter().try_for_each(|pid| send(*pid, signal))?;
+            told.extend(untold);
         }
         Ok(left.is_empty())
     }
+}
+
+fn is_in_group_of(leader: &Process, pid: i32) -> bool {
+    Stat::of(pid).is_some_and(|stat| stat.group == leader.pid)
 }
 
 /// Stops processes that bg-launch did not start: the signal to each alone, for their group may hold others.
@@ -101,15 +114,14 @@ pub fn stop_each(strangers: &[Process], grace: Grace) -> Result<Stopped> {
     Ok(Stopped::Killed)
 }
 
-fn signal(launched: &Launched, signal: Signal) -> Result<()> {
-    let leader = &launched.process;
-    let members = members(leader, &launched.release)?;
-    let grouped = |pid: &i32| Stat::of(*pid).is_some_and(|stat| stat.group == leader.pid);
-    let (group, alone): (Vec<i32>, Vec<i32>) = members.iter().partition(|pid| grouped(pid));
+/// Sends a signal to these members of a session: once to the leader's group, and to each of the others, which are returned.
+fn send_to(leader: &Process, members: &[i32], signal: Signal) -> Result<Vec<i32>> {
+    let (group, alone): (Vec<i32>, Vec<i32>) = members.iter().partition(|pid| is_in_group_of(leader, **pid));
     if !group.is_empty() {
         unless_gone(killpg(Pid::from_raw(leader.pid), signal), leader.pid, signal)?;
     }
-    alone.into_iter().try_for_each(|pid| send(pid, signal))
+    alone.iter().try_for_each(|pid| send(*pid, signal))?;
+    Ok(alone)
 }
 
 fn send(pid: i32, signal: Signal) -> Result<()> {

@@ -1,6 +1,6 @@
 //! The old process: drained, stopped, and known by more than its number.
 
-use super::{SOON, facts, launch, launch_fake, pid};
+use super::{SOON, facts, launch, launch_fake, pid, text};
 use bg_tests::{World, process, until};
 use nix::sys::signal::Signal;
 use std::fs;
@@ -117,6 +117,22 @@ fn a_child_that_outlives_its_parent_is_stopped_by_the_next_launch() {
     let next = pid(&launch_fake(&world, &[]));
     assert!(!process::alive(child));
     assert!(process::alive(next));
+}
+
+#[test]
+fn an_orphan_in_a_group_of_its_own_is_told_to_end_and_only_once() {
+    let world = World::new();
+    let told = world.path("told");
+    let orphan =
+        format!("trap 'echo told >>{}; sleep 0.3; exit' TERM; echo up; while :; do sleep 0.05; done", told.display());
+    let orphan = world.script("orphan", &orphan);
+    // The one that started it has ended, so it is in nobody's list of children.
+    let leader = world.script("leader", &format!("sh -c 'perl -e \"setpgrp; exec @ARGV\" {orphan} &'\nexec fake-app"));
+    let launched = facts(&launch(&world, &["--", &leader]).success());
+    until(SOON, "both are up", || world.listens("set2") && world.read(text(&launched, "log")).contains("up"));
+    let stopped = launch(&world, &["--stop"]).success().said("stopped pid ");
+    assert_eq!(world.read(&told), "told\n", "{stopped}");
+    assert!(world.processes().is_empty());
 }
 
 /// A request to set2, in flight when this returns; what comes back.

@@ -102,6 +102,36 @@ pub fn session(pid: i32) -> Option<i32> {
     getsid(Some(Pid::from_raw(pid))).ok().map(Pid::as_raw)
 }
 
+/// What a process has started, and what that has started since, by the kernel's own lists (`proc_tid_children(5)`): no other
+/// process need be looked at. What has outlived the process that started it is another one's child by now, and not among
+/// them. `None` where the process is gone, or the kernel keeps no such lists.
+#[must_use]
+pub fn descendants(pid: i32) -> Option<Vec<i32>> {
+    let mut all = children(pid)?;
+    let mut next = 0;
+    while let Some(pid) = all.get(next) {
+        // One that has ended meanwhile has none any more.
+        let more = children(*pid).unwrap_or_default();
+        all.extend(more);
+        next += 1;
+    }
+    Some(all)
+}
+
+fn children(pid: i32) -> Option<Vec<i32>> {
+    let mut children = Vec::new();
+    for thread in std::fs::read_dir(format!("/proc/{pid}/task")).ok()? {
+        let list = thread.ok()?.path().join("children");
+        match std::fs::read_to_string(&list) {
+            Ok(text) => children.extend(text.split_ascii_whitespace().filter_map(|pid| pid.parse::<i32>().ok())),
+            // A thread may end at any time, and its children are another one's then.
+            Err(_) if list.parent().is_some_and(|thread| !thread.exists()) => {}
+            Err(_) => return None,
+        }
+    }
+    Some(children)
+}
+
 /// Every pid there is.
 ///
 /// # Errors
@@ -161,6 +191,24 @@ mod tests {
         for broken in ["", "7", "7 (x)", "7 (x) S", "7 (x) S a b c"] {
             assert_eq!(Stat::parse(broken), None, "{broken:?}");
         }
+    }
+
+    #[test]
+    fn descendants_are_children_and_theirs() {
+        let script = "sleep 60 & sh -c 'sleep 60 & echo up; wait' & wait";
+        let mut sh = std::process::Command::new("sh");
+        let mut sh = sh.args(["-c", script]).stdout(std::process::Stdio::piped()).spawn().unwrap();
+        let mut up = [0; 3];
+        std::io::Read::read_exact(sh.stdout.as_mut().unwrap(), &mut up).unwrap();
+        let pid = i32::try_from(sh.id()).unwrap();
+        let all = descendants(pid);
+        for pid in all.iter().flatten().chain([&pid]) {
+            let _ = nix::sys::signal::kill(Pid::from_raw(*pid), nix::sys::signal::SIGKILL);
+        }
+        sh.wait().unwrap();
+        // Not every kernel is built with these lists.
+        assert!(all.is_none_or(|all| all.len() == 3));
+        assert_eq!(descendants(pid), None);
     }
 
     #[test]

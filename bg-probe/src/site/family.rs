@@ -3,7 +3,7 @@
 //! Each launch is a session of its own (`setsid(2)`), so its processes are those of that session; the kernel does not
 //! give a session's id to anybody else while one of them is left. Those of a unit are those of its control group.
 
-use crate::os::process::{Process, Stat, boot_id, environment, pids, session};
+use crate::os::process::{Process, Stat, boot_id, descendants, environment, pids, session};
 use crate::site::launched::Launched;
 use crate::site::slot::Slot;
 use crate::site::unit::Unit;
@@ -17,7 +17,26 @@ pub fn members(launched: &Launched) -> Result<Vec<i32>> {
     of(launched.unit.as_ref(), &launched.process, &launched.release)
 }
 
-/// The same by what is known of a launch.
+/// Those of them that are told without a look at all of a machine's processes: a unit's, or the leader and what it has started.
+/// It may lack what has outlived the process that started it. Where the leader is gone, it is all of them.
+///
+/// # Errors
+/// Those of [`members`].
+pub fn led(launched: &Launched) -> Result<Vec<i32>> {
+    let known = if launched.unit.is_none() { led_by(&launched.process) } else { None };
+    known.map_or_else(|| members(launched), Ok)
+}
+
+/// The process that began a session, and what it has started in it; `None` where it is gone, or the kernel does not tell.
+fn led_by(leader: &Process) -> Option<Vec<i32>> {
+    if !is_led(leader) {
+        return None;
+    }
+    let all = descendants(leader.pid)?.into_iter().chain([leader.pid]);
+    Some(all.filter(|pid| session(*pid) == Some(leader.pid)).collect())
+}
+
+/// The processes of a launch, by what is known of it.
 ///
 /// # Errors
 /// Those of [`members`].

@@ -1,5 +1,6 @@
 //! Whether the machine has memory for two releases: on a small server the second one can freeze it.
 
+use bg_probe::site::family;
 use bg_probe::site::launched::Launched;
 use bg_probe::site::settings::Site;
 use bg_probe::site::slot::Slot;
@@ -64,7 +65,7 @@ fn used_in(site: &Site, slot: &Slot) -> Option<u64> {
 /// The processes of what was launched there; where that was not by bg-launch, those that hold the port.
 fn processes_in(site: &Site, slot: &Slot) -> Option<Vec<i32>> {
     let launched = Launched::of(&site.dir, &slot.name).ok()?;
-    let ours = launched.and_then(|launched| bg_launch::members(&launched).ok()).unwrap_or_default();
+    let ours = launched.and_then(|launched| family::led(&launched).ok()).unwrap_or_default();
     if ours.is_empty() { slot.holders().ok() } else { Some(ours) }
 }
 

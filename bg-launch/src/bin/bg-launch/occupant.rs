@@ -122,6 +122,10 @@ fn others(ours: Option<&Launched>, sockets: &BTreeSet<u64>) -> Result<Vec<i32>> 
     if port::hold_all(leader.as_slice(), sockets) {
         return Ok(Vec::new());
     }
+    let led = ours.map(family::led).transpose()?.unwrap_or_default();
+    if port::hold_all(&led, sockets) {
+        return Ok(Vec::new());
+    }
     let family = ours.map(members).transpose()?.unwrap_or_default();
     if port::hold_all(&family, sockets) {
         return Ok(Vec::new());
