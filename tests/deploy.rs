@@ -138,10 +138,10 @@ fn deploy_exits_6_and_names_the_deploy_that_runs() {
     let holder = format!("lock: bg-deploy -- ... (pid {}) of ", first.id());
     let refused =
         world.deploy(&[]).exit(6).printed_nothing().said(holder).said(" (alice) https://ci.example/7 since 2");
-    refused.said("; nothing was touched. Wait for it: bg-deploy --wait 60s -- ...\n");
+    refused.said("; nothing was touched. Wait for it: sudo -E bg-deploy --wait 60s -- ...\n");
     let impatient = world.run("bg-deploy", &["--wait", "10ms", "--rollback"]).exit(6);
     impatient.said("Try again later, or wait longer with --wait\n");
-    world.run("bg-switch", &["--to", "set2"]).exit(6).said("Wait for it: bg-switch --wait 60s --to set2");
+    world.run("bg-switch", &["--to", "set2"]).exit(6).said("Wait for it: sudo -E bg-switch --wait 60s --to set2");
     let waiting = ["--wait", "60s", "--", "fake-app", "--version-text", "1.2"];
     world.run("bg-deploy", &waiting).success();
     first.end().success();
@@ -167,7 +167,7 @@ fn a_word_that_is_a_flag_elsewhere_is_answered_with_the_flag_that_was_meant() {
         ("check", "bg-deploy --check"),
         ("help", "bg-deploy --help"),
     ] {
-        let refused = world.run("bg-deploy", &[word]).exit(2).printed_nothing();
+        let refused = world.cmd("bg-deploy").current_dir(world.folder()).arg(word).ran().exit(2).printed_nothing();
         refused.said(format!("no file {word} is here")).said(meant);
     }
     assert!(!world.dir().exists());

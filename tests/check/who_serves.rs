@@ -49,7 +49,7 @@ fn witnesses_that_disagree_fail() {
     world.edit_upstream("set2");
     says(&world, "bg-probe", 1, "fail    nginx and its file disagree");
     says(&world, "bg-probe", 1, ": go on serving set1 with: bg-switch --to set1");
-    says(&world, "bg-launch", 1, "it can't be told which slot is idle: see what bg-probe --check says");
+    says(&world, "bg-launch", 1, "it can't be told which slot is idle: see why: bg-probe --check");
 }
 
 #[test]

@@ -123,7 +123,7 @@ fn the_report_names_https_where_an_application_redirects_to_it() {
         assert!(said.contains("sends whoever comes by http to https"), "{said}");
         assert!(said.contains(&format!("export BG_HEALTH_EXPECT_STATUS={code}")), "{said}");
         assert!(said.contains("export BG_HEALTH_HEADER='X-Forwarded-Proto: https'"), "{said}");
-        assert!(said.contains("export BG_SLOT_URL='https://127.0.0.1:{port}'"), "{said}");
+        assert!(said.contains("export BG_SLOT_URL=https://127.0.0.1:{port}"), "{said}");
         assert!(!said.contains("login"), "{said}");
     }
     let login = said_of("302 Found\r\nLocation: https://sso.example.org/login", "", &["--path", "/ready"]);
