@@ -90,6 +90,25 @@ fn a_request_from_elsewhere_is_the_visitor_that_it_is() {
 }
 
 #[test]
+fn nginx_does_not_warn_of_ten_applications_nor_of_the_longest_name() {
+    let ten: Vec<String> = (1..=10).map(|n| format!("shop-{n}")).collect();
+    for apps in [ten, vec!["a".repeat(32)]] {
+        let world = World::new();
+        let site = |app: &String| {
+            let words = ["--print-site", "--app", app, "--server-name", app, "--listen", "127.0.0.1:1"];
+            world.run("bg-switch", &words).success().stdout()
+        };
+        world.nginx.add_to_http("sites", &apps.iter().map(site).collect::<String>());
+        let line = world.nginx.command_line();
+        let mut words = line.split(' ');
+        let mut nginx = std::process::Command::new(words.next().expect("a program"));
+        let said = nginx.args(words).arg("-t").output().expect("nginx, which was found before");
+        let said = String::from_utf8_lossy(&said.stderr).into_owned();
+        assert!(said.contains("test is successful") && !said.contains("[warn]"), "{said}");
+    }
+}
+
+#[test]
 fn a_socket_and_both_families_are_this_machine() {
     let world = World::new().both_running();
     let (socket, port) = (world.path("s.sock"), world.free_port());

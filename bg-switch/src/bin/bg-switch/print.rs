@@ -72,7 +72,7 @@ pub(crate) fn site(site: &Site, server: &Server, means: &Means) -> Result<String
     plain("--upstream-file", &file, "/._-+@,=~").or_exit(Exit::Usage)?;
     let (app, listen, server_name) = (&site.app, &server.listen, &server.name);
     let var = |what| variable(app, what);
-    let [slot, connection, host, is_local] = ["slot", "connection", "host", "is_local"].map(var);
+    let [slot, is_local] = ["slot", "is_local"].map(var);
     let kinds = kinds(site);
     // A path behind the port takes the place of the request's own URI, unless that is added.
     let pass = if site.address.has_path() { format!("{VARIABLE}$request_uri") } else { VARIABLE.to_owned() };
@@ -91,13 +91,13 @@ map {VARIABLE} {slot} {{
     default \"\";
 {names}}}
 
-map $http_upgrade {connection} {{
+map $http_upgrade $bg_connection {{
     default upgrade;
     \"\"      \"\";
 }}
 
 # The host that was asked for, with its port; old health checks name none.
-map $http_host {host} {{
+map $http_host $bg_host {{
     default $http_host;
     \"\"      $host;
 }}
@@ -121,12 +121,12 @@ server {{
     location / {{
         proxy_pass {pass};
         proxy_http_version 1.1;
-        proxy_set_header Host {host};
+        proxy_set_header Host $bg_host;
         proxy_set_header X-Real-IP $remote_addr;
         proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
         proxy_set_header X-Forwarded-Proto $scheme;
         proxy_set_header Upgrade $http_upgrade;
-        proxy_set_header Connection {connection};
+        proxy_set_header Connection $bg_connection;
         proxy_set_header {HEADER} \"\";
         # Uploads of more than 1 MB: else nginx answers 413.
         #client_max_body_size 50m;
