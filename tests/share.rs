@@ -6,6 +6,9 @@ mod refused;
 /// The printed site: who is whom, and who may say so.
 mod visitor;
 
+/// What becomes of a share when processes end.
+mod crashed;
+
 /// Installs of before: old files, old routes, and both together.
 mod old;
 

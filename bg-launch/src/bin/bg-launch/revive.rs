@@ -1,4 +1,4 @@
-//! `--live`: the live slot's release runs, after a reboot or a crash too.
+//! `--live`: the release of each slot that serves runs, after a reboot or a crash too.
 //!
 //! It is for cron and for systemd at boot, so it prints only where it has done something, or where somebody has to.
 
@@ -20,11 +20,11 @@ use bg_probe::site::lock::{self, Wait};
 use bg_probe::site::settings::Site;
 use bg_probe::site::slot::Slot;
 
-/// Starts the live slot's release again, unless it runs. A deploy that is under way is left alone.
+/// Starts the live slot's release again, unless it runs; and that of the other one, while that has a share of the visitors. A deploy that is under way is left alone.
 ///
 /// # Errors
 /// [`Exit::Unsure`] when nothing tells which slot is live; those of a launch.
-pub(crate) fn run(site: Site, wait: Wait, manner: &Manner, voice: Voice) -> Result<()> {
+pub(crate) fn run(site: &Site, wait: Wait, manner: &Manner, voice: Voice) -> Result<()> {
     site.dir.ensure_own()?;
     // Cron calls again in a minute: nobody is waited for here, not even who says how long it takes.
     if wait.within.is_zero()
@@ -33,7 +33,7 @@ pub(crate) fn run(site: Site, wait: Wait, manner: &Manner, voice: Voice) -> Resu
         voice.detail(&format!("another deploy runs: {holder}"));
         return Ok(());
     }
-    let _lock = match turn::take(&site, wait, voice) {
+    let _lock = match turn::take(site, wait, voice) {
         Err(why) if Exit::of(&why) == Exit::Locked => {
             voice.detail(&format!("{why:#}"));
             return Ok(());
@@ -44,17 +44,28 @@ pub(crate) fn run(site: Site, wait: Wait, manner: &Manner, voice: Voice) -> Resu
         voice.detail("no slot holds a release yet");
         return Ok(());
     }
-    let slot = live_slot(&site)?;
-    match Current::of(&site, &slot)? {
+    let live = live_slot(site)?;
+    let beside = Some(site.slots.other(&live.name).clone()).filter(|other| has_share(site, other));
+    std::iter::once(live).chain(beside).try_for_each(|slot| ensure_runs(site, slot, manner, voice))
+}
+
+fn ensure_runs(site: &Site, slot: Slot, manner: &Manner, voice: Voice) -> Result<()> {
+    match Current::of(site, &slot)? {
         Current::Runs { last, launch } => {
             voice.detail(&runs_already(&launch, &slot));
             // A switch to it may have been cut short.
             protect(&last, &slot, voice);
         }
         Current::Foreign => voice.detail(&is_foreign(&slot)),
-        Current::Down(down) => drop(down.start(&Record::new(site, slot.clone(), Some(slot)), manner, voice)?),
+        Current::Down(down) => drop(down.start(&Record::new(site.clone(), slot.clone(), Some(slot)), manner, voice)?),
     }
     Ok(())
+}
+
+/// Whether nginx is set to send some of the visitors to a slot.
+fn has_share(site: &Site, slot: &Slot) -> bool {
+    let shares = Upstream::read(&site.upstream_file).ok().and_then(|upstream| upstream.shares(site));
+    shares.is_some_and(|shares| shares.of(slot) > 0)
 }
 
 /// The live slot. Where nothing listens none is, and then it is the one that nginx is set to serve.
