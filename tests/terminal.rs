@@ -36,6 +36,51 @@ fn no_colour_where_it_is_not_wanted_or_not_a_terminal() {
     assert!(shown(&world, 80, "NO_COLOR= bg-probe >/dev/null").contains('\u{1b}'), "set to nothing is not set");
 }
 
+/// A world with names as long as they may be, and a history.
+fn long_names() -> World {
+    let world = World::new().env("BG_APP", &"a".repeat(32)).env("SUDO_USER", &"u".repeat(32));
+    let world = world.env("CI_JOB_URL", &format!("https://ci.example/{}", "x".repeat(100)));
+    let program = world.copy(bg_tests::programs::ours("fake-app"), format!("{}-1.0.bin", "long-name".repeat(8)));
+    for _ in 0..2 {
+        world.run("bg-deploy", &[&program.display().to_string(), "--", "{artifact}"]).success();
+    }
+    world.run("bg-deploy", &["--before-switch", "false", "--", "fake-app"]).exit(4);
+    world
+}
+
+#[test]
+fn tables_fit_eighty_columns_and_a_pipe_has_all() {
+    let world = long_names();
+    for (line, rows) in [("bg-probe --format table", 2), ("bg-probe --history", 3)] {
+        let table = shown(&world, 80, line);
+        assert!(table.lines().all(|line| line.chars().count() < 80), "{table}");
+        assert_eq!(table.lines().count(), 2 * (rows + 1), "{table}");
+        let piped = shown(&world, 80, &format!("{line} | cat"));
+        assert_eq!(piped.lines().count(), rows + 1);
+        assert!(piped.contains(&"long-name".repeat(8)) && !piped.contains('…'), "{piped}");
+        assert!(shown(&world, 400, line).lines().all(|line| !line.contains('…')));
+    }
+    let rows = shown(&world, 80, "bg-probe --history");
+    assert!(
+        rows.lines().nth(2).is_some_and(|line| line.contains("  4 at before-switch  deploy  set2 -> set1")),
+        "{rows}"
+    );
+}
+
+#[test]
+fn a_check_breaks_its_lines_between_words_and_leaves_a_remedy_whole() {
+    let world = long_names().env("BG_HEALTH_PAHT", "/health");
+    let check = shown(&world, 80, "bg-deploy --check -- fake-app");
+    let remedy = "\n        write BG_HEALTH_PATH if that is meant, or unset it\n";
+    assert!(check.contains(&format!("warn    no program knows the variable BG_HEALTH_PAHT:{remedy}")), "{check}");
+    // A word may be longer than a line, as a path is.
+    let long = |line: &&str| line.chars().count() >= 80 && line.trim().contains(' ');
+    let is_remedy = |line: &str| line.starts_with("        ");
+    assert_eq!(check.lines().filter(|line| !is_remedy(line)).find(long), None, "{check}");
+    let piped = shown(&world, 80, "bg-deploy --check -- fake-app | cat");
+    assert!(piped.lines().all(|line| !line.starts_with(' ')), "{piped}");
+}
+
 #[test]
 fn a_time_stands_at_the_right_edge_or_follows_the_text() {
     let world = World::new().set1_running();

@@ -5,6 +5,7 @@
 
 use crate::cli::forgotten::{self, Forgotten};
 use crate::cli::variables;
+use crate::say::columns::{fits, paragraph};
 use crate::say::exit::Exit;
 use crate::say::stdout::print;
 use crate::say::{Voice, clean, masked};
@@ -85,8 +86,13 @@ impl Finding {
             State::Warn => "warn",
             State::Fail => "fail",
         };
-        let remedy = self.remedy.as_ref().map(|remedy| format!(": {remedy}")).unwrap_or_default();
-        format!("{state:<7} {}\n", clean(&format!("{}{remedy}", self.detail)))
+        let (label, detail) = (format!("{state:<7} "), clean(&self.detail));
+        let Some(remedy) = self.remedy.as_deref().map(clean) else { return paragraph(&label, &detail) };
+        if fits(label.len() + detail.chars().count() + 2 + remedy.chars().count()) {
+            return format!("{label}{detail}: {remedy}\n");
+        }
+        // A command in it stays whole, to be copied: the terminal breaks it by itself.
+        format!("{}{:8}{remedy}\n", paragraph(&label, &format!("{detail}:")), "")
     }
 }
 

@@ -1,5 +1,6 @@
 //! What people and shells see: lines on stderr, the answer on stdout, the exit code.
 
+pub mod columns;
 pub mod exit;
 pub mod stdout;
 mod terminal;

@@ -1,7 +1,8 @@
-//! What stderr is: a terminal of some width, which may have colours, or a file or pipe, which gets plain lines.
+//! What stderr and stdout are: a terminal of some width, which may have colours, or a file or pipe, which gets plain lines.
 
 use std::env::var_os;
-use std::io::{IsTerminal, stderr};
+use std::io::{IsTerminal, stderr, stdout};
+use std::os::fd::{AsFd, BorrowedFd};
 use terminal_size::terminal_size_of;
 
 /// The width where nothing else is known: a log is read on a terminal of 80 columns, too.
@@ -26,6 +27,18 @@ pub(crate) struct Terminal {
     coloured: bool,
 }
 
+/// How many characters a line of stdout has, where that is a terminal. Its last column stays free: some terminals break there.
+pub(crate) fn width_of_stdout() -> Option<usize> {
+    let stdout = stdout();
+    stdout.is_terminal().then(|| width_of(stdout.as_fd()).unwrap_or(USUAL).saturating_sub(1))
+}
+
+fn width_of(terminal: BorrowedFd) -> Option<usize> {
+    let columns = var_os("COLUMNS").and_then(|columns| columns.to_str()?.parse().ok());
+    let width = columns.or_else(|| Some(usize::from(terminal_size_of(terminal)?.0.0)));
+    width.filter(|width| *width > 0)
+}
+
 impl Terminal {
     /// What stderr is now.
     pub(crate) fn of_stderr() -> Terminal {
@@ -33,12 +46,11 @@ impl Terminal {
         if !stderr.is_terminal() {
             return Terminal { width: USUAL, coloured: false };
         }
-        let columns = var_os("COLUMNS").and_then(|columns| columns.to_str()?.parse().ok());
-        let width = columns.or_else(|| Some(usize::from(terminal_size_of(&stderr)?.0.0)));
+        let width = width_of(stderr.as_fd());
         // no-color.org: whatever its value, as long as it has one.
         let unwanted = var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
         let dumb = var_os("TERM").is_none_or(|term| term == "dumb");
-        Terminal { width: width.filter(|width| *width > 0).unwrap_or(USUAL), coloured: !unwanted && !dumb }
+        Terminal { width: width.unwrap_or(USUAL), coloured: !unwanted && !dumb }
     }
 
     /// A word in this ink, where there are colours.

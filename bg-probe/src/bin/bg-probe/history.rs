@@ -2,11 +2,10 @@
 
 use anyhow::{Context, Result};
 use bg_probe::os::who::Who;
-use bg_probe::say::{clean, seconds};
+use bg_probe::say::{clean, columns, seconds};
 use bg_probe::site::dir::Dir;
 use serde::Deserialize;
 use std::collections::HashMap;
-use std::fmt::Write as _;
 use std::io::ErrorKind;
 use std::path::Path;
 use std::time::Duration;
@@ -14,8 +13,8 @@ use std::time::Duration;
 /// The headings; the stages among them are those of the record.
 const HEADINGS: [&str; 10] = ["WHEN", "EXIT", "WHAT", "SLOTS", "TOOK", "LAUNCH", "HEALTH", "SWITCH", "RELEASE", "BY"];
 
-/// How many characters a cell shows at most.
-const WIDEST: usize = 200;
+/// The column with which the second line of a deploy begins, where a terminal is too narrow for one: TOOK.
+const FOLD: usize = 4;
 
 /// A line of the history, as far as the table shows it. Older ones have less.
 #[derive(Deserialize)]
@@ -66,8 +65,8 @@ pub(crate) fn table(dir: &Dir, most: usize) -> Result<(String, usize)> {
             }
         }
     }
-    rows.insert(0, HEADINGS.map(str::to_owned));
-    Ok((aligned(&rows), broken))
+    rows.insert(0, HEADINGS.map(str::to_owned).to_vec());
+    Ok((columns::table(&rows, FOLD), broken))
 }
 
 fn read(file: &Path) -> Result<Vec<u8>> {
@@ -78,7 +77,7 @@ fn read(file: &Path) -> Result<Vec<u8>> {
 }
 
 impl Line {
-    fn row(&self) -> [String; HEADINGS.len()] {
+    fn row(&self) -> Vec<String> {
         let deploy = &self.deploy;
         let exit = match (deploy.exit, &deploy.failed) {
             (Some(exit), Some(stage)) => format!("{exit} at {stage}"),
@@ -104,7 +103,8 @@ impl Line {
             self.release(),
             self.deploy.who.to_string(),
         ]
-        .map(|cell| cut(clean(&cell)))
+        .map(|cell| clean(&cell))
+        .to_vec()
     }
 
     /// The release and its file; where it did not get that far, what was to be deployed.
@@ -118,24 +118,4 @@ impl Line {
             (known, _) => known.join(" "),
         }
     }
-}
-
-/// As much of it as a table has room for: a line may hold the names of any number of files.
-fn cut(cell: String) -> String {
-    match cell.char_indices().nth(WIDEST) {
-        Some(_) => cell.chars().take(WIDEST - 1).chain(['…']).collect(),
-        None => cell,
-    }
-}
-
-/// The rows, each column as wide as what is in it.
-fn aligned(rows: &[[String; HEADINGS.len()]]) -> String {
-    let widest = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
-    let widths: Vec<usize> = (0..HEADINGS.len()).map(widest).collect();
-    rows.iter().fold(String::new(), |mut table, row| {
-        let cells: Vec<String> = row.iter().zip(&widths).map(|(cell, width)| format!("{cell:<width$}")).collect();
-        // Writing to a String can't fail.
-        let _ = writeln!(table, "{}", cells.join("  ").trim_end());
-        table
-    })
 }
