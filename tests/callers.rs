@@ -9,10 +9,14 @@ mod runner;
 mod sshd;
 
 use std::fs;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{TcpListener, TcpStream};
 use std::os::unix::fs::{MetadataExt, chown};
 use std::process::Command;
+use std::sync::mpsc::{Receiver, channel};
+use std::thread;
 
-use bg_tests::{World, until};
+use bg_tests::{World, pages, until};
 use nix::unistd::geteuid;
 use runner::{Runner, SOON};
 use sshd::Sshd;
@@ -72,13 +76,50 @@ fn a_makefile() {
     serves(&world, "1.0");
 }
 
+/// Whoever takes what is posted: the address, and one body after the other.
+fn listener() -> (String, Receiver<String>) {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let url = format!("http://{}/web", listener.local_addr().expect("its address"));
+    let (sender, bodies) = channel();
+    thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = BufReader::new(stream.expect("somebody has called"));
+            let header = |stream: &mut BufReader<TcpStream>| {
+                let mut line = String::new();
+                stream.read_line(&mut line).expect("a line");
+                line.trim_end().to_ascii_lowercase()
+            };
+            let headers: Vec<String> =
+                std::iter::from_fn(|| Some(header(&mut stream)).filter(|line| !line.is_empty())).collect();
+            let length = headers.iter().find_map(|line| line.strip_prefix("content-length: ")?.parse().ok());
+            let mut body = vec![0; length.expect("a length")];
+            stream.read_exact(&mut body).expect("the body");
+            stream.get_mut().write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n").expect("it listens");
+            if sender.send(String::from_utf8(body).expect("UTF-8")).is_err() {
+                return;
+            }
+        }
+    });
+    (url, bodies)
+}
+
 #[test]
 fn the_lines_of_a_crontab() {
     let world = World::new();
-    let runner = Runner::new(&world);
+    let (url, told) = listener();
+    // No mailer is here, and no system's log: what comes to it stands in a file.
+    let log = world.path("log");
+    world.script("bin/logger", &format!("printf '%s\\n' \"$*\" >>'{}'", log.display()));
+    let runner = Runner::new(&world).with_path(&world.path("bin")).set("TELL", &url);
     runner.check_out("1.1");
     runner.step("bg-deploy --env-file /etc/bg/web.env build/libs/app.jar").end().succeeded();
     let lines = example::cron(&runner.example("crontab"));
+    let readme = pages::readme();
+    let (_, block) = readme.split_once("In the crontab of the user who deploys:\n\n```\n").expect("the recipe");
+    let readme = example::cron(block.split("```").next().unwrap_or_default());
+    let settings = world.word("web.env");
+    let readme = readme.iter().map(|line| line.replace("/etc/bg/web.env", &settings));
+    assert_eq!(readme.collect::<Vec<_>>(), lines[..3], "README has the lines of the example");
     let [after_boot, watchdog, monitor, nightly] = lines.try_into().expect("four lines");
     assert_eq!(after_boot, watchdog);
     let silent = |line: &str| assert_eq!(runner.cron(line).end().succeeded(), "", "cron would mail this");
@@ -86,12 +127,16 @@ fn the_lines_of_a_crontab() {
     silent(&watchdog);
     silent(&monitor);
     silent(&nightly);
+    assert!(!log.exists());
     bg_tests::process::signal(world.pid("set1"), nix::sys::signal::Signal::SIGKILL);
     until(SOON, "the application is gone", || !world.listens("set1"));
 
-    let mail = runner.cron(&monitor).end();
-    assert!(mail.code != 0 && mail.output.lines().count() == 1, "{}", mail.output);
-    runner.cron(&watchdog).end().succeeded();
+    let mail = runner.cron(&monitor).end().succeeded();
+    assert!(mail.starts_with("bg-health: ") && mail.lines().count() == 1, "{mail}");
+    assert_eq!(told.recv_timeout(SOON).expect("it was posted"), mail.trim_end());
+    assert_eq!(world.read(&log), format!("-t bg {mail}"));
+    let mail = runner.cron(&watchdog).end().succeeded();
+    assert!(mail.contains("launch  release ") && world.read(&log).ends_with(&format!("-t bg {mail}")), "{mail}");
     runner.clean_up();
     until(SOON, "the release is back", || world.live().is_some());
     silent(&monitor);
