@@ -12,13 +12,16 @@ use std::os::unix::fs::OpenOptionsExt;
 /// The longest the file gets, in bytes: some five hundred deploys.
 const MOST: u64 = 1024 * 1024;
 
+/// How much longer a line may get until its deploy has ended.
+const GROWTH: u64 = 4096;
+
 /// Appends a line to the history of `site` for good, whole or not at all.
 ///
 /// # Errors
 /// When it can't be written.
 pub(crate) fn append(site: &Site, line: &str) -> Result<()> {
     let path = site.dir.deploys();
-    turn(site, line.len() as u64)?;
+    turn(site, line.len() as u64 + GROWTH)?;
     let mut options = OpenOptions::new();
     let options = options.read(true).append(true).create(true).mode(0o640).custom_flags(nix::libc::O_NOFOLLOW);
     let mut file = options.open(&path).with_context(|| format!("open {}", path.display()))?;
