@@ -155,3 +155,17 @@ fn deploy_exits_137_when_a_stage_is_killed() {
     until(SOON, "the unproven release is stopped", || !process::alive(killed));
     assert_eq!(world.history()[1]["deploy"]["exit"], 137);
 }
+
+#[test]
+fn the_log_of_a_unit_is_the_command_that_shows_its_journal() {
+    let world = World::new().serving();
+    let process = world.process_file("set2");
+    // As it is written down of a unit; app.log is that of a release before.
+    let as_unit = format!("sed -i 's/^{{/{{\"unit\":\"bg-web-set2.service\",/' '{}' && exit 1", process.display());
+    let hook = world.script("hook", &as_unit);
+    let deploy = world.run("bg-deploy", &["--keep-failed", "--before-switch", &hook, "--", "fake-app"]).exit(4);
+    deploy.said("as --keep-failed says; its log: journalctl -u bg-web-set2.service\n");
+    let expected = ["--slot", "set2", "--timeout", "200ms", "--expect", "nothing like it"];
+    let health = world.run("bg-health", &expected).exit(4);
+    health.said("  log       journalctl -u bg-web-set2.service").never_said("app.log");
+}

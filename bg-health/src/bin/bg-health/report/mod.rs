@@ -20,6 +20,7 @@ use bg_probe::live::front::Answer as Served;
 use bg_probe::record::Record;
 use bg_probe::say::{clean, seconds};
 use bg_probe::site::advice::{Advice, is_driven};
+use bg_probe::site::launched::Launched;
 use bg_probe::site::slot::Slot;
 use serde_json::Value;
 
@@ -101,6 +102,12 @@ fn now(case: &Case) -> Option<String> {
 /// The log of the launch; where that is not known, the newest of the slot, if there is one.
 fn log_of(record: &Record, launch: Option<&Launch>) -> Option<Log> {
     let Some(launch) = launch else {
+        // A unit's output is in the journal, and what is here is another release's.
+        let last = Launched::of(&record.site.dir, &record.slot.name).ok().flatten();
+        if let Some(unit) = last.and_then(|last| last.unit) {
+            let invocation = unit.state().map(|state| state.invocation).unwrap_or_default();
+            return Some(Log::of_unit(&unit, &invocation));
+        }
         let newest = record.site.dir.logs(&record.slot.name).join("app.log");
         return newest.exists().then(|| Log::read(newest));
     };
