@@ -167,6 +167,7 @@ fn a_word_that_is_a_flag_elsewhere_is_answered_with_the_flag_that_was_meant() {
         ("check", "bg-deploy --check"),
         ("help", "bg-deploy --help"),
     ] {
+        // In a folder that has none of that name.
         let refused = world.cmd("bg-deploy").current_dir(world.folder()).arg(word).ran().exit(2).printed_nothing();
         refused.said(format!("no file {word} is here")).said(meant);
     }
