@@ -103,8 +103,23 @@ fn launch_live_leaves_a_strangers_process() {
     let world = deployed_twice(World::new());
     kill(&world, "set2");
     let stranger = world.start_fake("set2", &[]);
-    silent(&world);
+    let refused = world.run("bg-launch", &["--live"]).exit(7).printed_nothing();
+    let said = refused.said(format!("is held by pid {stranger} (")).said("Nothing was touched").stderr();
     assert!(process::alive(stranger));
+    // And what it advises works.
+    let (_, advice) = said.split_once("If it is not meant to serve: ").expect("two commands");
+    let (kill, again) = advice.trim().split_once("; then: ").expect("two commands");
+    world.run_line(kill).success();
+    until(SOON, "it is gone", || !world.listens("set2"));
+    world.run_line(again).success();
+    until(SOON, "the release serves", || world.listens("set2") && world.get("/version").body == "second");
+}
+
+#[test]
+fn launch_live_says_nothing_of_what_served_before_anything_was_deployed_there() {
+    let world = World::new().set1_running();
+    world.run("bg-launch", &["--slot", "set2", "--", "sleep", "600"]).success();
+    silent(&world);
 }
 
 #[test]

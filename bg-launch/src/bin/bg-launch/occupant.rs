@@ -228,7 +228,8 @@ fn belong_to(site: &Site, slot: &Slot, pids: &[i32]) -> Result<bool> {
     Ok(pids.iter().any(|pid| family.contains(pid)) || slot.is_held_by(pids)?)
 }
 
-fn held(slot: &Slot, holders: &[i32]) -> String {
+/// The port of a slot, and who holds it, for messages.
+pub(crate) fn held(slot: &Slot, holders: &[i32]) -> String {
     let who: Vec<String> = holders.iter().map(|pid| format!("pid {pid} ({})", command_line(*pid))).collect();
     let who = if who.is_empty() { "a process that this user may not see".to_owned() } else { who.join(", ") };
     format!("{} is held by {who}", slot.its_port())

@@ -62,7 +62,7 @@ impl Order {
                 conclude(&preflight::findings(&site_of(settings)?, &given, &wish, adopt), json, voice)
             }
             Order::PrintUnit { wish, keep } => print(&boot_unit::unit(&site_of(settings)?, &wish, keep)?),
-            Order::Revive { wait, manner } => revive::run(site_of(settings)?, wait, &manner, voice),
+            Order::Revive { wait, manner } => revive::run(&site_of(settings)?, wait, &manner, voice),
             Order::Launch { slot, what, wait, manner } => {
                 launched(record(settings, slot.as_ref())?, &what, wait, &manner, voice)
             }

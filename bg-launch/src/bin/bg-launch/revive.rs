@@ -4,6 +4,7 @@
 
 use crate::current::{Current, is_foreign, runs_already};
 use crate::manner::Manner;
+use crate::occupant::{Occupant, held};
 use crate::start::protect;
 use crate::turn;
 use anyhow::Result;
@@ -56,7 +57,7 @@ fn ensure_runs(site: &Site, slot: Slot, manner: &Manner, voice: Voice) -> Result
             // A switch to it may have been cut short.
             protect(&last, &slot, voice);
         }
-        Current::Foreign => voice.detail(&is_foreign(&slot)),
+        Current::Foreign => ensure_no_stranger(site, &slot, voice)?,
         Current::Down(down) => drop(down.start(&Record::new(site.clone(), slot.clone(), Some(slot)), manner, voice)?),
     }
     Ok(())
@@ -66,6 +67,25 @@ fn ensure_runs(site: &Site, slot: Slot, manner: &Manner, voice: Voice) -> Result
 fn has_share(site: &Site, slot: &Slot) -> bool {
     let shares = Upstream::read(&site.upstream_file).ok().and_then(|upstream| upstream.shares(site));
     shares.is_some_and(|shares| shares.of(slot) > 0)
+}
+
+/// Refuses a live slot whose release can't run because a stranger has its port. What bg-launch has started there, and what was
+/// there before anything was ever deployed into the slot, is left as it is.
+fn ensure_no_stranger(site: &Site, slot: &Slot, voice: Voice) -> Result<()> {
+    let looked = Occupant::of(site, slot, false, false);
+    let (Some(release), Err(_)) = (site.dir.release(&slot.name), looked) else {
+        voice.detail(&is_foreign(slot));
+        return Ok(());
+    };
+    let holders = slot.holders()?;
+    let held = held(slot, &holders);
+    let remedy = match holders.first() {
+        Some(pid) => format!("if it is not meant to serve: kill {pid}; then: bg-launch --live"),
+        None => format!("find it: sudo ss -ltnp 'sport = :{}'", slot.port),
+    };
+    let what =
+        format!("{held}, which bg-launch did not start, so release {release} does not run there. Nothing was touched");
+    Err(Exit::Unsure.refuse(what, remedy))
 }
 
 /// The live slot. Where nothing listens none is, and then it is the one that nginx is set to serve.
