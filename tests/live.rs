@@ -2,6 +2,8 @@
 
 /// Two releases at a time, and the memory for them.
 mod memory;
+/// What is started again has the environment and the limits of its launch.
+mod surroundings;
 /// Launched by root, run as somebody else.
 mod user;
 

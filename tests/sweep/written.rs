@@ -27,7 +27,7 @@ pub(crate) fn files(scene: &Scene) -> Vec<PathBuf> {
     files.push(state.join("routes/.empty.bg-new"));
     for slot in ["set1", "set2"] {
         let folder = state.join("slots").join(slot);
-        files.push(folder.join(".process.json.bg-new"));
+        files.extend([".process.json.bg-new", ".surroundings.bg-new"].map(|name| folder.join(name)));
         files.extend(releases(scene).map(|name| folder.join("logs").join(name + ".log")));
     }
     files

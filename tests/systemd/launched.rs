@@ -1,5 +1,6 @@
 //! Who writes what is in the journal, and what a release can be told.
 
+use super::machine::Machine;
 use super::{SOON, deploy, machine, main_pid, units};
 use bg_tests::until;
 
@@ -152,6 +153,51 @@ fn limits_and_variables_come_from_drop_ins_and_the_user_from_the_flag() {
     for variable in ["DB=both", "ONE=set2", "HOME=/var/www", "USER=www-data"] {
         assert!(environ.lines().any(|line| line == variable), "{variable} in {environ}");
     }
+}
+
+/// A settings file with a secret that no shell would leave as it is.
+const SECRET: &str = "s3 cret \"$HOME` \\ %n é;";
+
+#[test]
+fn the_variables_of_the_settings_file_reach_the_application_and_nobody_else() {
+    let Some(mut machine) = machine() else { return };
+    let settings = machine.ok("cat /etc/bg/web.env");
+    machine.write("/etc/bg/secret.env", &format!("{settings}\nMY_SECRET='{SECRET}'\nPORT=1\n"));
+    machine.ok("adduser --system --quiet web");
+    machine.ok("env -u LISTEN bg-deploy -q --env-file /etc/bg/secret.env --launch-user web -- fake-app");
+    let has = |machine: &Machine, slot: &str, secret: &str| {
+        let environ = machine.get_slot(slot, "/env");
+        environ.lines().any(|line| line == format!("MY_SECRET={secret}"))
+    };
+    assert!(has(&machine, "set1", SECRET), "{}", machine.get_slot("set1", "/env"));
+    let nobody = "setpriv --reuid nobody --clear-groups";
+    let seen = machine.ok(&format!("{nobody} systemctl show bg-web-set1; {nobody} systemctl cat bg-web-set1"));
+    assert!(!seen.contains("s3 cret") && seen.contains("/var/lib/bg/web/slots/set1/environment"), "{seen}");
+    for file in ["environment", "surroundings"] {
+        let read = machine.run(&format!("{nobody} cat /var/lib/bg/web/slots/set1/{file}"));
+        assert_eq!((read.code, read.stdout.as_str()), (Some(1), ""), "{file}");
+    }
+    // A restart by systemd, which reads its own files again.
+    let first = main_pid(&machine, "set1");
+    machine.ok(&format!("systemctl daemon-reload; kill -KILL {first}"));
+    let restarted = |machine: &Machine, before: &str| {
+        until(SOON, "it runs again", || {
+            let now = main_pid(machine, "set1");
+            !matches!(now.as_str(), "" | "0") && now != before && !machine.get_slot("set1", "/env").is_empty()
+        });
+    };
+    restarted(&machine, &first);
+    assert!(has(&machine, "set1", SECRET));
+    // By --live, which has no settings file here, and by the printed unit after a reboot.
+    machine.ok("systemctl stop bg-web-set1; bg-launch --live");
+    restarted(&machine, "0");
+    assert!(has(&machine, "set1", SECRET));
+    machine.ok("bg-launch --print-unit --user web >/etc/systemd/system/bg-web.service; systemctl daemon-reload
+                systemctl enable bg-web.service");
+    machine.shut_down();
+    machine.start();
+    restarted(&machine, "0");
+    assert!(has(&machine, "set1", SECRET));
 }
 
 #[test]

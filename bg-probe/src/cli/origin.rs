@@ -36,6 +36,13 @@ pub(super) fn in_a_file(variable: &str) -> Option<String> {
     Some(format!("line {place} of {file}"))
 }
 
+/// The variables that came from the settings file that was read for this process; none where none was.
+#[must_use]
+pub fn names_from_the_file() -> Vec<String> {
+    let lines = std::env::var(LINES).unwrap_or_default();
+    lines.split_ascii_whitespace().filter_map(|place| Some(place.split_once(':')?.0.to_owned())).collect()
+}
+
 /// Whether a flag stands on the command line itself. clap does not look for its variable then.
 fn is_typed(arg: &Arg) -> bool {
     let flag = format!("--{}", arg.get_long().unwrap_or_default());

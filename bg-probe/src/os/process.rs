@@ -159,6 +159,28 @@ pub fn environment(pid: i32) -> Option<Vec<u8>> {
     Some(bytes)
 }
 
+/// The umask of a process, which is a pid or `self`; `None` where it is gone (`proc_pid_status(5)`).
+#[must_use]
+pub fn umask_of(pid: &str) -> Option<u32> {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    u32::from_str_radix(status.lines().find_map(|line| line.strip_prefix("Umask:"))?.trim(), 8).ok()
+}
+
+/// Whether this process may do what takes the capability of that number (`capabilities(7)`): root in a container lacks some.
+#[must_use]
+pub fn is_capable(capability: u32) -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let set = status.lines().find_map(|line| line.strip_prefix("CapEff:"));
+    set.and_then(|set| u64::from_str_radix(set.trim(), 16).ok()).is_some_and(|set| set >> capability & 1 == 1)
+}
+
+/// The niceness of a process, which is a pid or `self`; `None` where it is gone (`proc_pid_stat(5)`).
+#[must_use]
+pub fn niceness(pid: &str) -> Option<i32> {
+    let text = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    text.rsplit_once(") ")?.1.split_ascii_whitespace().nth(16)?.parse().ok()
+}
+
 /// What names this boot of the machine (`random(4)`).
 #[must_use]
 pub fn boot_id() -> Option<String> {

@@ -6,6 +6,7 @@
 //!   routes/set2/set2           what nginx looks up through `live`
 //!   slots/set2/current -> ../../releases/RELEASE
 //!   slots/set2/process.json    what was launched last in the slot
+//!   slots/set2/surroundings    what was around it when it was launched; environment of a unit
 //!   slots/set2/logs/           one file a launch; app.log is the newest
 //!   slots/set2/work/           where the application runs, and may write
 //!   releases/RELEASE/
@@ -91,6 +92,18 @@ impl Dir {
     #[must_use]
     pub fn process(&self, slot: &Name) -> PathBuf {
         self.slot(slot).join("process.json")
+    }
+
+    /// The file of what was around the application of a slot when it was launched: its environment, its limits.
+    #[must_use]
+    pub fn surroundings(&self, slot: &Name) -> PathBuf {
+        self.slot(slot).join("surroundings")
+    }
+
+    /// The file of the variables that systemd gives to the unit of a slot.
+    #[must_use]
+    pub fn environment(&self, slot: &Name) -> PathBuf {
+        self.slot(slot).join("environment")
     }
 
     /// The folder of a slot's logs.

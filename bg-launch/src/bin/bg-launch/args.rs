@@ -165,7 +165,8 @@ must stay in the foreground. It runs in a session of its own, and its output
 goes to DIR/slots/SLOT/logs/app.log.
 
 --via systemd starts it again when it crashes, and its output goes to the
-journal. Its environment, limits and hardening are then those of drop-ins, as
+journal. Of the variables it gets those of the --env-file alone; more of them,
+limits and hardening are those of drop-ins, as
 /etc/systemd/system/bg-APP-.service.d/*.conf for both slots. For a user other
 than root, it is that user's own systemd (systemctl --user).
 

@@ -5,6 +5,7 @@ use crate::release::Release;
 use crate::release::names::newest_first;
 use crate::start::mode::Mode;
 use crate::start::plan::Plan;
+use crate::start::surroundings::Surroundings;
 use crate::start::{self, facts};
 use anyhow::Result;
 use bg_launch::Launch;
@@ -104,15 +105,17 @@ impl Down {
             let what = format!("{slot} holds no release: there is nothing to start again");
             return Err(Exit::Refused.refuse(what, one_on_disk(site, slot)));
         };
-        let command = start::command(&release, slot)?;
         let mode = Mode::of(&manner.wish, self.last.as_ref())?;
+        let surroundings = Surroundings::again(&site.dir, &slot.name, self.last.as_ref(), mode.via, voice);
+        let command = start::command(&release, slot, &surroundings)?;
         start::ensure_possible(&mode, site, slot, self.last.as_ref())?;
         mode.make_folders(site, slot)?;
         if let Some(remains) = self.last {
             bg_launch::stop(&remains, manner.clearing.grace)?;
         }
         let beside = record.live_beside();
-        let plan = Plan { site, slot, release: &release, command: &command, mode: &mode, beside };
+        let surroundings = &surroundings;
+        let plan = Plan { site, slot, release: &release, command: &command, mode: &mode, surroundings, beside };
         start::begin(&plan, manner.keep, voice)
     }
 }

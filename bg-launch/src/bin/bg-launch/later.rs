@@ -7,8 +7,8 @@
 //! rules: its `stop.log` is a new file, by which the other sees that it is called off.
 
 use crate::start::agent::warning_of_a_wait;
-use crate::start::detached::MARKS;
 use crate::start::hold::{GO, detach};
+use crate::start::surroundings::MARKS;
 use crate::stop::{Clearing, vacate};
 use crate::turn;
 use anyhow::{Context, Result};

@@ -12,6 +12,7 @@ use crate::release::room::{Room, Size};
 use crate::release::shelf;
 use crate::start::mode::Mode;
 use crate::start::plan::Plan;
+use crate::start::surroundings::Surroundings;
 use crate::start::{self, facts};
 use crate::stop::vacate;
 use anyhow::{Context, Result};
@@ -34,17 +35,20 @@ pub(crate) fn new(given: &Given, record: &Record, manner: &Manner, voice: Voice)
     let artifact = given.artifact()?;
     let template = given.template(artifact)?;
     let mode = Mode::of(&manner.wish, None)?;
+    let surroundings = Surroundings::of_this_process(mode.via);
     ensure_free(record, manner)?;
     start::ensure_possible(&mode, site, slot, Launched::of(&site.dir, &slot.name)?.as_ref())?;
     make_room(&site.dir, artifact, voice)?;
     let release = Release::make(&site.dir, artifact, &template)?;
-    let ready = make_ready(record, &release, &mode, manner, voice);
+    let ready = make_ready(record, &release, &mode, &surroundings, manner, voice);
     if ready.is_err() {
         // The failure counts; what can't be removed is pruned by a later run.
         let _ = release.discard(&site.dir);
     }
     let (command, beside) = (ready?, record.live_beside());
-    place(&Plan { site, slot, release: &release, command: &command, mode: &mode, beside }, manner, voice)
+    let plan =
+        Plan { site, slot, release: &release, command: &command, mode: &mode, surroundings: &surroundings, beside };
+    place(&plan, manner, voice)
 }
 
 /// Puts a release that is on disk into the slot of the record and starts it, unless it runs there already.
@@ -68,9 +72,12 @@ pub(crate) fn named(wanted: &str, record: &Record, manner: &Manner, voice: Voice
     ensure_free(record, manner)?;
     let mode = Mode::of(&manner.wish, last.as_ref())?;
     start::ensure_possible(&mode, site, slot, last.as_ref())?;
-    let command = make_ready(record, &release, &mode, manner, voice)?;
+    let surroundings = Surroundings::again(&site.dir, &slot.name, last.as_ref(), mode.via, voice);
+    let command = make_ready(record, &release, &mode, &surroundings, manner, voice)?;
     let beside = record.live_beside();
-    place(&Plan { site, slot, release: &release, command: &command, mode: &mode, beside }, manner, voice)
+    let plan =
+        Plan { site, slot, release: &release, command: &command, mode: &mode, surroundings: &surroundings, beside };
+    place(&plan, manner, voice)
 }
 
 /// Makes room on the disk, or refuses where there is none to be made.
@@ -88,8 +95,15 @@ fn ensure_free(record: &Record, manner: &Manner) -> Result<()> {
 }
 
 /// The last checks, and room in the slot; the command to start then.
-fn make_ready(record: &Record, release: &Release, mode: &Mode, manner: &Manner, voice: Voice) -> Result<Vec<String>> {
-    let command = start::command(release, &record.slot)?;
+fn make_ready(
+    record: &Record,
+    release: &Release,
+    mode: &Mode,
+    surroundings: &Surroundings,
+    manner: &Manner,
+    voice: Voice,
+) -> Result<Vec<String>> {
+    let command = start::command(release, &record.slot, surroundings)?;
     mode.make_folders(&record.site, &record.slot)?;
     vacate(record, manner.clearing, voice)?;
     Ok(command)

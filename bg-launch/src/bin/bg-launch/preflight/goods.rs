@@ -66,7 +66,12 @@ fn command(template: &Template, artifact: Option<&Path>, slot: &Slot) -> Finding
 /// The program as a launch finds it, in the command that is filled in. The release has no name yet, and no copy.
 fn program(template: &Template, artifact: Option<&Path>, slot: &Slot) -> Result<String> {
     let artifact = absolute(artifact.unwrap_or(Path::new("app.jar"))).context("the current folder")?;
-    let words = template.fill(&Blanks { slot, release: "RELEASE", artifact: Some(&artifact) })?;
+    let words = template.fill(&Blanks {
+        slot,
+        release: "RELEASE",
+        artifact: Some(&artifact),
+        path: std::env::var_os("PATH"),
+    })?;
     words.into_iter().next().context("the command is empty")
 }
 

@@ -4,8 +4,8 @@
 
 use crate::release::names::{is_name, names_in};
 use crate::release::{INCOMING, remove};
-use crate::start::detached::MARKS;
 use crate::start::hold::detach;
+use crate::start::surroundings::MARKS;
 use anyhow::{Context, Result};
 use bg_probe::site::lock::INHERITED;
 use nix::unistd::setsid;

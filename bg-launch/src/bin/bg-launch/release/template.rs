@@ -8,6 +8,7 @@ use bg_launch::jar::{is_java, runnable_in};
 use bg_probe::say::exit::{Exit, OrExit};
 use bg_probe::site::slot::Slot;
 use serde::{Deserialize, Serialize};
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 /// The words of a command, in which `{slot} {port} {artifact} {release}` are filled in.
@@ -20,6 +21,8 @@ pub(crate) struct Blanks<'a> {
     pub(crate) slot: &'a Slot,
     pub(crate) release: &'a str,
     pub(crate) artifact: Option<&'a Path>,
+    /// Where the program is looked for.
+    pub(crate) path: Option<OsString>,
 }
 
 /// What tells a Spring application which slot it is in.
@@ -111,7 +114,7 @@ impl Template {
     pub(crate) fn fill(&self, blanks: &Blanks) -> Result<Vec<String>> {
         let mut words = self.0.iter().map(|word| fill(word, blanks)).collect::<Result<Vec<_>>>()?;
         let program = words.first_mut().context("the command is empty")?;
-        found(program)?.to_str().context("the program's path is not UTF-8")?.clone_into(program);
+        found(program, blanks.path.as_ref())?.to_str().context("the program's path is not UTF-8")?.clone_into(program);
         Ok(words)
     }
 }
@@ -134,8 +137,8 @@ fn java() -> Result<String> {
     java.to_str().map(str::to_owned).context("the path of java in JAVA_HOME is not UTF-8")
 }
 
-fn found(program: &str) -> Result<PathBuf> {
-    which::which(program).map_err(|_| {
+fn found(program: &str, path: Option<&OsString>) -> Result<PathBuf> {
+    which::which_in(program, path, "/").map_err(|_| {
         if program.contains('/') {
             anyhow!("{program} is not there, or may not be executed: chmod +x it, or name an interpreter before it")
         } else {
@@ -180,7 +183,7 @@ mod tests {
     fn everything_is_filled_in_and_the_program_found() {
         let path = Path::new("/r/{port}.jar");
         let slots = slots();
-        let blanks = Blanks { slot: slots.first(), release: "R", artifact: Some(path) };
+        let blanks = Blanks { slot: slots.first(), release: "R", artifact: Some(path), path: std::env::var_os("PATH") };
         let filled = words("sh {slot}:{port} x={artifact} {release} {other}").fill(&blanks).unwrap();
         assert!(filled[0].starts_with('/') && filled[0].ends_with("/sh"));
         assert_eq!(filled[1..], ["set1:8081", "x=/r/{port}.jar", "R", "{other}"]);
@@ -199,7 +202,7 @@ mod tests {
     #[test]
     fn fill_refuses_a_missing_artifact_or_program() {
         let slots = slots();
-        let blanks = Blanks { slot: slots.first(), release: "R", artifact: None };
+        let blanks = Blanks { slot: slots.first(), release: "R", artifact: None, path: std::env::var_os("PATH") };
         assert_eq!(Exit::of(&words("sh {artifact}").fill(&blanks).unwrap_err()), Exit::Usage);
         let missing = format!("{:#}", words("no-such-program-here").fill(&blanks).unwrap_err());
         assert!(missing.starts_with("no-such-program-here is not on this machine's PATH"), "{missing}");

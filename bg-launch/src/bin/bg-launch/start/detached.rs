@@ -15,9 +15,6 @@ use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::process::{Command, Stdio};
 
-/// The marks by which CI runners find what a job has left running, and kill it.
-pub(crate) const MARKS: [&str; 3] = ["RUNNER_TRACKING_ID", "JENKINS_NODE_COOKIE", "BUILD_ID"];
-
 /// Starts it in a session of its own.
 ///
 /// # Errors
@@ -61,11 +58,9 @@ fn hold(plan: &Plan, stdin: UnixStream, output: File) -> Result<i32> {
     let workdir = plan.mode.workdir(plan.site, plan.slot);
     let user = plan.mode.user.as_ref();
     let mut holder = Command::new("/proc/self/exe");
-    holder.arg(HOLD).arg(user.map_or("", |user| &user.name)).args(plan.command).current_dir(&workdir);
-    let internal = |name: &str| name.starts_with("BG_") || MARKS.contains(&name);
-    for (name, _) in std::env::vars_os().filter(|(name, _)| internal(&name.to_string_lossy())) {
-        holder.env_remove(name);
-    }
+    holder.arg(HOLD).arg(user.map_or("", |user| &user.name)).arg(plan.surroundings.limits().to_word()?);
+    holder.args(plan.command).current_dir(&workdir);
+    holder.env_clear().envs(plan.surroundings.variables());
     holder.envs(user.into_iter().flat_map(user::environment)).envs(plan.variables());
     holder.stdin(OwnedFd::from(stdin)).stderr(output.try_clone().context("share the log")?).stdout(Stdio::from(output));
     let child = holder.spawn().with_context(|| format!("start a process in {}", workdir.display()))?;

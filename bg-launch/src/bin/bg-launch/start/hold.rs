@@ -4,6 +4,7 @@
 //! names. So bg-launch starts itself first, as a holder. The holder has the application's pid and all of its
 //! surroundings, but does nothing until bg-launch sends the word; if bg-launch dies before, it ends.
 
+use crate::start::limits::Limits;
 use crate::start::user;
 use anyhow::{Context, Result};
 use nix::libc::{SIG_DFL, SIGRTMAX, signal};
@@ -18,8 +19,8 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::net::UnixStream;
 use std::process::ExitCode;
 
-/// The first argument that makes bg-launch a holder. What follows is the user to become, which may be empty, and
-/// the command.
+/// The first argument that makes bg-launch a holder. What follows is the user to become, which may be empty, the limits
+/// to take on, and the command.
 pub(crate) const HOLD: &str = "--hold-and-exec";
 
 /// The word that the holder waits for on its stdin.
@@ -28,13 +29,18 @@ pub(crate) const GO: &[u8] = b"go";
 /// What a holder holds.
 pub(crate) struct Held {
     user: OsString,
+    limits: OsString,
     command: Vec<OsString>,
 }
 
 /// What to hold, where this process was started as a holder.
 pub(crate) fn held() -> Option<Held> {
     let mut args = std::env::args_os().skip(1);
-    (args.next()? == HOLD).then(|| Held { user: args.next().unwrap_or_default(), command: args.collect() })
+    if args.next()? != HOLD {
+        return None;
+    }
+    let (user, limits) = (args.next().unwrap_or_default(), args.next().unwrap_or_default());
+    Some(Held { user, limits, command: args.collect() })
 }
 
 /// Waits for [`GO`] on stdin, a socket, and becomes the command. If that can't be done, writes why to the socket.
@@ -67,6 +73,7 @@ fn become_it(held: &Held, socket: &UnixStream) -> Result<Infallible> {
         held.command.iter().map(|word| CString::new(word.as_bytes())).collect::<Result<_, _>>()?;
     let program = words.first().context("no command")?;
     detach(Some(socket.as_raw_fd()))?;
+    Limits::from_word(&held.limits.to_string_lossy())?.take_on();
     // Last: a process that has become another user's may not even list its own descriptors any more.
     if !held.user.is_empty() {
         user::become_user(&held.user)?;

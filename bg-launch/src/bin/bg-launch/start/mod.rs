@@ -4,10 +4,12 @@ pub(crate) mod agent;
 pub(crate) mod detached;
 pub(crate) mod exec;
 pub(crate) mod hold;
+pub(crate) mod limits;
 mod log;
 pub(crate) mod mode;
 pub(crate) mod plan;
 mod risks;
+pub(crate) mod surroundings;
 mod systemd;
 mod user;
 
@@ -15,6 +17,7 @@ use crate::release::Release;
 use crate::release::template::Blanks;
 use crate::start::mode::{Mode, Via};
 use crate::start::plan::Plan;
+use crate::start::surroundings::Surroundings;
 use anyhow::Result;
 use bg_launch::Launch;
 use bg_probe::os::process::Process;
@@ -30,8 +33,9 @@ use std::time::Instant;
 ///
 /// # Errors
 /// When the program is missing.
-pub(crate) fn command(release: &Release, slot: &Slot) -> Result<Vec<String>> {
-    release.template.fill(&Blanks { slot, release: &release.name, artifact: release.artifact.as_deref() })
+pub(crate) fn command(release: &Release, slot: &Slot, surroundings: &Surroundings) -> Result<Vec<String>> {
+    let path = surroundings.path();
+    release.template.fill(&Blanks { slot, release: &release.name, artifact: release.artifact.as_deref(), path })
 }
 
 /// Refuses where nothing could be started in this mode; `last` is what was started in the slot before. It changes
@@ -63,6 +67,7 @@ pub(crate) fn begin(plan: &Plan, keep: usize, voice: Voice) -> Result<Launch> {
     }
     let began = Instant::now();
     plan.mode.give_work(plan.site, plan.slot)?;
+    plan.surroundings.keep(&plan.site.dir, &plan.slot.name)?;
     let launched = match plan.mode.via {
         Via::Session => detached::start(plan)?,
         Via::Systemd => systemd::start(plan)?,

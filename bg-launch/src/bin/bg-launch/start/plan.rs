@@ -2,6 +2,7 @@
 
 use crate::release::Release;
 use crate::start::mode::Mode;
+use crate::start::surroundings::Surroundings;
 use anyhow::Result;
 use bg_probe::os::process::Process;
 use bg_probe::os::replace;
@@ -17,6 +18,8 @@ pub(crate) struct Plan<'a> {
     /// The command, filled in.
     pub(crate) command: &'a [String],
     pub(crate) mode: &'a Mode,
+    /// What the application takes over.
+    pub(crate) surroundings: &'a Surroundings,
     /// The live slot beside this one, which memory is kept for.
     pub(crate) beside: Option<&'a Slot>,
 }

@@ -10,6 +10,7 @@ use anyhow::{Context, Result, bail};
 use bg_launch::{Grace, unit};
 use bg_probe::os::oom::{may_put, place_of, put};
 use bg_probe::os::process::{Process, boot_id};
+use bg_probe::os::replace;
 use bg_probe::say::exit::Exit;
 use bg_probe::say::{Voice, quoted};
 use bg_probe::site::advice::Advice;
@@ -19,6 +20,7 @@ use bg_probe::site::settings::Site;
 use bg_probe::site::slot::Slot;
 use bg_probe::site::unit::{State, Unit};
 use nix::unistd::geteuid;
+use std::ffi::OsStr;
 use std::path::Path;
 use std::time::Duration;
 
@@ -92,6 +94,30 @@ fn make_first_to_go(state: &State, from: i32) {
     }
 }
 
+/// Writes the variables of the settings file down for systemd, which reads them at each start, and where. The properties of a
+/// unit are for everybody to read, and a file is not: it may hold secrets.
+fn keep_variables(plan: &Plan) -> Result<String> {
+    let path = plan.site.dir.environment(&plan.slot.name);
+    let lines =
+        plan.surroundings.variables().map(|(name, value)| assignment(name, value)).collect::<Result<String>>()?;
+    replace::own_file(&path, lines.as_bytes(), 0o600)?;
+    Ok(path.to_str().context("the folder's path is not UTF-8")?.to_owned())
+}
+
+/// A variable as it stands in such a file (`EnvironmentFile=` of `systemd.exec(5)`).
+fn assignment(name: &OsStr, value: &OsStr) -> Result<String> {
+    let name = name.to_str().context("the name of a variable is not UTF-8")?;
+    let value = value.to_str().with_context(|| format!("the value of {name} is not UTF-8"))?;
+    let escaped = value.chars().fold(String::new(), |mut text, c| {
+        if "\"\\`$".contains(c) {
+            text.push('\\');
+        }
+        text.push(c);
+        text
+    });
+    Ok(format!("{name}=\"{escaped}\"\n"))
+}
+
 fn run(plan: &Plan, unit: &Unit) -> Result<()> {
     let mut run = unit.tool("systemd-run");
     run.args(["--quiet", "--service-type=exec"]).arg(format!("--unit={}", unit.name()));
@@ -106,6 +132,7 @@ fn run(plan: &Plan, unit: &Unit) -> Result<()> {
     run.arg(format!("--property=TimeoutStopSec={stop}ms"));
     let workdir = plan.mode.workdir(plan.site, plan.slot);
     run.arg(format!("--working-directory={}", workdir.to_str().context("the folder's path is not UTF-8")?));
+    run.arg(format!("--property=EnvironmentFile={}", keep_variables(plan)?));
     run.args(plan.variables().map(|(name, value)| format!("--setenv={name}={value}")));
     if let Some(user) = plan.mode.user.as_ref().filter(|_| geteuid().is_root()) {
         run.arg(format!("--uid={}", user.name));

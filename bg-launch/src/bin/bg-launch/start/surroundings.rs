@@ -1,0 +1,180 @@
+//! What an application takes over from whoever starts it: the environment, the limits, the umask, the niceness.
+//!
+//! A deploy has them of a person's shell or a CI's agent. What starts the same release again is cron with next to none of
+//! it, or a person with others. So they are kept with the slot, and a release that is started again has those it was
+//! launched with; only what a settings file says by then is newer. The file may hold secrets: it is its owner's alone.
+
+use crate::start::limits::Limits;
+use crate::start::mode::Via;
+use anyhow::{Context, Result, ensure};
+use bg_probe::cli::origin::names_from_the_file;
+use bg_probe::os::owner::is_trusted;
+use bg_probe::os::replace;
+use bg_probe::say::Voice;
+use bg_probe::site::dir::Dir;
+use bg_probe::site::launched::Launched;
+use bg_probe::site::slot::Name;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::ffi::{OsStr, OsString};
+use std::fs::OpenOptions;
+use std::io::{ErrorKind, Read};
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::os::unix::fs::OpenOptionsExt;
+
+/// The marks by which CI runners find what a job has left running, and kill it.
+pub(crate) const MARKS: [&str; 3] = ["RUNNER_TRACKING_ID", "JENKINS_NODE_COOKIE", "BUILD_ID"];
+
+/// What an application takes over from whoever starts it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Surroundings {
+    variables: BTreeMap<OsString, OsString>,
+    facts: Facts,
+}
+
+/// The part of them that is no secret.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Facts {
+    #[serde(flatten)]
+    limits: Limits,
+    /// The variables that came from a settings file.
+    from_file: Vec<String>,
+}
+
+impl Surroundings {
+    /// Those of this process, less what is not for the application. Of what systemd starts they are the variables of the
+    /// settings file alone: everything else is its own.
+    pub(crate) fn of_this_process(via: Via) -> Surroundings {
+        let from_file = names_from_the_file();
+        let is_for_it = |name: &OsStr| {
+            let name = name.to_string_lossy();
+            let is_ours =
+                name.starts_with("BG_") || MARKS.contains(&&*name) || ["PORT", "SERVER_PORT"].contains(&&*name);
+            !is_ours && (via == Via::Session || from_file.iter().any(|one| *one == name))
+        };
+        let variables = std::env::vars_os().filter(|(name, _)| is_for_it(name)).collect();
+        Surroundings { variables, facts: Facts { limits: Limits::of_this_process(), from_file } }
+    }
+
+    /// Those with which the slot was launched `last`, with what a settings file says now; where they are not known, those of
+    /// this process.
+    pub(crate) fn again(dir: &Dir, slot: &Name, last: Option<&Launched>, via: Via, voice: Voice) -> Surroundings {
+        let here = Surroundings::of_this_process(via);
+        let was_so = last.is_some_and(|last| last.unit.is_some() == (via == Via::Systemd));
+        match Surroundings::kept(dir, slot) {
+            Ok(Some(kept)) if was_so => {
+                let again = kept.renewed_by(&here);
+                if via == Via::Session {
+                    again.facts.limits.out_of_reach().iter().for_each(|what| voice.warn(what));
+                }
+                again
+            }
+            Ok(_) => here,
+            Err(why) => {
+                voice
+                    .warn(&format!("it gets the environment and limits of this run, not those of its launch: {why:#}"));
+                here
+            }
+        }
+    }
+
+    /// The same with what a settings file says here: that of this run, and what came from one at the launch.
+    fn renewed_by(mut self, here: &Surroundings) -> Surroundings {
+        let names = self.facts.from_file.iter().chain(&here.facts.from_file);
+        let newer = names.filter_map(|name| here.variables.get_key_value(OsStr::new(name)));
+        self.variables.extend(newer.map(|(name, value)| (name.clone(), value.clone())).collect::<Vec<_>>());
+        self.facts.from_file.extend(here.facts.from_file.iter().cloned());
+        self.facts.from_file.sort_unstable();
+        self.facts.from_file.dedup();
+        self
+    }
+
+    /// The variables.
+    pub(crate) fn variables(&self) -> impl Iterator<Item = (&OsString, &OsString)> {
+        self.variables.iter()
+    }
+
+    /// Where programs are found.
+    pub(crate) fn path(&self) -> Option<OsString> {
+        self.variables.get(OsStr::new("PATH")).cloned().or_else(|| std::env::var_os("PATH"))
+    }
+
+    /// The limits.
+    pub(crate) fn limits(&self) -> &Limits {
+        &self.facts.limits
+    }
+
+    /// Keeps them with the slot, for its next start.
+    ///
+    /// # Errors
+    /// When the disk refuses.
+    pub(crate) fn keep(&self, dir: &Dir, slot: &Name) -> Result<()> {
+        replace::own_file(&dir.surroundings(slot), &self.to_bytes()?, 0o600)
+    }
+
+    /// The facts in one line, then the variables as `environ(7)` has them.
+    fn to_bytes(&self) -> Result<Vec<u8>> {
+        let mut bytes = serde_json::to_vec(&self.facts)?;
+        bytes.push(b'\n');
+        for (name, value) in &self.variables {
+            bytes.extend([name.as_bytes(), b"=", value.as_bytes(), b"\0"].concat());
+        }
+        Ok(bytes)
+    }
+
+    fn kept(dir: &Dir, slot: &Name) -> Result<Option<Surroundings>> {
+        let path = dir.surroundings(slot);
+        let flags = nix::libc::O_NOFOLLOW | nix::libc::O_NONBLOCK;
+        let mut file = match OpenOptions::new().read(true).custom_flags(flags).open(&path) {
+            Ok(file) => file,
+            Err(e) if e.kind() == ErrorKind::NotFound => return Ok(None),
+            Err(e) => return Err(e).with_context(|| format!("open {}", path.display())),
+        };
+        let meta = file.metadata().with_context(|| format!("look at {}", path.display()))?;
+        ensure!(meta.is_file() && is_trusted(&meta), "{} is no file of this user's own", path.display());
+        let mut bytes = Vec::new();
+        file.read_to_end(&mut bytes).with_context(|| format!("read {}", path.display()))?;
+        Surroundings::parse(&bytes).map(Some).with_context(|| format!("{} is damaged", path.display()))
+    }
+
+    fn parse(bytes: &[u8]) -> Result<Surroundings> {
+        let end = bytes.iter().position(|byte| *byte == b'\n').context("it has no first line")?;
+        let facts = serde_json::from_slice(&bytes[..end])?;
+        ensure!(bytes.ends_with(b"\0") || end + 1 == bytes.len(), "it has no end");
+        let variable = |text: &[u8]| {
+            let equals = text.iter().position(|byte| *byte == b'=')?;
+            Some((OsString::from_vec(text[..equals].to_vec()), OsString::from_vec(text[equals + 1..].to_vec())))
+        };
+        Ok(Surroundings { variables: bytes[end + 1..].split(|byte| *byte == 0).filter_map(variable).collect(), facts })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(variables: &[(&str, &[u8])], from_file: &[&str]) -> Surroundings {
+        let variables =
+            variables.iter().map(|(name, value)| (name.into(), OsString::from_vec(value.to_vec()))).collect();
+        let from_file = from_file.iter().map(|name| (*name).to_owned()).collect();
+        Surroundings { variables, facts: Facts { limits: Limits::of_this_process(), from_file } }
+    }
+
+    #[test]
+    fn they_come_back_to_the_byte_or_not_at_all() {
+        let kept = of(&[("A", b"a b\n=\"'$"), ("E", b""), ("N", b"\xff\x01")], &["A"]);
+        assert_eq!(Surroundings::parse(&kept.to_bytes().unwrap()).unwrap(), kept);
+        for damaged in ["", "{}\n", "nonsense", "{\"umask\":18,\"nice\":0,\"most\":{},\"from_file\":[]}\nA=b"] {
+            assert!(Surroundings::parse(damaged.as_bytes()).is_err(), "{damaged}");
+        }
+    }
+
+    #[test]
+    fn only_what_a_settings_file_says_is_newer() {
+        let kept = of(&[("DB", b"old"), ("LANG", b"C.UTF-8"), ("PATH", b"/opt/java")], &["DB"]);
+        let here = of(&[("DB", b"new"), ("KEY", b"k"), ("LANG", b"C"), ("PATH", b"/bin")], &["KEY"]);
+        let again = kept.renewed_by(&here);
+        let wanted = of(&[("DB", b"new"), ("KEY", b"k"), ("LANG", b"C.UTF-8"), ("PATH", b"/opt/java")], &["DB", "KEY"]);
+        assert_eq!(again, wanted);
+    }
+}
