@@ -67,6 +67,9 @@ mod documents;
 /// The walls between the rooms of the library and between the crates, and no circle.
 mod rooms;
 
+/// Our own files, empty, garbage or a folder: what serves goes on, and one command helps.
+mod damaged;
+
 /// Broken input for everything that parses.
 mod fuzz;
 

@@ -12,11 +12,12 @@ use crate::os::owner::is_trusted;
 use crate::os::replace;
 use crate::say::exit::Exit;
 use crate::site::advice::Advice;
-use crate::site::dir::Dir;
+use crate::site::dir::{Dir, ensure_file};
 use crate::site::settings::Site;
 use crate::site::slot::{Name, Slot};
 use anyhow::{Context, Result, anyhow};
 use serde::{Deserialize, Serialize};
+use std::fmt::{self, Display};
 use std::fs::File;
 use std::io::{ErrorKind, Read};
 use std::os::unix::fs::MetadataExt;
@@ -34,6 +35,18 @@ const SETTLED_WITHIN: Duration = Duration::from_secs(2);
 
 /// How often it is asked meanwhile.
 const ASK_EVERY: Duration = Duration::from_millis(5);
+
+/// That a note can't be understood: it is not known which switch was cut short, if any.
+#[derive(Debug)]
+struct Damaged(String);
+
+impl Display for Damaged {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for Damaged {}
 
 /// A switch in the reload form that has begun and not ended.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -57,6 +70,7 @@ impl Pending {
     /// would become nginx's configuration.
     pub fn of(site: &Site) -> Result<Option<Pending>> {
         let path = note(&site.dir);
+        ensure_file(&path)?;
         let mut file = match File::open(&path) {
             Ok(file) => file,
             Err(e) if e.kind() == ErrorKind::NotFound => return Ok(None),
@@ -72,9 +86,18 @@ impl Pending {
                 format!("end it as that user: {}", Advice::call_by(uid, site, "bg-launch", &["--live"])),
             ));
         }
-        let mut text = String::new();
-        file.read_to_string(&mut text).with_context(read)?;
-        Pending::parse(&text).map(Some).with_context(|| format!("understand {}", path.display()))
+        let mut bytes = Vec::new();
+        file.read_to_end(&mut bytes).with_context(read)?;
+        let text = String::from_utf8_lossy(&bytes);
+        Pending::parse(&text)
+            .map(Some)
+            .map_err(|why| Damaged(format!("{} is damaged ({why:#})", path.display())).into())
+    }
+
+    /// Why there is a note in this folder that can't be understood; `None` where it can, and where there is none.
+    #[must_use]
+    pub fn damage(site: &Site) -> Option<String> {
+        Pending::of(site).err()?.downcast_ref::<Damaged>().map(ToString::to_string)
     }
 
     /// Understands the text of a note.
@@ -127,6 +150,9 @@ impl Pending {
 /// # Errors
 /// When the note or the file can't be read or written.
 pub fn settle(site: &Site) -> Result<Option<String>> {
+    if let Some(what) = Pending::damage(site) {
+        return drop_damaged(site, &what).map(Some);
+    }
     let Some(pending) = Pending::of(site)? else { return Ok(None) };
     // Either form sends to the same slot: nobody is misled, and only bg-switch can have nginx read it again.
     if pending.is_conversion {
@@ -141,6 +167,26 @@ pub fn settle(site: &Site) -> Result<Option<String>> {
         pending.to,
         site.upstream_file.display()
     )))
+}
+
+/// Drops a note that can't be understood, where nothing is at stake: nginx serves the slot that its file points at.
+fn drop_damaged(site: &Site, what: &str) -> Result<String> {
+    let served = Front::of(site)?.map(|front| front.ask(FRONT_WITHIN));
+    let Some(file) = file_says(site).filter(|file| served == Some(Answer::Slot(file.clone()))) else {
+        return Err(unknown_switch(site, what));
+    };
+    Pending::end(&site.dir)?;
+    Ok(format!("{what}; nginx serves {file}, and {} says so: the note was removed", site.upstream_file.display()))
+}
+
+/// The refusal where it is not known which switch was cut short.
+pub(crate) fn unknown_switch(site: &Site, what: &str) -> anyhow::Error {
+    let [one, other] = site.slots.both();
+    let to = |slot: &Slot| Advice::call(site, "bg-switch", &["--to", slot.name.as_str()]);
+    Exit::Unsure.refuse(
+        format!("{what}, as after a full disk or by an editor: an earlier switch may have been cut short. Nothing was touched"),
+        format!("choose the slot that serves, and end it by hand with: {}; or: {}", to(one), to(other)),
+    )
 }
 
 impl Pending {

@@ -1,7 +1,7 @@
 //! The refusals and warnings of a verdict: where the witnesses leave a doubt, nobody guesses.
 
 use crate::live::front::LIMITED;
-use crate::live::pending::Pending;
+use crate::live::pending::{Pending, unknown_switch};
 use crate::live::witnesses::Heard;
 use crate::nginx::upstream::{Form, Upstream};
 use crate::say::exit::{Exit, OrExit};
@@ -48,6 +48,9 @@ pub(super) fn ensure_same_ports(site: &Site) -> Result<()> {
 /// # Errors
 /// [`Exit::Unsure`].
 pub(super) fn ensure_not_cut_short(site: &Site, heard: &Heard) -> Result<()> {
+    if let Some(what) = Pending::damage(site) {
+        return Err(unknown_switch(site, &what));
+    }
     let pending = Pending::of(site).or_exit(Exit::Unsure)?;
     let Some(pending) = pending.filter(|pending| !pending.is_conversion) else { return Ok(()) };
     let [one, other] = site.slots.both();

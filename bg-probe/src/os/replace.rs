@@ -5,6 +5,7 @@
 //! that the same holds for power loss.
 
 use crate::os::owner::{ensure_no_foreign_link, hand_over, hand_over_link};
+use crate::say::exit::Exit;
 use anyhow::{Context, Result, ensure};
 use nix::unistd::geteuid;
 use std::collections::HashSet;
@@ -60,7 +61,7 @@ fn put(path: &Path, bytes: &[u8], dress: impl FnOnce(&File, &Path) -> Result<()>
 /// the last step fails, the fsync of the folder, the new link is there, and may be gone after a power loss.
 pub fn link(path: &Path, target: &Path) -> Result<()> {
     if let Ok(there) = std::fs::symlink_metadata(path) {
-        ensure!(there.is_symlink(), "{} is there and is not a symbolic link", path.display());
+        ensure_link(&there, path)?;
     }
     let beside = beside(path)?;
     symlink(target, &beside).with_context(|| format!("make the link {}", beside.display()))?;
@@ -72,6 +73,21 @@ pub fn link(path: &Path, target: &Path) -> Result<()> {
     }
     renamed?;
     sync_folder_of(path)
+}
+
+/// Refuses what is there and is no symbolic link, with the command that moves it away.
+///
+/// # Errors
+/// When it is none.
+pub fn ensure_link(there: &Metadata, path: &Path) -> Result<()> {
+    let path = path.display();
+    let remedy = || format!("move it away: mv {path} {path}.old");
+    let is_link = there.is_symlink();
+    if is_link {
+        Ok(())
+    } else {
+        Err(Exit::Refused.refuse(format!("{path} is there and is not a symbolic link"), remedy()))
+    }
 }
 
 /// Removes a file or link, if it is there, for good.

@@ -18,7 +18,7 @@
 
 use crate::os::advice::Advice;
 use crate::os::owner::{ensure_no_foreign_link, hand_over, is_trusted};
-use crate::os::replace::sync_folder_of;
+use crate::os::replace::{ensure_link, sync_folder_of};
 use crate::os::sudo::{called, typed_as};
 use crate::say::exit::Exit;
 use crate::site::slot::Name;
@@ -163,6 +163,28 @@ impl Dir {
     pub fn release(&self, slot: &Name) -> Option<String> {
         let target = std::fs::read_link(self.current(slot)).ok()?;
         Some(target.file_name()?.to_str()?.to_owned())
+    }
+
+    /// Whether this folder has a release of that name, which may come from anywhere.
+    #[must_use]
+    pub fn has_release(&self, name: &str) -> bool {
+        !name.is_empty() && !name.starts_with('.') && !name.contains('/') && self.releases().join(name).is_dir()
+    }
+
+    /// Refuses what stands in the place of a file or a link that a launch into `slot` will write: before anything is stopped.
+    ///
+    /// # Errors
+    /// With the command that moves it away.
+    pub fn ensure_places(&self, slot: &Name) -> Result<()> {
+        for file in [self.process(slot), self.surroundings(slot), self.environment(slot)] {
+            ensure_file(&file)?;
+        }
+        for link in [self.live(), self.current(slot), self.logs(slot).join("app.log")] {
+            if let Ok(there) = std::fs::symlink_metadata(&link) {
+                ensure_link(&there, &link)?;
+            }
+        }
+        Ok(())
     }
 
     /// The artifact of the release that a slot holds; `None` where it holds none.
@@ -316,4 +338,19 @@ pub fn is_shared() -> bool {
 
 fn writable_by_others(meta: &Metadata) -> bool {
     meta.mode() & 0o022 != 0
+}
+
+/// Refuses a folder, or a link that leads nowhere, where a file of ours belongs.
+///
+/// # Errors
+/// With the command that moves it away.
+pub fn ensure_file(path: &Path) -> Result<()> {
+    let Ok(there) = std::fs::symlink_metadata(path) else { return Ok(()) };
+    let what = match () {
+        () if there.is_dir() => "is a folder, and no file",
+        () if there.is_symlink() && !path.exists() => "is a link that leads nowhere",
+        () => return Ok(()),
+    };
+    let path = path.display();
+    Err(Exit::Refused.refuse(format!("{path} {what}"), format!("move it away: mv {path} {path}.old")))
 }

@@ -10,7 +10,7 @@ use crate::site::dir::Dir;
 use crate::site::launched::Launched;
 use crate::site::marks::Marks;
 use crate::site::settings::Site;
-use crate::site::slot::Slot;
+use crate::site::slot::{Name, Slot};
 use anyhow::Result;
 use serde_json::Value;
 use std::fs::{File, OpenOptions};
@@ -64,7 +64,8 @@ fn of(site: &Site) -> Option<String> {
 fn written(dir: &Dir) -> Option<String> {
     let mut text = String::new();
     open(&dir.app())?.take(MOST_NAME).read_to_string(&mut text).ok()?;
-    Some(quoted(text.trim())).filter(|name| !name.is_empty())
+    // What is no name is damaged, and names nobody: the next deploy writes it anew.
+    Some(text.trim().to_owned()).filter(|name| name.parse::<Name>().is_ok())
 }
 
 /// By the last deploy in the history that was done: one that failed may be the very mistake.

@@ -1,8 +1,10 @@
 //! What was launched last in a slot: the file `process.json`, and whether its process runs.
 
 use crate::os::process::Process;
+use crate::os::process::{Stat, command_line, environment, pids};
 use crate::os::stop_signal::StopSignal;
-use crate::site::dir::Dir;
+use crate::say::exit::Exit;
+use crate::site::dir::{Dir, ensure_file};
 use crate::site::slot::Name;
 use crate::site::unit::Unit;
 use anyhow::{Context, Result, anyhow};
@@ -62,18 +64,35 @@ impl Launched {
         Ok(Launched::of(dir, slot)?.is_some_and(|launched| launched.running().is_some()))
     }
 
-    /// What was launched last in a slot; `None` where nothing ever was.
+    /// What was launched last in a slot; `None` where nothing ever was, and where the file is damaged and nothing at stake.
     ///
     /// # Errors
-    /// When the file is there but can't be read or understood.
+    /// When the file is there but can't be read; [`Exit::Unsure`] when it is damaged, and something that was launched from
+    /// this folder runs in the slot: it may be serving.
     pub fn of(dir: &Dir, slot: &Name) -> Result<Option<Launched>> {
+        match Launched::read(dir, slot)? {
+            Some(Ok(launched)) => Ok(Some(launched)),
+            Some(Err(why)) => ensure_nobody_runs(dir, slot, &why).map(|()| None),
+            None => Ok(None),
+        }
+    }
+
+    /// Why the file of a slot can't be understood; `None` where it can, and where it is not there.
+    #[must_use]
+    pub fn damage(dir: &Dir, slot: &Name) -> Option<String> {
+        Launched::read(dir, slot).ok()??.err()
+    }
+
+    /// What the file of a slot says, or why it says nothing; `None` where it is not there.
+    fn read(dir: &Dir, slot: &Name) -> Result<Option<Result<Launched, String>>> {
         let path = dir.process(slot);
-        let text = match std::fs::read_to_string(&path) {
-            Ok(text) => text,
-            Err(e) if e.kind() == ErrorKind::NotFound => return Ok(None),
-            Err(e) => return Err(e).with_context(|| format!("read {}", path.display())),
-        };
-        Launched::parse(&text).map(Some).with_context(|| format!("understand {}", path.display()))
+        ensure_file(&path)?;
+        match std::fs::read(&path) {
+            Ok(bytes) if bytes.is_empty() => Ok(Some(Err("it is empty".to_owned()))),
+            Ok(bytes) => Ok(Some(Launched::parse(&String::from_utf8_lossy(&bytes)).map_err(|why| format!("{why:#}")))),
+            Err(e) if e.kind() == ErrorKind::NotFound => Ok(None),
+            Err(e) => Err(e).with_context(|| format!("read {}", path.display())),
+        }
     }
 
     /// Understands the text of a `process.json`.
@@ -83,4 +102,44 @@ impl Launched {
     pub fn parse(text: &str) -> Result<Launched> {
         serde_json::from_str(text).map_err(|e| anyhow!(crate::say::quoted(&e.to_string())))
     }
+}
+
+/// Whether a process works or writes in the same slot of another folder: one file that is deployed from two folders within a
+/// second has one name in both.
+fn is_elsewhere(dir: &Dir, slot: &Name, pid: i32) -> bool {
+    let here = dir.slot(slot).canonicalize().unwrap_or_else(|_| dir.slot(slot));
+    let of_a_slot = format!("/slots/{slot}/");
+    let is_of_another = |link: &str| {
+        let target = std::fs::read_link(format!("/proc/{pid}/{link}")).unwrap_or_default();
+        target.to_string_lossy().contains(&of_a_slot) && !target.starts_with(&here)
+    };
+    ["cwd", "fd/1"].into_iter().any(is_of_another)
+}
+
+/// Refuses to take a slot for empty whose `process.json` is damaged while a process carries its marks.
+fn ensure_nobody_runs(dir: &Dir, slot: &Name, why: &str) -> Result<()> {
+    let in_slot = format!("BG_SLOT={slot}");
+    let is_ours = |pid: &i32| {
+        if Stat::of(*pid).is_none() || is_elsewhere(dir, slot, *pid) {
+            return false;
+        }
+        let environ = environment(*pid).unwrap_or_default();
+        let variables = || environ.split(|byte| *byte == 0);
+        let release = variables().find_map(|variable| variable.strip_prefix(b"BG_RELEASE="));
+        let is_on_the_shelf = release.is_some_and(|release| dir.has_release(&String::from_utf8_lossy(release)));
+        is_on_the_shelf && variables().any(|variable| variable == in_slot.as_bytes())
+    };
+    // A command that the release itself has run is none of what runs in the slot.
+    let me = std::process::id();
+    let runs = pids()?.into_iter().filter(|pid| u32::try_from(*pid) != Ok(me)).find(is_ours);
+    let Some(pid) = runs else { return Ok(()) };
+    let path = dir.process(slot);
+    let (path, who) = (path.display(), command_line(pid));
+    Err(Exit::Unsure.refuse(
+        format!(
+            "{path} is damaged ({why}), as after a full disk or by an editor, and pid {pid} ({who}) runs in {slot}. Nothing \
+             was touched"
+        ),
+        format!("have bg-launch take it for one that it did not start from now on: rm {path}"),
+    ))
 }

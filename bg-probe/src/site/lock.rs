@@ -10,7 +10,7 @@ use crate::os::span::Span;
 use crate::say::Voice;
 use crate::say::exit::Exit;
 use crate::site::advice::Advice;
-use crate::site::dir::Dir;
+use crate::site::dir::{Dir, ensure_file};
 use crate::site::folder_app;
 use crate::site::holder::{Errand, Holder};
 use crate::site::settings::Site;
@@ -65,6 +65,7 @@ impl Lock {
         let dir = &site.dir;
         dir.create()?;
         let path = dir.lock();
+        ensure_file(&path)?;
         // O_NOFOLLOW: the holder's name is written into it.
         let file = OpenOptions::new()
             .read(true)

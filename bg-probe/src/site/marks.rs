@@ -65,8 +65,7 @@ impl Marks {
 }
 
 fn is_on_the_shelf(dir: &Dir, release: &str) -> bool {
-    // It comes from somebody's environment.
-    !release.starts_with('.') && !release.contains('/') && dir.releases().join(release).is_dir()
+    dir.has_release(release)
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@ use anyhow::Result;
 use bg_probe::live::pending;
 use bg_probe::say::Voice;
 use bg_probe::site::holder::Errand;
+use bg_probe::site::launched::Launched;
 use bg_probe::site::lock::{Lock, Wait};
 use bg_probe::site::settings::Site;
 
@@ -23,6 +24,15 @@ pub(crate) fn take_on(site: &Site, wait: Wait, voice: Voice, errand: Option<Erra
     let lock = Lock::take_on(site, wait, voice, errand)?;
     if let Some(words) = pending::settle(site)? {
         voice.warn(&words);
+    }
+    for slot in site.slots.both() {
+        if let Some(why) = Launched::damage(&site.dir, &slot.name) {
+            let path = site.dir.process(&slot.name);
+            voice.warn(&format!(
+                "{} is damaged ({why}); nothing of it runs, and the next launch there writes it anew",
+                path.display()
+            ));
+        }
     }
     Ok(lock)
 }

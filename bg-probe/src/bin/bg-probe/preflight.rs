@@ -7,6 +7,7 @@ use bg_probe::live::verdict::{self, Verdict};
 use bg_probe::nginx::upstream::Upstream;
 use bg_probe::os::process::command_line;
 use bg_probe::site::dir::Dir;
+use bg_probe::site::launched::Launched;
 use bg_probe::site::lock;
 use bg_probe::site::settings::Site;
 use bg_probe::site::slot::Slot;
@@ -23,6 +24,7 @@ pub(crate) fn findings(site: &Site, ask: Ask) -> Vec<Finding> {
     findings.push(upstream_file(site));
     findings.push(agreement(site, &verdict));
     findings.push(lock(&site.dir));
+    findings.extend(site.slots.both().iter().filter_map(|slot| damaged(&site.dir, slot)));
     findings.push(clock(SystemTime::now(), newest_release(&site.dir).as_deref()));
     findings
 }
@@ -137,6 +139,15 @@ fn lock(dir: &Dir) -> Finding {
             "wait until it is done, or let the next one wait with --wait 5m",
         ),
     }
+}
+
+/// A file of ours that can't be understood; where that is a refusal, the verdict has it.
+fn damaged(dir: &Dir, slot: &Slot) -> Option<Finding> {
+    let why = Launched::damage(dir, &slot.name).filter(|_| Launched::of(dir, &slot.name).is_ok())?;
+    let path = dir.process(&slot.name);
+    let path = path.display();
+    let detail = format!("{path} is damaged ({why}), and nothing that was launched from here runs in {slot}");
+    Some(Finding::warn("process", detail, format!("rm {path}, or deploy into {slot}, which writes it anew")))
 }
 
 /// Releases are named by the time they were made, so a clock that goes back makes the newest look old.

@@ -45,6 +45,7 @@ pub(crate) fn command(release: &Release, slot: &Slot, surroundings: &Surrounding
 /// When the folder it is to run in can't be used, or systemd would not start it.
 pub(crate) fn ensure_possible(mode: &Mode, site: &Site, slot: &Slot, last: Option<&Launched>) -> Result<()> {
     mode.ensure_workdir()?;
+    site.dir.ensure_places(&slot.name)?;
     match mode.via {
         Via::Session => Ok(()),
         Via::Systemd => systemd::ensure_possible(site, slot, last),

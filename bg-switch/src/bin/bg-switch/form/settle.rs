@@ -12,6 +12,12 @@ use bg_probe::nginx::upstream;
 /// # Errors
 /// When the note or the file can't be read or written; [`bg_probe::say::exit::Exit::NotMoved`] when nginx refuses.
 pub(crate) fn settle(change: &Change) -> Result<bool> {
+    // Who moves nginx by hand ends whatever was cut short: the move writes the file, and proves what nginx serves.
+    if let Some(what) = Pending::damage(change.site) {
+        change.voice.warn(&format!("{what}; what is done now takes its place"));
+        Pending::end(&change.site.dir)?;
+        return Ok(true);
+    }
     let settled = [pending::settle(change.site)?, undo_conversion(change)?];
     settled.iter().flatten().for_each(|words| change.voice.warn(words));
     Ok(settled.iter().any(Option::is_some))
