@@ -54,8 +54,13 @@ pub(crate) fn measured(figures: &[Figure]) -> Vec<Target> {
     let mut targets = vec![
         target(
             "ms from the first UP to the first request served, link form, median",
-            at_most(100.0),
+            at_most(20.0),
             median(figures, Row::Deploy, deploy::LINK, deploy::WAIT),
+        ),
+        target(
+            "ms of a deploy beyond the boot, an idle release stopped, link form, median",
+            at_most(60.0),
+            median(figures, Row::Deploy, deploy::LINK, deploy::BEYOND),
         ),
         target("deploy time beyond the boot, link form against the scripts", at_most(0.02), beyond(deploy::LINK)),
         target("deploy time beyond the boot, reload form against the scripts", at_most(0.02), beyond(deploy::RELOAD)),
@@ -64,6 +69,10 @@ pub(crate) fn measured(figures: &[Figure]) -> Vec<Target> {
         target("requests/s, printed site against HAProxy", at_least(0.95), rate(throughput::HAPROXY)),
         target("link switch to first new answer, 1000 sites against 0", at_most(1.2), flat(figures)),
     ];
+    targets.extend(moves::OTHERS.map(|(_, sites)| {
+        let what = format!("ms from a link switch's start to the first new answer, {sites}, median");
+        target(&what, at_most(3.0), median(figures, Row::Switch, place::LINK, sites))
+    }));
     targets.extend(moves::OTHERS.map(|(_, sites)| {
         let what = format!("reload form to first new answer against bare nginx -s reload, {sites}");
         target(&what, at_most(1.5), ratio(Row::Switch, sites, place::RELOAD, place::BARE))
