@@ -12,6 +12,8 @@ pub(crate) const LINK: &str = "bg-deploy, link form";
 pub(crate) const WAIT: &str = "first UP to first request served";
 pub(crate) const BEYOND: &str = "whole deploy beyond the boot";
 
+pub(crate) const AT_ONCE: &str = "whole deploy of 1 KiB, up at once";
+
 /// What the application needs by itself.
 const BOOT: Duration = Duration::from_secs(3);
 /// One deploy by the scripts takes as long as many of ours.
@@ -35,7 +37,14 @@ pub(crate) fn measure(times: usize) -> Vec<Figure> {
             .map(|((deployer, _), samples)| Figure::new(Row::Deploy, deployer.name, what, "ms", samples))
             .collect::<Vec<_>>()
     };
-    [figures(WAIT, waits), figures(BEYOND, beyonds)].concat()
+    let at_once = Figure::new(Row::Deploy, LINK, AT_ONCE, "ms", at_once(times * MORE));
+    [figures(WAIT, waits), figures(BEYOND, beyonds), vec![at_once]].concat()
+}
+
+/// Nothing to copy and no boot to wait for: what is left is the programs', and the end of the idle release.
+fn at_once(times: usize) -> Vec<f64> {
+    let mut deployer = Deployer::link().of_bytes(1 << 10);
+    (0..times).map(|_| milliseconds(deployer.deploy(Duration::ZERO).done)).collect()
 }
 
 fn milliseconds(duration: Duration) -> f64 {

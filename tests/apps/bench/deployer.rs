@@ -29,6 +29,7 @@ pub(crate) struct Deployer {
     how: How,
     live: usize,
     deploys: usize,
+    bytes: usize,
 }
 
 enum How {
@@ -75,8 +76,13 @@ impl Deployer {
         Self::new(deploy::LINK, How::Link).with_both_slots_filled()
     }
 
+    /// The same with what is deployed so large.
+    pub(crate) fn of_bytes(self, bytes: usize) -> Self {
+        Self { bytes, ..self }
+    }
+
     fn new(name: &'static str, how: How) -> Self {
-        let deployer = Self { name, place: Place::new(), how, live: 0, deploys: 0 };
+        let deployer = Self { name, place: Place::new(), how, live: 0, deploys: 0, bytes: JAR_BYTES };
         fs::create_dir_all(deployer.base().join("build/libs")).expect("a writable temporary folder");
         deployer
     }
@@ -128,7 +134,7 @@ impl Deployer {
     /// Each version is another file, as from a build.
     fn build(&self, version: &str) {
         let mut bytes = version.as_bytes().to_vec();
-        bytes.resize(JAR_BYTES, b'j');
+        bytes.resize(self.bytes, b'j');
         fs::write(self.jar(), bytes).expect("a writable temporary folder");
     }
 

@@ -58,9 +58,9 @@ pub(crate) fn measured(figures: &[Figure]) -> Vec<Target> {
             median(figures, Row::Deploy, deploy::LINK, deploy::WAIT),
         ),
         target(
-            "ms of a deploy beyond the boot, an idle release stopped, link form, median",
+            "ms of a deploy of 1 KiB, up at once, an idle release stopped, link form, median",
             at_most(60.0),
-            median(figures, Row::Deploy, deploy::LINK, deploy::BEYOND),
+            median(figures, Row::Deploy, deploy::LINK, deploy::AT_ONCE),
         ),
         target("deploy time beyond the boot, link form against the scripts", at_most(0.02), beyond(deploy::LINK)),
         target("deploy time beyond the boot, reload form against the scripts", at_most(0.02), beyond(deploy::RELOAD)),
