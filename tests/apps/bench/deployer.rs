@@ -6,7 +6,7 @@ use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use bg_tests::until;
+use bg_tests::{process, until};
 
 use crate::place::{Place, SLOTS, Site, end};
 use crate::{deploy, watch};
@@ -129,6 +129,12 @@ impl Deployer {
         });
         let done = done.join().expect("a deploy that succeeds");
         Times { up: up.0, served: up.1, done }
+    }
+
+    /// Waits until nginx has let go of the idle slot: to drain it would count as the programs' time.
+    pub(crate) fn settle(&self) {
+        let idle = self.place.world.port(SLOTS[1 - self.live]);
+        until(LONGEST, "nobody is connected to the idle slot", || process::connections(idle) == 0);
     }
 
     /// Each version is another file, as from a build.
