@@ -128,7 +128,12 @@ fn check_prints_one_array_with_json_and_only_faults_with_quiet() {
     assert_eq!(code, 1);
     let findings: Vec<Value> = serde_json::from_str(&text).expect("one JSON array");
     let keys = |finding: &Value| finding.as_object().unwrap().keys().cloned().collect::<Vec<_>>();
-    assert!(findings.iter().all(|finding| keys(finding) == ["check", "state", "detail", "do"]), "{text}");
+    for finding in &findings {
+        let keys = keys(finding);
+        assert_eq!(keys[..4], ["check", "state", "detail", "do"], "{text}");
+        // The exit code that a deploy would be refused with.
+        assert_eq!(keys.get(4).map(String::as_str), (finding["state"] == "fail").then_some("exit"), "{text}");
+    }
     assert!(findings.iter().all(|finding| finding["do"].is_null() == (finding["state"] == "ok")), "{text}");
     let file = findings.iter().find(|finding| finding["check"] == "upstream-file").unwrap();
     assert_eq!(file["state"], "fail");

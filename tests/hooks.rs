@@ -135,9 +135,11 @@ fn rollback_does_not_run_before_switch() {
 #[test]
 fn deploy_exits_0_and_names_a_hook_that_failed_even_when_quiet() {
     let world = serving();
+    let unreadable = world.executable("unreadable", "#!/nowhere/sh\n");
     for (hook, why) in [
         ("sh -c 'exit 7'", "on-success: sh: exit 7; that changes nothing of the deploy"),
-        ("/nowhere/notify", "on-success: start /nowhere/notify: No such file"),
+        // It is there, and what is to read it is not.
+        (&unreadable, "on-success: start"),
         ("sh -c 'kill -9 $$'", "on-success: sh: killed by signal 9"),
     ] {
         let deploy = world.run("bg-deploy", &["-q", "--on-success", hook, "--", "fake-app"]).success();
@@ -216,6 +218,6 @@ fn a_signal_ends_the_hook_and_the_deploy_before_nginx_has_moved() {
 fn deploy_exits_1_before_anything_begins_when_the_before_switch_program_is_missing() {
     let world = serving();
     let deploy = world.run("bg-deploy", &["--before-switch", "no-such-smoke-test", "--", "fake-app"]);
-    deploy.exit(1).said("--before-switch: no-such-smoke-test; nothing was touched");
+    deploy.exit(1).said("--before-switch: no-such-smoke-test is not on this machine's PATH. Nothing was touched");
     assert!(!world.dir().join("slots/set2").exists());
 }

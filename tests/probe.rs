@@ -94,8 +94,8 @@ fn a_front_that_names_no_slot_leaves_it_to_the_file() {
         ("return 200;", "200 \"\""),
     ] {
         front_answers(&world, directive);
-        let heard = Said::by(&world, &[]);
-        heard.is(Some("set1"), "set2", &json!({"by": "file", "points_at": "set1", "front_said": said}));
+        let heard = Said::by(&world, &["--slot", "live"]);
+        heard.is(Some("set1"), "set1", &json!({"by": "file", "points_at": "set1", "front_said": said}));
         let (front, file) = (world.nginx.front_url("/profile"), world.nginx.upstream_file());
         let warning = format!("warning: no slot is named at {front} ({said}); {} points at set1\n", file.display());
         assert!(heard.stderr.contains(&warning), "{directive}: {}", heard.stderr);
@@ -107,7 +107,7 @@ fn a_login_page_at_the_front_names_no_slot() {
     let world = World::new();
     world.start_fake("set1", &["--login-redirect"]);
     let said = json!({"by": "file", "points_at": "set1", "front_said": "302 to /login"});
-    Said::by(&world, &[]).is(Some("set1"), "set2", &said);
+    Said::by(&world, &["--slot", "live"]).is(Some("set1"), "set1", &said);
 }
 
 #[test]
@@ -115,7 +115,7 @@ fn an_nginx_that_is_down_leaves_it_to_the_file() {
     let world = World::new().set1_running();
     world.nginx.stop();
     let said = json!({"by": "file", "points_at": "set1", "front_said": "connection refused"});
-    Said::by(&world, &[]).is(Some("set1"), "set2", &said);
+    Said::by(&world, &["--slot", "live"]).is(Some("set1"), "set1", &said);
 }
 
 #[test]
@@ -132,7 +132,7 @@ fn a_front_that_takes_too_long_is_not_waited_for() {
 fn garbage_at_the_front_names_no_slot() {
     let world = World::new().set1_running();
     let front = front_of(vec![b"\x1b[2Jset2\r\n\xff\xff\r\n\r\nset2".to_vec()]);
-    let said = Said::by(&world, &["--front", &front]);
+    let said = Said::by(&world, &["--front", &front, "--slot", "live"]);
     assert_eq!((&said.record["live"], &said.record["probe"]["by"]), (&json!("set1"), &json!("file")));
     assert!(!said.stderr.contains('\x1b'), "{:?}", said.stderr);
 }
@@ -156,7 +156,8 @@ fn where_nothing_listens_no_slot_is_live_and_the_first_is_next() {
     assert!(refusal(&world, &["--slot", "live"], 1).ends_with("bg-probe: no slot is live\n"));
 
     world.nginx.write_upstream("");
-    Said::by(&world, &[]).is(None, "set1", &json!({"by": "ports", "points_at": null, "front_said": "502"}));
+    assert_eq!(world.run("bg-probe", &["--format", "name"]).success().stdout(), "set1\n");
+    assert!(refusal(&world, &[], 1).contains("has no line `set $service_url ...;`"));
 }
 
 #[test]
@@ -224,7 +225,10 @@ fn probe_exits_7_when_something_serves_and_no_witness_names_it() {
 
     // The front alone is enough, where it speaks.
     let set1 = format!("http://127.0.0.1:{}/profile", world.port("set1"));
-    Said::by(&world, &["--front", &set1]).is(Some("set1"), "set2", &json!({"by": "front", "points_at": null}));
+    let said = Said::by(&world, &["--front", &set1, "--slot", "live"]);
+    said.is(Some("set1"), "set1", &json!({"by": "front", "points_at": null}));
+    // For a deploy the file is needed.
+    assert!(refusal(&world, &["--front", &set1], 1).contains("service-url.inc is not there"));
 }
 
 #[test]

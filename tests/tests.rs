@@ -85,6 +85,9 @@ mod faults;
 /// Whatever anybody plants, answers or calls a file: it is a fact, and never a command.
 mod security;
 
+/// What a deploy refuses before it touches anything, in the words of `--check`.
+mod foreseen;
+
 /// Hooks: commands of the operator's own, what they are given, and what they can't do.
 mod hooks;
 

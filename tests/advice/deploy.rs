@@ -51,8 +51,10 @@ fn the_way_back_of_a_deploy_by_sudo_is_by_sudo() {
 fn forward_by_the_line(world: &World, words: &str) {
     let deploy = |version| world.run_line(format!("bg-deploy {words} -- fake-app --version-text {version}"));
     deploy("1.0").success();
-    world.nginx.add_to_http("broken", "this is no directive;\n");
-    let refused = deploy("1.1").exit(5);
+    // Broken before, it would be refused before it begins.
+    let (text, place) = (world.write("text", "this is no directive;\n"), world.path("nginx/http.d/broken.conf"));
+    let breaks = format!("--before-switch 'cp {} {}'", text.display(), place.display());
+    let refused = world.run_line(format!("bg-deploy {words} {breaks} -- fake-app --version-text 1.1")).exit(5);
     assert!(!refused.stderr().contains("--rollback"), "who wants to go on is not told to go back: {refused}");
     world.nginx.add_to_http("broken", "");
     follow(world, &refused, "when the cause is gone: ").success();

@@ -11,19 +11,19 @@ use super::says;
 fn a_front_that_answers_nothing_fails() {
     let world = World::new();
     world.nginx.stop();
-    says(&world, "bg-probe", 1, "connection refused: start nginx, or let --front be a URL through it");
+    says(&world, "bg-probe", 1, "(connection refused): start nginx: systemctl start nginx; or let --front be a URL");
 }
 
 #[test]
-fn a_front_that_names_no_slot_is_a_warning() {
+fn a_front_that_names_no_slot_fails() {
     let world = World::new();
     world.start_fake("set1", &["--profile", "real"]);
-    says(&world, "bg-probe", 0, "warn    http://127.0.0.1:");
+    says(&world, "bg-probe", 1, "fail    no switch could be seen, for http://127.0.0.1:");
     says(
         &world,
         "bg-probe",
-        0,
-        "names no slot (200 \"real\"): let --front be a page that answers with the slot's name",
+        1,
+        "names no slot (200 \"real\"). Nothing was touched: let --front be a page, through nginx",
     );
 }
 
@@ -33,7 +33,7 @@ fn a_file_that_is_missing_or_strange_fails() {
     world.nginx.write_upstream("# nothing\n");
     says(&world, "bg-probe", 1, "has no line `set $service_url ...;`");
     world.remove(world.nginx.upstream_file());
-    says(&world, "bg-probe", 1, "service-url.inc is not there: bg-switch --print-upstream >");
+    says(&world, "bg-probe", 1, "service-url.inc is not there. Nothing was touched: have the site include it");
 }
 
 #[test]

@@ -97,8 +97,8 @@ fn deploy_exits_8_when_the_release_crashes() {
 fn deploy_exits_1_when_the_system_refuses_the_launch() {
     let world = World::new().serving();
     let failed = world.run("bg-deploy", &["--", "/nowhere/app"]).exit(1);
-    failed.said("the deploy failed at launch, exit 1").said("in set1, as before");
-    assert_eq!(world.history()[1]["deploy"]["failed"], "launch");
+    failed.said("the deploy was refused, exit 1; nothing was touched").said("in set1, as before");
+    assert_eq!(world.history()[1]["deploy"]["failed"], "preflight");
 }
 
 #[test]
@@ -117,8 +117,11 @@ fn deploy_exits_7_when_front_and_file_disagree() {
 #[test]
 fn the_next_line_moves_nginx_to_the_healthy_release_that_it_refused() {
     let world = World::new().serving();
+    let words = ["--", "fake-app", "--version-text", "1.1", "--boot-ms", "1000"];
+    let deploy = world.start("bg-deploy", &words);
+    until(SOON, "it is launched", || world.is_launched("set2"));
     world.nginx.add_to_http("broken", "this is no directive;\n");
-    let refused = world.deploy(&["--version-text", "1.1"]).exit(5);
+    let refused = deploy.end().exit(5);
     let refused =
         refused.said("in set2 is healthy and runs on").said("  serving   release ").said(" in set1, as before\n");
     let said = refused.stderr();
@@ -131,9 +134,9 @@ fn the_next_line_moves_nginx_to_the_healthy_release_that_it_refused() {
     world.run_line(next.lines().next().unwrap_or_default()).success();
     assert_eq!(world.get("/version").body, "1.1");
 
-    // A rollback that nginx refuses goes where it was to go.
+    // A rollback that nginx would refuse does not begin.
     world.nginx.add_to_http("broken", "this is no directive;\n");
-    let refused = world.rollback().exit(5).said("bg-deploy: the rollback failed at switch, exit 5\n");
+    let refused = world.rollback().exit(5).said("bg-deploy: the rollback was refused, exit 5; nothing was touched\n");
     refused.said(" in set2, as before\n");
     // Without a place where it can be seen what serves, that is said too.
     world.nginx.add_to_http("broken", "");
@@ -148,8 +151,9 @@ fn deploy_exits_137_when_a_stage_is_killed() {
     for program in ["bg-deploy", "bg-probe", "bg-launch", "bg-switch"] {
         world.copy(programs::ours(program), format!("programs/{program}"));
     }
-    // The look at its settings is not what is to be killed.
-    world.script("programs/bg-health", "case \"$*\" in *--read-settings*) exit 0;; esac\nkill -KILL $$");
+    // The look at its settings and the preflight are not what is to be killed.
+    let lines = "case \"$*\" in *--read-settings*) exit 0;; *--check*) echo '[]'; exit 0;; esac\nkill -KILL $$";
+    world.script("programs/bg-health", lines);
     world.command(&world.path("programs/bg-deploy")).args(["--", "fake-app"]).ran().exit(128 + 9);
     let killed = world.pid("set2");
     until(SOON, "the unproven release is stopped", || !process::alive(killed));

@@ -42,15 +42,10 @@ fn a_run_without_settings_begins_with_the_command_that_has_them() {
     begins(
         one,
         "bg-deploy --rollback -q",
-        &(of("bg-launch") + "bg-deploy --env-file /etc/bg/web.env --rollback -q\nbg-launch: set1 holds no release"),
+        &(of("bg-probe")
+            + "bg-deploy --env-file /etc/bg/web.env --rollback -q\nbg-probe: /etc/nginx/conf.d/service-url.inc"),
     );
-    begins(
-        one,
-        "bg-deploy no.jar",
-        &("probe   no slot is live; this deploy is for set1 on 8081\n".to_owned()
-            + &of("bg-launch")
-            + "bg-deploy --env-file /etc/bg/web.env no.jar\n"),
-    );
+    begins(one, "bg-deploy no.jar", &(of("bg-probe") + "bg-deploy --env-file /etc/bg/web.env no.jar\n"));
     begins(one, "bg-probe --slot live", &(of("bg-probe") + "bg-probe --env-file /etc/bg/web.env --slot live\n"));
     begins(
         one,

@@ -27,6 +27,7 @@ fn the_folder_is_the_systems_for_root_and_the_users_own_for_others() {
 #[test]
 fn relative_paths_are_made_absolute() {
     let world = World::new();
+    world.write("f", world.upstream_line("set1"));
     let flags = ["--dir", "state", "--upstream-file", "f"];
     let line = world.cmd("bg-probe").current_dir(world.folder()).args(flags).ran().success().stdout();
     let folder = world.folder().display();
@@ -47,7 +48,7 @@ fn the_front_may_be_one_of_several_sites_of_an_nginx() {
         ),
     );
     world.nginx.reload();
-    assert_eq!(Said::by(&world, &[]).record["probe"]["front_said"], "404");
+    assert_eq!(Said::by(&world, &["--slot", "live"]).record["probe"]["front_said"], "404");
 
     let said = Said::by(&world, &["--front-host", "web.example"]);
     said.is(Some("set1"), "set2", &json!({"by": "front", "points_at": "set1"}));
@@ -81,7 +82,10 @@ fn a_front_on_this_machine_needs_no_valid_certificate() {
 
     // Plain HTTP to a TLS port is the usual mistake: nginx says 400.
     let plain = front.replace("https", "http");
-    assert_eq!(Said::by(&world, &["--front", &plain]).record["probe"]["front_said"], "400");
+    assert_eq!(Said::by(&world, &["--front", &plain, "--slot", "live"]).record["probe"]["front_said"], "400");
+    // And the front that would do is named.
+    let refused = world.run("bg-probe", &["--front", &plain]).exit(5);
+    refused.said(format!("or for this once: bg-probe --front {front}\n"));
 }
 
 #[test]

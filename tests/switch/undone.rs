@@ -29,12 +29,12 @@ fn switch_goes_back_when_nginx_refuses_another_file() {
 }
 
 #[test]
-fn switch_goes_back_when_nginx_does_not_run() {
+fn switch_writes_nothing_when_nginx_does_not_run() {
     let world = World::new().both_running();
     let before = world.nginx.read_upstream();
     world.nginx.stop();
     let refused = world.switch("set2").exit(5).printed_nothing();
-    refused.said("does it run?").said("set1 was live before, but the front answered connection refused");
+    refused.said("names no slot (connection refused). Nothing was touched. Start nginx");
     assert_eq!(world.nginx.read_upstream(), before);
     world.nginx.start();
     assert_untouched(&world, &before);

@@ -22,6 +22,9 @@ pub struct Check {
     /// Print the report as one JSON array
     #[arg(long, requires = "check")]
     pub json: bool,
+    /// Look at what is in the way of the deploy whose record is on stdin, and leave out what takes long
+    #[arg(long, requires = "json", hide = true)]
+    pub of_record: bool,
 }
 
 /// How a thing was found.
@@ -48,30 +51,50 @@ pub struct Finding {
     /// What to do about it; always there unless it is as it should be.
     #[serde(rename = "do")]
     pub remedy: Option<String>,
+    /// The exit code of the deploy that it keeps from beginning; a failure without one is of what serves, and is no reason
+    /// not to deploy a fix.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub exit: Option<u8>,
 }
 
 impl Finding {
     /// A thing that is as it should be.
     pub fn ok(check: &str, detail: impl Into<String>) -> Finding {
-        Finding { check: check.into(), state: State::Ok, detail: detail.into(), remedy: None }
+        Finding { check: check.into(), state: State::Ok, detail: detail.into(), remedy: None, exit: None }
     }
 
     /// A thing that may do harm.
     pub fn warn(check: &str, detail: impl Into<String>, remedy: impl Into<String>) -> Finding {
-        Finding { check: check.into(), state: State::Warn, detail: detail.into(), remedy: Some(remedy.into()) }
+        let (detail, remedy) = (detail.into(), Some(remedy.into()));
+        Finding { check: check.into(), state: State::Warn, detail, remedy, exit: None }
     }
 
     /// A thing that would make a deploy fail.
     pub fn fail(check: &str, detail: impl Into<String>, remedy: impl Into<String>) -> Finding {
+        Finding { exit: Some(Exit::Refused as u8), ..Finding::ill(check, detail, remedy) }
+    }
+
+    /// A thing that is wrong with what serves now: a deploy may be what mends it.
+    pub fn ill(check: &str, detail: impl Into<String>, remedy: impl Into<String>) -> Finding {
         Finding { state: State::Fail, ..Finding::warn(check, detail, remedy) }
     }
 
     /// A refusal that a deploy would meet, with its own remedy, or else this one.
     #[must_use]
     pub fn refused(check: &str, why: &anyhow::Error, otherwise: &str) -> Finding {
-        match Exit::remedy(why) {
+        let finding = match Exit::remedy(why) {
             Some((detail, remedy)) => Finding::fail(check, detail, remedy),
             None => Finding::fail(check, format!("{why:#}"), otherwise),
+        };
+        Finding { exit: Some(Exit::of(why) as u8), ..finding }
+    }
+
+    /// The same as the message of a refusal: what is wrong, then what to do.
+    #[must_use]
+    pub fn in_words(&self) -> String {
+        match &self.remedy {
+            Some(remedy) => format!("{:#}", Exit::Refused.refuse(&self.detail, remedy)),
+            None => self.detail.clone(),
         }
     }
 
@@ -141,11 +164,17 @@ mod tests {
     }
 
     #[test]
+    fn a_finding_reads_as_the_refusal_that_it_foretells() {
+        assert_eq!(Finding::fail("port", "port 1 is held", "stop it").in_words(), "port 1 is held. Stop it");
+        assert_eq!(Finding::ill("live", "it is down", "start it").exit, None);
+    }
+
+    #[test]
     fn what_a_refusal_says_to_do_is_the_remedy() {
         let why = Exit::Unsure.refuse("port 1 is held. Nothing was touched", "stop it");
         assert_eq!(
             Finding::refused("port", &why, "-"),
-            Finding::fail("port", "port 1 is held. Nothing was touched", "stop it")
+            Finding { exit: Some(7), ..Finding::fail("port", "port 1 is held. Nothing was touched", "stop it") }
         );
         let why = anyhow::anyhow!("no such file");
         assert_eq!(Finding::refused("file", &why, "make it"), Finding::fail("file", "no such file", "make it"));

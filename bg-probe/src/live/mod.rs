@@ -4,6 +4,7 @@ pub mod front;
 pub mod last_look;
 mod pace;
 pub mod pending;
+pub mod provable;
 pub mod subject;
 mod unsure;
 pub mod verdict;

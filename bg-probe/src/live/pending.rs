@@ -69,6 +69,11 @@ impl Pending {
     /// When the note is there but can't be read or understood, or is neither root's nor this user's: its text
     /// would become nginx's configuration.
     pub fn of(site: &Site) -> Result<Option<Pending>> {
+        Ok(Pending::noted(site)?.filter(|pending| !pending.asks_for_nothing()))
+    }
+
+    /// The note as it stands there.
+    fn noted(site: &Site) -> Result<Option<Pending>> {
         let path = note(&site.dir);
         ensure_file(&path)?;
         let mut file = match File::open(&path) {
@@ -106,6 +111,12 @@ impl Pending {
     /// When it is not one.
     pub fn parse(text: &str) -> Result<Pending> {
         serde_json::from_str(text).map_err(|e| anyhow!(crate::say::quoted(&e.to_string())))
+    }
+
+    /// Whether there is nothing to be done about it: whichever text nginx has read, it is the same slot's. A first deploy
+    /// that no front has proved leaves such a note.
+    fn asks_for_nothing(&self) -> bool {
+        !self.is_conversion && self.from.as_deref() == Some(self.to.as_str())
     }
 
     /// Whether it moves nginx between these two slots, one way or, where it is being undone, the other.
@@ -153,7 +164,10 @@ pub fn settle(site: &Site) -> Result<Option<String>> {
     if let Some(what) = Pending::damage(site) {
         return drop_damaged(site, &what).map(Some);
     }
-    let Some(pending) = Pending::of(site)? else { return Ok(None) };
+    let Some(pending) = Pending::noted(site)? else { return Ok(None) };
+    if pending.asks_for_nothing() {
+        return Pending::end(&site.dir).map(|()| None);
+    }
     // Either form sends to the same slot: nobody is misled, and only bg-switch can have nginx read it again.
     if pending.is_conversion {
         return Ok(None);

@@ -4,7 +4,7 @@
 //! was read as "the other one is live", and a file changed by a reload that failed as the truth. So both are
 //! heard, and where they can't be reconciled nobody guesses.
 
-use crate::live::front::{Answer, Front, is_nginx_own};
+use crate::live::front::{Answer, Front, Silence, is_nginx_own};
 use crate::live::pending::Pending;
 use crate::live::unsure::{disagreement, ensure_not_cut_short, ensure_same_ports, nobody_knows, warning};
 use crate::live::whose;
@@ -39,6 +39,8 @@ pub struct Verdict {
     pub warning: Option<String>,
     /// The shares of the slots, where both serve.
     pub shares: Option<Shares>,
+    /// What the front answered, where that named no slot.
+    pub silence: Option<Silence>,
 }
 
 /// The witness that decided which slot is live.
@@ -219,7 +221,12 @@ impl Heard {
     fn decided(&self, by: Decider, live: Option<Slot>, warning: Option<String>) -> Verdict {
         let points_at = self.file.as_ref().and_then(|file| file.as_ref().ok()).map(|slot| slot.name.clone());
         let shares = self.shares.clone().filter(|_| live.is_some());
-        Verdict { live, facts: Facts { by, points_at, front_said: self.front_said() }, warning, shares }
+        let silence = match &self.front {
+            Some(Answer::NoSlot(silence)) => Some(silence.clone()),
+            Some(Answer::Slot(_) | Answer::Limited(_)) | None => None,
+        };
+        let facts = Facts { by, points_at, front_said: self.front_said() };
+        Verdict { live, facts, warning, shares, silence }
     }
 
     /// The verdict where they disagree because a switch of ours was cut short: what nginx serves is live, and the

@@ -40,6 +40,27 @@ impl Url {
         self.0.path()
     }
 
+    /// `http` or `https`.
+    #[must_use]
+    pub fn scheme(&self) -> &str {
+        self.0.scheme_str().unwrap_or("http")
+    }
+
+    /// The port, where one stands in it.
+    #[must_use]
+    pub fn port(&self) -> Option<u16> {
+        self.0.port_u16()
+    }
+
+    /// Another page of the same host, as the same user.
+    #[must_use]
+    pub fn on(&self, scheme: &str, port: Option<u16>, path: &str) -> Option<Url> {
+        let authority = self.0.authority()?.as_str();
+        let userinfo = authority.rsplit_once('@').map(|(userinfo, _)| format!("{userinfo}@")).unwrap_or_default();
+        let port = port.map(|port| format!(":{port}")).unwrap_or_default();
+        format!("{scheme}://{userinfo}{}{port}{path}", self.0.host()?).parse().ok()
+    }
+
     /// The URL with another host, as a request for that name would carry it.
     fn at(&self, host: &str) -> Result<Uri> {
         let authority = match self.0.port_u16() {

@@ -23,7 +23,7 @@ use std::time::{Duration, Instant};
 /// Does what is asked for; the exit code, which may be a stage's own.
 pub(crate) fn carry_out(order: Order) -> Result<u8> {
     match order {
-        Order::Preflight { stages, as_json, voice } => preflight::run(&stages, as_json, voice)?,
+        Order::Preflight { stages, hooks, as_json, voice } => preflight::run(&stages, &hooks, as_json, voice)?,
         Order::DryRun { stages, back, env_file } => {
             print(&format!("{}\n", stage::shell(&stages, back.as_ref(), env_file.as_deref())))?;
         }
@@ -116,14 +116,32 @@ fn through(run: &Run, runner: &Runner, entry: &mut Entry) -> End {
         }
         // A signal that comes when nginx has moved comes too late: the deploy is done.
         let is_done = at == Step::Stage(Name::Switch) && ended.code == 0;
-        let signal = runner.interrupt.heard().filter(|_| !is_done);
-        let code = signal.map_or(ended.code, interrupt::code_of);
         if let Some(record) = end.record().filter(|_| stage.name == Name::Probe) {
             messages::forward(run, &record);
         }
-        end.failure = (code != 0).then_some(Failure { at, code, signal });
+        end.failure = failure(runner, at, ended.code, is_done);
+        if end.failure.is_none() && stage.name == Name::Probe {
+            foresee(run, runner, &mut end);
+        }
     }
     end
+}
+
+/// The failure of a step that ended with this code, or that a signal has ended before it was done.
+fn failure(runner: &Runner, at: Step, code: u8, is_done: bool) -> Option<Failure> {
+    let signal = runner.interrupt.heard().filter(|_| !is_done);
+    let code = signal.map_or(code, interrupt::code_of);
+    (code != 0).then_some(Failure { at, code, signal })
+}
+
+/// Has the other stages look at what is in the way, before the first of them touches anything. What bg-probe found in
+/// the way was its own refusal.
+fn foresee(run: &Run, runner: &Runner, end: &mut End) {
+    let code = preflight::foresee(&run.stages, &end.line).unwrap_or_else(|why| {
+        runner.calls.voice.error(&format!("{why:#}"));
+        Some(Exit::of(&why) as u8)
+    });
+    end.failure = failure(runner, Step::Preflight, code.unwrap_or_default(), false);
 }
 
 /// Runs the hook that can keep nginx from being moved.

@@ -52,6 +52,7 @@ pub(crate) fn failed(
     let (goal, at) = (&run.goal, failure.at);
     let head = match failure.signal {
         Some(signal) => format!("{signal} ended the {goal} at {at}"),
+        None if at == Step::Preflight => format!("the {goal} was refused, exit {}; nothing was touched", failure.code),
         None => format!("the {goal} failed at {at}, exit {}", failure.code),
     };
     let mut notes = record.map(|record| notes(run, failure, record, leftover)).unwrap_or_default();
@@ -68,6 +69,10 @@ fn notes(run: &Run, failure: Failure, record: &Record, leftover: Option<Leftover
     };
     match leftover {
         Some(Leftover::Stopped) => notes.push(("idle", held(&record.site.dir, &record.slot))),
+        // There is no slot to go back to.
+        Some(Leftover::Live) if record.live.is_none() => {
+            notes.push(("next", format!("when the cause is gone: {}", to_it())));
+        }
         Some(Leftover::Live) => notes.push(("next", format!("to go back: {}", run.advice.rollback()))),
         Some(Leftover::Healthy) if failure.signal.is_some() => {
             notes.push(("next", format!("to move to it: {}", to_it())));

@@ -10,6 +10,8 @@ use std::time::Duration;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Step {
     Stage(Name),
+    /// The look of all stages at what is in the way, which touches nothing.
+    Preflight,
     /// The hook that can keep nginx from being moved.
     BeforeSwitch,
     Watch,
@@ -65,6 +67,7 @@ impl Display for Step {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
         match self {
             Step::Stage(name) => name.fmt(f),
+            Step::Preflight => f.write_str("preflight"),
             Step::BeforeSwitch => f.write_str("before-switch"),
             Step::Watch => f.write_str("watch"),
             Step::Share(share) => write!(f, "share-{share}"),

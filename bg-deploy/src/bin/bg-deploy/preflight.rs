@@ -1,18 +1,24 @@
-//! `--check`: every stage is asked about its own ground, and what they find is put together.
+//! The preflight: every stage is asked about its own ground. `--check` prints what they find; a deploy begins with it, and
+//! what is in the way is its refusal.
 
-use crate::stage::Stage;
+use crate::args::hooks::Hooks;
+use crate::run::FOR_ONE_STAGE;
+use crate::stage::{Name, Stage};
 use anyhow::{Context, Result};
 use bg_probe::cli::preflight::{Finding, conclude};
 use bg_probe::os::sudo::{TYPED, typed};
 use bg_probe::say::Voice;
-use std::process::{Command, Stdio};
+use bg_probe::say::error;
+use std::io::{ErrorKind, Write};
+use std::process::{Child, Command, Stdio};
 
 /// Runs the preflight.
 ///
 /// # Errors
 /// [`bg_probe::say::exit::Exit::Refused`] where a deploy would fail.
-pub(crate) fn run(stages: &[Stage], as_json: bool, voice: Voice) -> Result<()> {
-    let findings: Vec<Finding> = stages.iter().flat_map(findings).collect();
+pub(crate) fn run(stages: &[Stage], hooks: &Hooks, as_json: bool, voice: Voice) -> Result<()> {
+    let barred = hooks.refusals().map(|why| Finding::refused("hook", &why, "correct the hook"));
+    let findings: Vec<Finding> = stages.iter().flat_map(findings).chain(barred).collect();
     conclude(&findings, as_json, voice)
 }
 
@@ -28,4 +34,50 @@ fn ask(stage: &Stage) -> Result<Vec<Finding>> {
     command.args(&stage.args).env(TYPED, typed()).stdin(Stdio::null()).stderr(Stdio::inherit());
     let output = command.output().with_context(|| format!("start {}", stage.program.display()))?;
     serde_json::from_slice(&output.stdout).with_context(|| output.status.to_string())
+}
+
+/// Has the stages after bg-probe look at what is in the way of this deploy, given the record of bg-probe. They do so side
+/// by side, ask nothing that takes long, and change nothing. The exit code of the first thing that is in the way; all of
+/// them are printed.
+///
+/// # Errors
+/// When a stage can't be asked.
+pub(crate) fn foresee(stages: &[Stage], line: &str) -> Result<Option<u8>> {
+    // A ramp calls some of them several times.
+    let first_of = |name: Name| stages.iter().find(|stage| stage.name == name);
+    let asked = [Name::Launch, Name::Health, Name::Switch].into_iter().filter_map(first_of);
+    let asked: Result<Vec<(&Stage, Child)>> = asked.map(|stage| Ok((stage, ask_of(stage, line)?))).collect();
+    let mut first = None;
+    for (stage, child) in asked? {
+        let program = stage.name.program();
+        let output = child.wait_with_output().with_context(|| format!("wait for {program}"))?;
+        let findings: Result<Vec<Finding>, _> = serde_json::from_slice(&output.stdout);
+        let findings = findings.with_context(|| format!("the preflight of {program} ({})", output.status))?;
+        for (finding, exit) in findings.iter().filter_map(|finding| Some((finding, finding.exit?))) {
+            error(&program, &finding.in_words());
+            first.get_or_insert(exit);
+        }
+    }
+    Ok(first)
+}
+
+/// Starts the preflight of a stage for the deploy with this record.
+fn ask_of(stage: &Stage, line: &str) -> Result<Child> {
+    let program = stage.name.program();
+    let mut command = Command::new(&stage.program);
+    // Before the stage's own words, which may end in a COMMAND.
+    command.args(["--check", "--json", "--of-record"]).args(&stage.args).env(TYPED, typed());
+    for name in FOR_ONE_STAGE {
+        command.env_remove(name);
+    }
+    let child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn();
+    let mut child = child.with_context(|| format!("start {}", stage.program.display()))?;
+    if let Some(mut stdin) = child.stdin.take() {
+        // One that ends without reading it says why.
+        let handed = stdin.write_all(line.as_bytes());
+        if handed.as_ref().is_err_and(|why| why.kind() != ErrorKind::BrokenPipe) {
+            handed.with_context(|| format!("hand the record to {program}"))?;
+        }
+    }
+    Ok(child)
 }

@@ -99,6 +99,9 @@ impl Args {
         let within = *self.check_timeout;
         let expectation = Expectation { path: self.path, text, codes: self.expect_status, within, manner };
         let voice = self.voice;
+        if self.check.of_record {
+            return Ok(Order::Foresee { settings: self.settings, expectation, voice });
+        }
         if self.check.check {
             let site = site_of(&self.settings)?;
             return Ok(Order::Preflight { site, expectation, as_json: self.check.json, voice });

@@ -28,6 +28,7 @@ fn main() -> ExitCode {
 fn carry_out(order: Order) -> Result<()> {
     match order {
         Order::Preflight { site, expectation, as_json, voice } => preflight::run(&site, &expectation, as_json, voice),
+        Order::Foresee { settings, expectation, voice } => preflight::foresee(&settings, &expectation, voice),
         Order::Once { subject, expectation } => once::run(&subject, &expectation),
         Order::Wait { subject, expectation, pace, warmup } => wait::run(&subject, &expectation, pace, &warmup),
         Order::Watch { subject, expectation, within } => watch::run(&subject, &expectation, within),

@@ -5,13 +5,15 @@ use crate::check::warmup::Requests;
 use crate::subject::Subject;
 use crate::wait::pace::Pace;
 use bg_probe::say::Voice;
-use bg_probe::site::settings::Site;
+use bg_probe::site::settings::{Settings, Site};
 use std::time::Duration;
 
 /// What is asked for.
 pub(crate) enum Order {
     /// Report whether the release that serves would pass the check that the next one has to pass.
     Preflight { site: Site, expectation: Expectation, as_json: bool, voice: Voice },
+    /// Report what would keep the health of the record's slot from being asked for.
+    Foresee { settings: Settings, expectation: Expectation, voice: Voice },
     /// Check once.
     Once { subject: Subject, expectation: Expectation },
     /// Wait until the slot is healthy, then warm it up.

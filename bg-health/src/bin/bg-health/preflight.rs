@@ -7,8 +7,9 @@ use bg_probe::cli::preflight::{Finding, conclude};
 use bg_probe::live::front::FRONT_WITHIN;
 use bg_probe::live::verdict::live;
 use bg_probe::live::witnesses::By;
+use bg_probe::record::Record;
 use bg_probe::say::Voice;
-use bg_probe::site::settings::Site;
+use bg_probe::site::settings::{Settings, Site};
 
 /// Runs the preflight: the check of the wait, once, of the live slot.
 ///
@@ -16,6 +17,18 @@ use bg_probe::site::settings::Site;
 /// Those of [`Check::new`].
 pub(crate) fn run(site: &Site, expectation: &Expectation, as_json: bool, voice: Voice) -> Result<()> {
     conclude(&[finding(site, expectation)?], as_json, voice)
+}
+
+/// Runs the preflight of the deploy whose record is on stdin, and asks no application.
+///
+/// # Errors
+/// When there is no record that can be used; [`bg_probe::say::exit::Exit::Refused`] for what would fail.
+pub(crate) fn foresee(settings: &Settings, expectation: &Expectation, voice: Voice) -> Result<()> {
+    let record = Record::from_stdin()?.overruled(settings)?;
+    let check = Check::new(expectation, &record.site, &record.slot).map(drop);
+    let findings: Vec<Finding> =
+        check.err().iter().map(|why| Finding::refused("health", why, "correct the flags of bg-health")).collect();
+    conclude(&findings, true, voice)
 }
 
 fn finding(site: &Site, expectation: &Expectation) -> Result<Finding> {

@@ -112,7 +112,11 @@ impl Args {
         let clearing = Clearing { adopt: self.adopt, thorough: self.stop, drain: *self.drain, grace };
         let given = Given { files: self.artifact, command: self.command };
         let (slot, wait, keep) = (self.slot, self.wait, self.keep);
+        let named = self.release.map(What::Named).or_else(|| self.current.then_some(What::Current));
         // Before anything else: a preflight starts nothing.
+        if self.check.of_record {
+            return Order::Foresee { what: named.unwrap_or(What::New(given)), wish, adopt: self.adopt };
+        }
         if self.check.check {
             return Order::Preflight { given, wish, adopt: self.adopt, json: self.check.json };
         }
@@ -129,12 +133,7 @@ impl Args {
                 None => Order::Stop { slot, wait, clearing },
             };
         }
-        let what = match self.release {
-            Some(wanted) => What::Named(wanted),
-            None if self.current => What::Current,
-            None => What::New(given),
-        };
-        Order::Launch { slot, what, wait, manner: Manner { wish, clearing, keep } }
+        Order::Launch { slot, what: named.unwrap_or(What::New(given)), wait, manner: Manner { wish, clearing, keep } }
     }
 }
 

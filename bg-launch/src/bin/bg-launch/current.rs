@@ -1,6 +1,7 @@
 //! The release that a slot holds already: started again, unless something runs there.
 
 use crate::manner::Manner;
+use crate::occupant::Occupant;
 use crate::release::Release;
 use crate::release::names::newest_first;
 use crate::start::mode::Mode;
@@ -40,7 +41,7 @@ pub(crate) struct Down {
 /// Those of [`Current::of`] and [`Down::start`].
 pub(crate) fn run(record: &Record, manner: &Manner, voice: Voice) -> Result<Option<Launch>> {
     let slot = &record.slot;
-    match Current::of(&record.site, slot)? {
+    match Current::of(&record.site, slot, manner.clearing.adopt)? {
         Current::Runs { launch, .. } => {
             voice.done("launch", &runs_already(&launch, slot), None);
             Ok(Some(launch))
@@ -63,12 +64,27 @@ pub(crate) fn is_foreign(slot: &Slot) -> String {
     format!("{slot} runs already, but not as bg-launch started it; left as it is")
 }
 
+fn holds_none(site: &Site, slot: &Slot) -> anyhow::Error {
+    let what = format!("{slot} holds no release: there is nothing to start again");
+    Exit::Refused.refuse(what, one_on_disk(site, slot))
+}
+
+/// Refuses a process on the port of a slot that holds a release, where bg-launch did not start it: its health would be
+/// asked for in place of the release's. Where the slot holds none, it is what other scripts have started.
+fn ensure_no_stranger(site: &Site, slot: &Slot, last: Option<&Launched>) -> Result<()> {
+    if last.is_none() && site.dir.release(&slot.name).is_none() {
+        return Ok(());
+    }
+    Occupant::of(site, slot, false, false).map(drop)
+}
+
 impl Current {
-    /// Looks into a slot.
+    /// Looks into a slot. With `adopt`, what runs there is the slot's, whoever has started it.
     ///
     /// # Errors
-    /// When its release, or what was launched there last, can't be read, or is not this user's to start.
-    pub(crate) fn of(site: &Site, slot: &Slot) -> Result<Current> {
+    /// When its release, or what was launched there last, can't be read, or is not this user's to start; those of
+    /// [`Occupant::of`] where a stranger is in the slot of a release.
+    pub(crate) fn of(site: &Site, slot: &Slot, adopt: bool) -> Result<Current> {
         let held = Release::in_slot(&site.dir, &slot.name)?;
         let last = Launched::of(&site.dir, &slot.name)?;
         let running = last.as_ref().and_then(Launched::running);
@@ -77,7 +93,12 @@ impl Current {
                 let launch = facts(&last, process, held.as_ref(), true);
                 Current::Runs { last, launch }
             }
-            _ if slot.listens() => Current::Foreign,
+            (last, _) if slot.listens() => {
+                if !adopt {
+                    ensure_no_stranger(site, slot, last.as_ref())?;
+                }
+                Current::Foreign
+            }
             (last, _) => Current::Down(Down { held, last }),
         })
     }
@@ -94,6 +115,14 @@ fn one_on_disk(site: &Site, slot: &Slot) -> String {
 }
 
 impl Down {
+    /// Refuses a slot that holds no release.
+    ///
+    /// # Errors
+    /// [`Exit::Refused`].
+    pub(crate) fn ensure_held(&self, site: &Site, slot: &Slot) -> Result<()> {
+        self.held.as_ref().map(drop).ok_or_else(|| holds_none(site, slot))
+    }
+
     /// Starts the release that the slot holds. Nothing listens there, so nothing can be serving: that is also how a live
     /// slot comes back.
     ///
@@ -101,10 +130,7 @@ impl Down {
     /// When the slot holds no release, or it can't be started.
     pub(crate) fn start(self, record: &Record, manner: &Manner, voice: Voice) -> Result<Launch> {
         let (site, slot) = (&record.site, &record.slot);
-        let Some(release) = self.held else {
-            let what = format!("{slot} holds no release: there is nothing to start again");
-            return Err(Exit::Refused.refuse(what, one_on_disk(site, slot)));
-        };
+        let Some(release) = self.held else { return Err(holds_none(site, slot)) };
         let mode = Mode::of(&manner.wish, self.last.as_ref())?;
         let surroundings = Surroundings::again(&site.dir, &slot.name, self.last.as_ref(), mode.via, voice);
         let command = start::command(&release, slot, &surroundings)?;

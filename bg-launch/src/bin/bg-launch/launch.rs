@@ -5,6 +5,7 @@ use crate::current::runs_already;
 use crate::manner::Manner;
 use crate::occupant::Occupant;
 use crate::release::Release;
+use crate::release::executable::ensure_executable;
 use crate::release::given::Given;
 use crate::release::parts::Parts;
 use crate::release::prune::prune;
@@ -34,6 +35,7 @@ pub(crate) fn new(given: &Given, record: &Record, manner: &Manner, voice: Voice)
     let (site, slot) = (&record.site, &record.slot);
     let artifact = given.artifact()?;
     let template = given.template(artifact)?;
+    ensure_executable(&template, &site.dir)?;
     let mode = Mode::of(&manner.wish, None)?;
     let surroundings = Surroundings::of_this_process(mode.via);
     ensure_free(record, manner)?;

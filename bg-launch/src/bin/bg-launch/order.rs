@@ -27,6 +27,8 @@ use std::time::Duration;
 pub(crate) enum Order {
     /// Report whether a launch would work, and change nothing.
     Preflight { given: Given, wish: Wish, adopt: bool, json: bool },
+    /// Report what would keep the launch of the record on stdin from working.
+    Foresee { what: What, wish: Wish, adopt: bool },
     /// Print the unit of systemd that starts the live slot again after a reboot.
     PrintUnit { wish: Wish, keep: usize },
     /// Make sure that the live slot's release runs.
@@ -60,6 +62,10 @@ impl Order {
         match self {
             Order::Preflight { given, wish, adopt, json } => {
                 conclude(&preflight::findings(&site_of(settings)?, &given, &wish, adopt), json, voice)
+            }
+            Order::Foresee { what, wish, adopt } => {
+                let record = Record::from_stdin()?.overruled(settings)?;
+                conclude(&preflight::foreseen::findings(&record, &what, &wish, adopt), true, voice)
             }
             Order::PrintUnit { wish, keep } => print(&boot_unit::unit(&site_of(settings)?, &wish, keep)?),
             Order::Revive { wait, manner } => revive::run(&site_of(settings)?, wait, &manner, voice),

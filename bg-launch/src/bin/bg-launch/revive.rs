@@ -51,7 +51,7 @@ pub(crate) fn run(site: &Site, wait: Wait, manner: &Manner, voice: Voice) -> Res
 }
 
 fn ensure_runs(site: &Site, slot: Slot, manner: &Manner, voice: Voice) -> Result<()> {
-    match Current::of(site, &slot)? {
+    match Current::of(site, &slot, true)? {
         Current::Runs { last, launch } => {
             voice.detail(&runs_already(&launch, &slot));
             // A switch to it may have been cut short.

@@ -100,5 +100,7 @@ Exit codes:
   0  done
   1  the system refused (or --slot live, and none is)
   2  usage
+  5  the front names no slot, so that no switch could be seen: no record is
+     made for a deploy
   7  can't tell which slot is live, or what serves or the folder is another
      application's: nothing may be launched";

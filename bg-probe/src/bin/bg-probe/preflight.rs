@@ -1,11 +1,16 @@
 //! `bg-probe --check`: whether the live slot can be found out, and a deploy may begin.
 
 use crate::order::Ask;
+use anyhow::Result;
 use bg_probe::cli::preflight::Finding;
 use bg_probe::live::front::{Answer, Front, Silence};
+use bg_probe::live::provable::ensure_provable;
 use bg_probe::live::verdict::{self, Verdict};
-use bg_probe::nginx::upstream::Upstream;
+use bg_probe::nginx::upstream::ensure_usable;
+use bg_probe::os::http::NoReply;
 use bg_probe::os::process::command_line;
+use bg_probe::say::exit::Exit;
+use bg_probe::site::advice::Advice;
 use bg_probe::site::dir::Dir;
 use bg_probe::site::launched::Launched;
 use bg_probe::site::lock;
@@ -20,7 +25,7 @@ const YEAR_2024: Duration = Duration::from_secs(1_704_067_200);
 pub(crate) fn findings(site: &Site, ask: Ask) -> Vec<Finding> {
     let verdict = verdict::live(site, ask.by, ask.within);
     let mut findings: Vec<Finding> = site.slots.both().iter().map(slot).collect();
-    findings.push(front(site, ask.within));
+    findings.push(front(site, ask.within, &verdict));
     findings.push(upstream_file(site));
     findings.push(agreement(site, &verdict));
     findings.push(lock(&site.dir));
@@ -39,33 +44,64 @@ fn slot(slot: &Slot) -> Finding {
 }
 
 /// What nginx answers; whether that is enough to tell which slot is live is decided in [`agreement`].
-fn front(site: &Site, within: Duration) -> Finding {
-    let url = &site.front;
-    let said = match Front::of(site) {
-        Err(why) => return Finding::refused("front", &why, "correct --front"),
-        Ok(None) => return Finding::ok("front", "no front is asked (--front -): the upstream file alone decides"),
+fn front(site: &Site, within: Duration, verdict: &Result<Verdict>) -> Finding {
+    match Front::of(site) {
+        Err(why) => Finding::refused("front", &why, "correct --front"),
+        Ok(None) => Finding::ok("front", "no front is asked (--front -): the upstream file alone decides"),
         Ok(Some(front)) => match front.ask(within) {
-            Answer::Slot(slot) => return quickly(&front, site, &format!("answers {slot}"), within),
-            Answer::Limited(status) => return quickly(&front, site, &format!("answers {status}"), within),
-            Answer::NoSlot(silence) => silence,
+            Answer::Slot(slot) => quickly(&front, site, &format!("answers {slot}"), within),
+            Answer::Limited(status) => quickly(&front, site, &format!("answers {status}"), within),
+            Answer::NoSlot(said) => silent(site, &said, verdict),
         },
+    }
+}
+
+/// A front that names no slot. That of a release that is ill is no reason not to deploy a fix, and where nothing was ever
+/// deployed nothing need answer.
+fn silent(site: &Site, said: &Silence, verdict: &Result<Verdict>) -> Finding {
+    let (live, idle) = match verdict {
+        Ok(verdict) => (verdict.live.as_ref(), verdict.idle(site)),
+        Err(_) => (None, site.slots.first()),
     };
-    match said {
-        Silence::NoReply(why) => Finding::fail(
+    if let Err(why) = ensure_provable(site, idle, live, said) {
+        return Finding::refused("front", &why, "correct --front");
+    }
+    let url = &site.front;
+    let detail = format!("{url} names no slot ({said})");
+    match (live, said) {
+        (None, Silence::NoReply(NoReply::Refused)) => Finding::ill(
             "front",
-            format!("{url}: {why}"),
-            "start nginx, or let --front be a URL through it, or - where there is none",
+            detail,
+            format!(
+                "start nginx: {}; or let --front be a URL through it, or - where there is none",
+                Advice::by_root(&["systemctl", "start", "nginx"])
+            ),
         ),
-        Silence::Status(502) if !site.slots.both().iter().any(Slot::listens) => {
+        (None, Silence::Status(502)) => {
             Finding::ok("front", format!("{url} answers 502, as it should while nothing runs"))
         }
-        Silence::Status(_) | Silence::Redirect(..) | Silence::Text(_) => Finding::warn(
+        (None, _) => Finding::warn(
             "front",
-            format!("{url} names no slot ({said})"),
+            detail,
             "let --front be a page that answers with the slot's name alone (--front-host names the site; \
              bg-switch --print-site has such a page), or - where there is none",
         ),
+        (Some(live), _) if live.listens() => Finding::ill(
+            "front",
+            format!("{detail}, while {live} is live"),
+            format!(
+                "look into {}; then deploy a fix, or go back: {}",
+                site.dir.logs(&live.name).join("app.log").display(),
+                Advice::call(site, "bg-deploy", &["--rollback"])
+            ),
+        ),
+        (Some(_), _) => Finding::ill("front", detail, start_again(site)),
     }
+}
+
+/// What starts the release again that nginx serves or is set to serve.
+fn start_again(site: &Site) -> String {
+    format!("start it again: {}", Advice::call(site, "bg-launch", &["--live"]))
 }
 
 /// A switch asks that often, and one right after another.
@@ -87,24 +123,11 @@ fn quickly(front: &Front, site: &Site, answers: &str, within: Duration) -> Findi
 
 fn upstream_file(site: &Site) -> Finding {
     let path = site.upstream_file.display();
-    let upstream = match Upstream::read(&site.upstream_file) {
+    let upstream = match ensure_usable(site) {
         Ok(upstream) => upstream,
-        Err(_) if !site.upstream_file.exists() => {
-            let remedy = format!("bg-switch --print-upstream >{path}, and include it in the site");
-            return Finding::fail("upstream-file", format!("{path} is not there"), remedy);
-        }
-        Err(why) => {
-            return Finding::refused(
-                "upstream-file",
-                &why,
-                "let it have one of the forms of bg-switch --print-upstream",
-            );
-        }
+        Err(why) => return Finding::refused("upstream-file", &why, "write the address of the slot that serves"),
     };
     let form = upstream.form().name();
-    if let Err(why) = upstream.ensure_movable(site) {
-        return Finding::refused("upstream-file", &why, "write the address of the slot that serves");
-    }
     match upstream.points_at(site) {
         Some(slot) => Finding::ok("upstream-file", format!("{path} has the {form} form and points at {slot}")),
         None => Finding::warn(
@@ -115,18 +138,31 @@ fn upstream_file(site: &Site) -> Finding {
     }
 }
 
-fn agreement(site: &Site, verdict: &anyhow::Result<Verdict>) -> Finding {
+fn agreement(site: &Site, verdict: &Result<Verdict>) -> Finding {
     let verdict = match verdict {
         Ok(verdict) => verdict,
         Err(why) => return Finding::refused("live", why, "fix that first"),
     };
-    let live = verdict.live.as_ref().map_or("no slot is live".to_owned(), |live| format!("{live} is live"));
-    let detail = format!("{live}; the next deploy is for {}", verdict.idle(site).name);
+    let next = format!("the next deploy is for {}", verdict.idle(site).name);
+    let Some(live) = &verdict.live else {
+        // After a crash or a reboot: what nginx is set to serve was up once.
+        let held = verdict.facts.points_at.as_ref().filter(|slot| site.dir.release(slot).is_some());
+        return match held {
+            Some(slot) => Finding::ill(
+                "live",
+                format!("nothing runs, and nginx is set to serve {slot}; {next}"),
+                start_again(site),
+            ),
+            None => Finding::ok("live", format!("no slot is live; {next}")),
+        };
+    };
+    let detail = format!("{live} is live; {next}");
     match &verdict.warning {
-        None => Finding::ok("live", detail),
+        Some(warning) if !live.listens() => Finding::ill("live", format!("{detail}, but {warning}"), start_again(site)),
         Some(warning) => {
             Finding::warn("live", format!("{detail}, but {warning}"), "fix that, or make sure that it is meant so")
         }
+        None => Finding::ok("live", detail),
     }
 }
 
@@ -150,17 +186,30 @@ fn damaged(dir: &Dir, slot: &Slot) -> Option<Finding> {
     Some(Finding::warn("process", detail, format!("rm {path}, or deploy into {slot}, which writes it anew")))
 }
 
-/// Releases are named by the time they were made, so a clock that goes back makes the newest look old.
-fn clock(now: SystemTime, newest: Option<&str>) -> Finding {
-    let said = humantime::format_rfc3339_seconds(now).to_string();
-    let remedy = "set the clock, as by timedatectl set-ntp true";
-    if now < UNIX_EPOCH + YEAR_2024 {
-        return Finding::fail("clock", format!("the clock says {said}"), remedy);
+/// Refuses a clock that was never set: releases are named by the time they were made, and the oldest are removed.
+///
+/// # Errors
+/// [`bg_probe::say::exit::Exit::Refused`].
+pub(crate) fn ensure_dated(now: SystemTime) -> Result<()> {
+    if now >= UNIX_EPOCH + YEAR_2024 {
+        return Ok(());
     }
+    Err(Exit::Refused.refuse(format!("the clock says {}", humantime::format_rfc3339_seconds(now)), SET_THE_CLOCK))
+}
+
+const SET_THE_CLOCK: &str = "set the clock, as by timedatectl set-ntp true";
+
+/// A clock that goes back makes the newest release look old.
+fn clock(now: SystemTime, newest: Option<&str>) -> Finding {
+    if let Err(why) = ensure_dated(now) {
+        return Finding::refused("clock", &why, SET_THE_CLOCK);
+    }
+    let said = humantime::format_rfc3339_seconds(now).to_string();
     let now = said.replace(['-', ':'], "");
     match newest.filter(|newest| newest.split('-').next() > Some(&now)) {
         Some(newest) => {
-            Finding::warn("clock", format!("the clock says {said}, but release {newest} is from later"), remedy)
+            let detail = format!("the clock says {said}, but release {newest} is from later");
+            Finding::warn("clock", detail, SET_THE_CLOCK)
         }
         None => Finding::ok("clock", format!("the clock says {said}")),
     }

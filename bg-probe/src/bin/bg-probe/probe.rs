@@ -6,14 +6,16 @@ use crate::preflight;
 use crate::table::table;
 use anyhow::Result;
 use bg_probe::cli::preflight::conclude;
+use bg_probe::live::provable::ensure_provable;
 use bg_probe::live::subject::{choose, minted};
 use bg_probe::live::verdict::{self, Verdict};
-use bg_probe::nginx::upstream::ensure_movable;
+use bg_probe::nginx::upstream::ensure_usable;
 use bg_probe::say::Voice;
 use bg_probe::say::stdout::print;
 use bg_probe::site::dir::Dir;
 use bg_probe::site::settings::Site;
 use bg_probe::site::slot::{Name, Slot};
+use std::time::SystemTime;
 
 /// Runs the program.
 pub(crate) fn run(site: Site, voice: Voice, order: Order) -> Result<()> {
@@ -57,13 +59,21 @@ fn record(site: Site, voice: Voice, wanted: &Wanted) -> Result<()> {
     let is_live = verdict.live.as_ref() == Some(&slot);
     // What is for the live slot moves nothing.
     if !is_live {
-        ensure_movable(&site)?;
+        ensure_movable(&site, &slot, &verdict)?;
     }
     let said = verdict.in_words();
     let said = if is_live { said } else { format!("{said}; this deploy is for {}", slot.on_port()) };
     let record = minted(site, slot, &verdict)?;
     voice.done("probe", &said, None);
     record.print()
+}
+
+/// Refuses a record for a deploy that is sure to fail at its switch, when a release has been stopped for it.
+fn ensure_movable(site: &Site, slot: &Slot, verdict: &Verdict) -> Result<()> {
+    ensure_usable(site)?;
+    preflight::ensure_dated(SystemTime::now())?;
+    let live = verdict.live.as_ref();
+    verdict.silence.as_ref().map_or(Ok(()), |said| ensure_provable(site, slot, live, said))
 }
 
 /// The verdict, and the slot that is wanted.

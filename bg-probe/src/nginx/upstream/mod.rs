@@ -12,10 +12,12 @@ use crate::nginx::conf::{self, Directive, Word};
 use crate::say::exit::Exit;
 use crate::say::quoted;
 use crate::site::address::{Address, Found};
+use crate::site::advice::Advice;
 use crate::site::settings::{Settings, Site};
 use crate::site::slot::Slot;
 use anyhow::{Context, Result, anyhow};
 use clap::ValueEnum;
+use shell_words::quote;
 use std::ops::Range;
 use std::path::Path;
 
@@ -58,6 +60,45 @@ pub fn site_of(settings: &Settings) -> Result<Site> {
         site.address = plain;
     }
     Ok(site)
+}
+
+/// The upstream file, as a switch needs it: there, of one of the two forms, and with addresses that a switch can keep. To
+/// be called before anything is touched for one.
+///
+/// # Errors
+/// [`Exit::Refused`] for a file that is not there or has neither form; those of [`Upstream::ensure_movable`].
+pub fn ensure_usable(site: &Site) -> Result<Upstream> {
+    let upstream = match Upstream::read(&site.upstream_file) {
+        Ok(upstream) => upstream,
+        Err(_) if !site.upstream_file.exists() => return Err(missing(site)),
+        Err(why) => {
+            return Err(Exit::Refused.refuse(
+                format!("{why:#}. Nothing was touched"),
+                format!(
+                    "write it anew, for a site that says proxy_pass {VARIABLE} (bg-switch --print-site): {}",
+                    printed_to(site)
+                ),
+            ));
+        }
+    };
+    upstream.ensure_movable(site).map(|()| upstream)
+}
+
+/// The refusal of a file that is not there. Where one slot alone runs, a switch to it makes the file.
+fn missing(site: &Site) -> anyhow::Error {
+    let file = site.upstream_file.display();
+    let running: Vec<&Slot> = site.slots.both().iter().filter(|slot| slot.listens()).collect();
+    let made = match running.as_slice() {
+        [one] => Advice::call(site, "bg-switch", &["--to", one.name.as_str()]).to_string(),
+        _ => printed_to(site),
+    };
+    let remedy = format!("have the site include it (`include {file};` in its server block), and make it: {made}");
+    Exit::Refused.refuse(format!("{file} is not there. Nothing was touched"), remedy)
+}
+
+fn printed_to(site: &Site) -> String {
+    let print = Advice::call(site, "bg-switch", &["--print-upstream"]);
+    format!("{print} | sudo tee {}", quote(&site.upstream_file.to_string_lossy()))
 }
 
 /// Refuses an upstream file with an address that no switch could keep: to be called before anything is touched for one. A

@@ -86,11 +86,14 @@ impl Args {
     /// that can't be split.
     pub(crate) fn order(self) -> Result<(Order, Means)> {
         let nginx = Nginx::new(&self.nginx, self.pid_file)?;
+        let nginx = if self.check.of_record { nginx.in_brief() } else { nginx };
         let means = Means { nginx, within: *self.verify_timeout, wait: self.wait, voice: self.voice };
         let site = || site_of(&self.settings);
         let share = self.share.unwrap_or(NUMBERS);
         let print = self.print;
-        let order = if self.check.check {
+        let order = if self.check.of_record {
+            Order::Foresee(self.settings)
+        } else if self.check.check {
             Order::Preflight { site: site()?, as_json: self.check.json }
         } else if print.site {
             let Print { listen, front_from, server_name: name, .. } = print;

@@ -1,21 +1,24 @@
 //! The orders that a command line can give.
 
 use crate::means::Means;
-use crate::preflight;
+use crate::preflight::{self, foreseen};
 use crate::print::{self, Server};
 use crate::switch;
 use crate::target::Target;
 use anyhow::Result;
 use bg_probe::cli::preflight::conclude;
 use bg_probe::nginx::upstream::Form;
+use bg_probe::record::Record;
 use bg_probe::say::stdout::print;
-use bg_probe::site::settings::Site;
+use bg_probe::site::settings::{Settings, Site};
 use bg_probe::site::slot::Slot;
 
 /// One of the things that `bg-switch` does.
 pub(crate) enum Order {
     /// Report whether nginx could be moved, and would be seen to move.
     Preflight { site: Site, as_json: bool },
+    /// Report what would keep nginx from being moved as the record on stdin has it.
+    Foresee(Settings),
     /// Print the server block to install.
     PrintSite(Site, Server),
     /// Print the upstream file to install, in this form.
@@ -37,6 +40,10 @@ impl Order {
         match self {
             Order::Preflight { site, as_json } => {
                 conclude(&preflight::findings(&site, &means.nginx), as_json, means.voice)
+            }
+            Order::Foresee(settings) => {
+                let record = Record::from_stdin()?.overruled(&settings)?;
+                conclude(&foreseen::findings(&record, &means.nginx)?, true, means.voice)
             }
             Order::PrintSite(site, server) => print(&print::site(&site, &server, means)?),
             Order::PrintUpstream(site, form) => print(&print::upstream(&site, form, means)?),

@@ -12,6 +12,7 @@ use crate::proof::{Asks, BRIEFLY, Evidence};
 use crate::target::{Target, ensure_fit};
 use anyhow::Result;
 use bg_probe::live::front::{Answer, LIMITED, Silence};
+use bg_probe::live::provable::ensure_provable;
 use bg_probe::nginx::upstream::link::Looks;
 use bg_probe::nginx::upstream::{Form, Upstream};
 use bg_probe::os::http::NoReply;
@@ -133,8 +134,16 @@ fn move_to(site: &Site, slot: &Slot, share: u8, means: &Means) -> Result<Switch>
     let upstream = there(site)?;
     let file_says = upstream.as_ref().and_then(|upstream| upstream.points_at(site));
     let is_shared = upstream.as_ref().is_some_and(|upstream| upstream.shares(site).is_some());
-    let served = change.serving();
+    let said = change.answer();
+    let served = match &said {
+        Some(Answer::Slot(slot)) => Some(slot.clone()),
+        Some(Answer::NoSlot(_) | Answer::Limited(_)) | None => None,
+    };
     let from = served.clone().or_else(|| file_says.clone());
+    if let Some(Answer::NoSlot(said)) = &said {
+        let live = file_says.as_ref().filter(|live| live.listens() && *live != slot);
+        ensure_provable(site, slot, live, said)?;
+    }
     let route = Route::shared(&site.dir, &site.slots, slot, share);
     let form = upstream.as_ref().map_or(Form::Reload, Upstream::form);
     // A switch that was cut short may have left a reload under way.

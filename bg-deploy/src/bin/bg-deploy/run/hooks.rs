@@ -20,6 +20,7 @@ use nix::unistd::Pid;
 use std::fs::File;
 use std::io::{Seek, Write};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::path::Path;
 use std::process::{Child, Command};
 use std::time::{Duration, Instant};
 
@@ -27,17 +28,26 @@ use std::time::{Duration, Instant};
 const LOOK_EVERY: Duration = Duration::from_millis(10);
 
 impl Hooks {
-    /// Refuses a run whose `--before-switch` could only fail.
+    /// Refuses a run of which a hook could only fail: one that is to report a failure would be missed when it is needed.
     ///
     /// # Errors
-    /// When its program is missing.
+    /// When its program is missing, or may not be executed.
     pub(crate) fn ensure_there(&self) -> Result<()> {
-        match self.before_switch.as_ref().and_then(|hook| hook.0.first()) {
-            Some(program) => which::which(program)
-                .map(drop)
-                .with_context(|| format!("--before-switch: {program}; nothing was touched")),
-            None => Ok(()),
-        }
+        self.refusals().next().map_or(Ok(()), Err)
+    }
+
+    /// The hooks that can't be executed, each as a refusal.
+    pub(crate) fn refusals(&self) -> impl Iterator<Item = anyhow::Error> {
+        let hooks = [
+            ("--before-switch", &self.before_switch),
+            ("--on-success", &self.on_success),
+            ("--on-failure", &self.on_failure),
+            ("--on-rollback", &self.on_rollback),
+        ];
+        hooks.into_iter().filter_map(|(flag, hook)| {
+            let program = hook.as_ref()?.0.first()?;
+            which::which(program).is_err().then(|| refusal(flag, program))
+        })
     }
 
     /// Runs what comes before the switch; how long it took, if there is such a hook.
@@ -83,6 +93,18 @@ impl Hooks {
         voice.done("hook", name, Some(took));
         Ok(Some(took))
     }
+}
+
+fn refusal(flag: &str, program: &str) -> anyhow::Error {
+    let name = shell_words::quote(program);
+    let (what, remedy) = if Path::new(program).is_file() {
+        ("may not be executed", format!("let it be: chmod +x {name}"))
+    } else if program.contains('/') {
+        ("is not there", format!("correct the path, or leave {flag} out"))
+    } else {
+        ("is not on this machine's PATH", format!("give its whole path, or leave {flag} out"))
+    };
+    Exit::Refused.refuse(format!("{flag}: {program} {what}. Nothing was touched"), remedy)
 }
 
 fn start(program: &str, words: &[String], record: &str) -> Result<Child> {

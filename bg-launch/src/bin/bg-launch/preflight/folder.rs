@@ -8,8 +8,9 @@ use nix::unistd::{AccessFlags, access, geteuid};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-/// Whether a launch could work in the folder; `there` is the folder, or the nearest one above it that is there.
-pub(crate) fn finding(dir: &Dir, there: &Path) -> Finding {
+/// Whether a launch could work in the folder, and write these places in it; `there` is the folder, or the nearest one above
+/// it that is there.
+pub(crate) fn finding(dir: &Dir, there: &Path, places: &[PathBuf]) -> Finding {
     let root = dir.root().display();
     if let Err(why) = dir.root().try_exists() {
         let remedy =
@@ -27,7 +28,7 @@ pub(crate) fn finding(dir: &Dir, there: &Path) -> Finding {
         return Finding::refused("dir", &why, "deploy as root");
     }
     let closed: Vec<PathBuf> =
-        places(dir).into_iter().filter(|path| path.exists() && may_write(path).is_err()).collect();
+        places.iter().filter(|path| path.exists() && may_write(path).is_err()).cloned().collect();
     if let Some(finding) = not_ours(&closed) {
         return finding;
     }
@@ -72,7 +73,7 @@ fn not_ours(paths: &[PathBuf]) -> Option<Finding> {
 }
 
 /// Everything in the folder that a deploy writes or adds to.
-fn places(dir: &Dir) -> Vec<PathBuf> {
+pub(crate) fn places(dir: &Dir) -> Vec<PathBuf> {
     let slots = std::fs::read_dir(dir.root().join("slots")).into_iter().flatten().flatten();
     let slots = slots.flat_map(|slot| [slot.path(), slot.path().join("logs")]);
     let fixed = [dir.root().to_owned(), dir.releases(), dir.root().join("slots"), dir.lock(), dir.deploys()];

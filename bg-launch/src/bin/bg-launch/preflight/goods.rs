@@ -1,6 +1,7 @@
 //! What is to be launched: the artifact, and the program that starts it.
 
 use crate::release::artifact;
+use crate::release::executable::ensure_executable;
 use crate::release::given::Given;
 use crate::release::parts::{self, Parts};
 use crate::release::template::{Blanks, Template};
@@ -12,8 +13,9 @@ use bg_probe::site::slot::Slot;
 use std::path::{Path, absolute};
 use std::process::{Command, Stdio};
 
-/// Whether the artifact that is given could be deployed, and started in `slot`.
-pub(crate) fn findings(given: &Given, dir: &Dir, slot: &Slot) -> Vec<Finding> {
+/// Whether the artifact that is given could be deployed, and started in `slot`. Only where there is time, `asks_java`, java
+/// is asked for its version.
+pub(crate) fn findings(given: &Given, dir: &Dir, slot: &Slot, asks_java: bool) -> Vec<Finding> {
     let artifact = match given.artifact() {
         Ok(artifact) => artifact,
         Err(why) => return vec![Finding::refused("artifact", &why, "name the one to deploy")],
@@ -27,7 +29,9 @@ pub(crate) fn findings(given: &Given, dir: &Dir, slot: &Slot) -> Vec<Finding> {
         Ok(()) => Finding::ok("artifact", format!("{} can be deployed", path.display())),
         Err(why) => Finding::refused("artifact", &why.context(path.display().to_string()), "build or copy it again"),
     });
-    whole.into_iter().chain([command(&template, artifact, slot)]).collect()
+    let barred = ensure_executable(&template, dir).err();
+    let barred = barred.map(|why| Finding::refused("noexec", &why, "choose another --dir"));
+    whole.into_iter().chain(barred).chain([command(&template, artifact, slot, asks_java)]).collect()
 }
 
 /// Both looks that a launch takes: before it copies the file, and at the copy.
@@ -38,7 +42,7 @@ fn usable(path: &Path, dir: &Dir, template: &Template) -> Result<()> {
 }
 
 /// The program that the command begins with, and of java its version: one that is there may still not run.
-fn command(template: &Template, artifact: Option<&Path>, slot: &Slot) -> Finding {
+fn command(template: &Template, artifact: Option<&Path>, slot: &Slot, asks_java: bool) -> Finding {
     let name = if template.is_java() { "java" } else { "command" };
     if artifact.is_none() && template.runs_the_artifact() {
         return Finding::ok(name, "the command's program is the artifact");
@@ -51,7 +55,7 @@ fn command(template: &Template, artifact: Option<&Path>, slot: &Slot) -> Finding
         }
         Err(why) => return Finding::refused(name, &why, "install it, or name another COMMAND after --"),
     };
-    if !template.is_java() {
+    if !(template.is_java() && asks_java) {
         return Finding::ok(name, format!("the command's program is {program}"));
     }
     match java_version(&program) {

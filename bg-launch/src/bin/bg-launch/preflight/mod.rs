@@ -4,12 +4,14 @@
 
 mod disk;
 mod folder;
+pub(crate) mod foreseen;
 mod goods;
 mod memory;
 mod ports;
 
 use crate::memory::Room;
 use crate::occupant::Occupant;
+use crate::release::executable::nearest;
 use crate::release::given::Given;
 use crate::start::mode::{Mode, Wish};
 use crate::start::{agent, ensure_possible};
@@ -22,16 +24,15 @@ use bg_probe::site::advice::Advice;
 use bg_probe::site::launched::Launched;
 use bg_probe::site::settings::Site;
 use bg_probe::site::slot::Slot;
-use std::path::Path;
 
 /// Everything that bg-launch has to look at.
 pub(crate) fn findings(site: &Site, given: &Given, wish: &Wish, adopt: bool) -> Vec<Finding> {
     let verdict = live(site, By::Both, FRONT_WITHIN);
     // Where nothing tells which slot is idle, one is as good as the other for all but its port.
     let slot = verdict.as_ref().map_or(site.slots.first(), |verdict| verdict.idle(site));
-    let mut findings = goods::findings(given, &site.dir, slot);
-    let there = site.dir.root().ancestors().find(|folder| folder.exists()).unwrap_or(Path::new("/"));
-    findings.push(folder::finding(&site.dir, there));
+    let mut findings = goods::findings(given, &site.dir, slot, true);
+    let there = nearest(&site.dir);
+    findings.push(folder::finding(&site.dir, there, &folder::places(&site.dir)));
     findings.push(disk::finding(&site.dir, there, given.artifact().ok().flatten()));
     findings.extend(mode(site, slot, wish));
     findings.extend(ports::finding(site));

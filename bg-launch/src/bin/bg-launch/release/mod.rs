@@ -3,6 +3,7 @@
 mod advice;
 pub(crate) mod artifact;
 pub(crate) mod copy;
+pub(crate) mod executable;
 pub(crate) mod given;
 pub(crate) mod names;
 pub(crate) mod parts;

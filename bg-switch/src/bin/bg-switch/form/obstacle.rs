@@ -3,19 +3,14 @@
 use crate::form::hidden::{Hidden, hidden};
 use crate::nginx::Nginx;
 use crate::nginx::tree::{Tree, Way, in_force};
-use crate::nginx::workers::Master;
+use crate::nginx::workers::{Master, is_older_than};
 use bg_probe::cli::preflight::Finding;
-use bg_probe::os::process::Process;
 use bg_probe::site::advice::Advice;
 use bg_probe::site::settings::Site;
 use std::fmt::{self, Display};
 use std::fs::Metadata;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime};
-
-/// How far apart the times of a file and of a process may be that were made in the same moment: one is in clock ticks.
-const CLOCKS: Duration = Duration::from_millis(100);
 
 /// The user that a worker runs as.
 struct Identity {
@@ -134,21 +129,14 @@ fn changes_owner(link: &Path) -> bool {
     owners.is_some_and(|(link, target)| link.uid() != target.uid())
 }
 
-/// Whether a worker was there before the file became what it is; `None` where that can't be seen.
-fn is_older_than(worker: &Process, file: &Path) -> Option<bool> {
-    let meta = std::fs::metadata(file).ok()?;
-    let changed = Duration::new(meta.ctime().try_into().ok()?, meta.ctime_nsec().try_into().ok()?);
-    Some(SystemTime::UNIX_EPOCH + changed > worker.started()? + CLOCKS)
-}
-
-/// The first folder on the way to `path` that this user may not enter; by modes alone, without ACLs. Where the user of
-/// nginx's workers is not known, any user but the folder's owner and group is meant.
+/// The first folder on the way to `path` that this user may not enter; by modes alone, so a folder with an ACL (`acl(5)`)
+/// is passed over. Where the user of nginx's workers is not known, any user but the folder's owner and group is meant.
 fn barred(path: &Path, user: Option<&Identity>) -> Option<Obstacle> {
     let folders: Vec<&Path> = path.ancestors().skip(1).collect();
     let closed = folders.into_iter().rev().filter_map(|folder| {
         let meta = std::fs::metadata(folder).ok()?;
         let may = user.map_or(meta.mode() & 0o001 != 0, |user| user.may_enter(&meta));
-        (!may).then_some((folder, meta))
+        (!may && !has_acl(folder)).then_some((folder, meta))
     });
     let closed: Vec<(&Path, Metadata)> = closed.collect();
     let (folder, meta) = closed.first()?;
@@ -167,6 +155,12 @@ fn barred(path: &Path, user: Option<&Identity>) -> Option<Obstacle> {
 fn owner_of_all(folders: &[(&Path, Metadata)]) -> u32 {
     let mut owners = folders.iter().map(|(_, meta)| meta.uid());
     owners.next().filter(|first| owners.all(|owner| owner == *first)).unwrap_or(0)
+}
+
+/// Whether a folder has an ACL, which may let in whom its mode does not.
+fn has_acl(folder: &Path) -> bool {
+    let mut none: [u8; 0] = [];
+    rustix::fs::getxattr(folder, "system.posix_acl_access", &mut none).is_ok_and(|size| size > 0)
 }
 
 impl Identity {

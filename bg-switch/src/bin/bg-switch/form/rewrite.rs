@@ -71,6 +71,9 @@ pub(super) fn findings(site: &Site, nginx: &Nginx) -> Vec<Finding> {
         Ok(Some(upgrade)) => findings.push(Finding::warn("upgrade", upgrade.in_words(), upgrade.remedy())),
         Err(why) => findings.push(Finding::refused("upgrade", &why, "finish the upgrade")),
     }
+    if !nginx.is_certain() {
+        return findings;
+    }
     let generation = || nginx.running().as_ref().and_then(Master::generation);
     let provable = Front::of(site).and_then(|front| ensure_provable(front.as_ref(), generation().as_ref()));
     findings.extend(provable.err().map(|why| Finding::refused("proof", &why, "correct --front")));

@@ -6,6 +6,8 @@ use bg_probe::say;
 use bg_probe::say::exit::Exit;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
+use std::fs::File;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::sync::mpsc;
@@ -83,6 +85,17 @@ impl CommandLine {
     pub(super) fn is_of_this_machine(&self) -> bool {
         let mut words = self.0.iter().skip_while(|word| takes_root(word) || word.starts_with('-'));
         words.next().is_some_and(|word| is_nginx(word))
+    }
+
+    /// Whether what is taken for nginx is a script, which may call it in any way.
+    pub(super) fn is_a_script(&self) -> bool {
+        let begins = |path: PathBuf| -> std::io::Result<[u8; 2]> {
+            let mut begin = [0; 2];
+            File::open(path)?.read_exact(&mut begin)?;
+            Ok(begin)
+        };
+        let own = self.without_root().first().and_then(|word| located(word).ok());
+        own.is_some_and(|own| begins(own).is_ok_and(|begin| begin == *b"#!"))
     }
 
     /// The words after nginx itself.

@@ -10,6 +10,8 @@ const MOST_FILES: usize = 10_000;
 pub(crate) struct Dump {
     /// Its files, the main one first, by the paths nginx read them from.
     pub(crate) files: Vec<PathBuf>,
+    /// Whether that is all of it, as far as can be known.
+    pub(crate) is_whole: bool,
     /// What stands in each of them.
     contents: Vec<Vec<Directive>>,
 }
@@ -22,24 +24,40 @@ impl Dump {
             text.split("# configuration file ").skip(1).filter_map(|file| file.split_once(":\n")).collect();
         Dump {
             files: files.iter().map(|(path, _)| PathBuf::from(path)).collect(),
+            is_whole: true,
             contents: files.iter().map(|(_, text)| conf::parse(text).unwrap_or_default()).collect(),
         }
     }
 
     /// Reads the main file and those it includes, as far as this user may: for an nginx that does not print its
-    /// configuration, because a file is missing in it or because it takes root.
-    pub(crate) fn read(main: &Path) -> Dump {
-        let mut dump = Dump { files: Vec::new(), contents: Vec::new() };
+    /// configuration, because a file is missing in it or because it takes root, or where no more than so many bytes are to
+    /// be read.
+    pub(crate) fn read(main: &Path, most: usize) -> Dump {
+        let mut dump = Dump { files: Vec::new(), is_whole: true, contents: Vec::new() };
         let folder = main.parent().unwrap_or(Path::new("/"));
-        let mut waiting = vec![main.to_owned()];
-        while let Some(file) = waiting.pop().filter(|_| dump.files.len() < MOST_FILES) {
-            let Ok(text) = std::fs::read_to_string(&file) else { continue };
-            let directives = conf::parse(&text).unwrap_or_default();
+        let (mut waiting, mut bytes) = (vec![main.to_owned()], 0);
+        while let Some(file) = waiting.pop() {
+            let text = std::fs::read_to_string(&file).ok().filter(|_| bytes < most && dump.files.len() < MOST_FILES);
+            let directives = text.as_ref().and_then(|text| conf::parse(text).ok());
+            dump.is_whole &= directives.is_some();
+            let Some(text) = text else { continue };
+            bytes += text.len();
             dump.files.push(file);
-            includes(&directives, &mut |pattern| waiting.extend(matching(&folder.join(pattern))));
+            let directives = directives.unwrap_or_default();
+            includes(&directives, &mut |pattern| {
+                dump.is_whole &= is_plain(pattern);
+                waiting.extend(matching(&folder.join(pattern)));
+            });
             dump.contents.push(directives);
         }
         dump
+    }
+
+    /// Whether any directive has that variable in it, but for those that set it.
+    pub(crate) fn uses(&self, variable: &str) -> bool {
+        let sets = |words: &[&str]| words.first() == Some(&"set") && words.get(1) == Some(&variable);
+        let uses = |words: &[&str]| !sets(words) && words.iter().any(|word| word.contains(variable));
+        self.contents.iter().any(|directives| within(directives, &uses))
     }
 
     /// Whether an `include` in it names that file; the file itself need not be there.
@@ -76,8 +94,14 @@ fn includes(directives: &[Directive], found: &mut impl FnMut(&str)) {
     }
 }
 
+/// Whether a pattern of `include` is one that is understood here: what a shell knows beside one `*` in a name is not.
+fn is_plain(pattern: &str) -> bool {
+    let (folder, name) = pattern.rsplit_once('/').unwrap_or(("", pattern));
+    !folder.contains('*') && name.matches('*').count() < 2 && !pattern.contains(['?', '['])
+}
+
 /// The files that a pattern of `include` stands for: as distributions write them, a `*` in the last part alone.
-fn matching(pattern: &Path) -> Vec<PathBuf> {
+pub(super) fn matching(pattern: &Path) -> Vec<PathBuf> {
     if !pattern.as_os_str().as_encoded_bytes().contains(&b'*') {
         return vec![pattern.to_owned()];
     }

@@ -28,6 +28,9 @@ use nix::unistd::{Pid, geteuid};
 use std::cell::{Cell, OnceCell};
 use std::path::{Path, PathBuf};
 
+/// As much of a configuration as is read where nothing is to take long, in bytes: some milliseconds.
+const BRIEF: usize = 1 << 20;
+
 /// The nginx of a site. On a large configuration it takes seconds for an answer, so what does not change is asked for
 /// once.
 pub(crate) struct Nginx {
@@ -37,6 +40,8 @@ pub(crate) struct Nginx {
     main: OnceCell<PathBuf>,
     /// Whether it has been asked to test its configuration, and so for its main file.
     was_asked: Cell<bool>,
+    /// Whether nothing is asked that takes long.
+    is_brief: bool,
     built: OnceCell<Option<Built>>,
     configuration: OnceCell<Option<Dump>>,
 }
@@ -52,9 +57,22 @@ impl Nginx {
             pid_file,
             main: OnceCell::new(),
             was_asked: Cell::new(false),
+            is_brief: false,
             built: OnceCell::new(),
             configuration: OnceCell::new(),
         })
+    }
+
+    /// The same nginx, of which nothing is asked that takes long: what it would print of its configuration is looked up in
+    /// the files themselves, as far as they are short, and sudo is not asked for its rules.
+    pub(crate) fn in_brief(self) -> Nginx {
+        Nginx { was_asked: Cell::new(true), is_brief: true, ..self }
+    }
+
+    /// Whether it is certain which files are its own. A script may call nginx with another configuration than it was
+    /// given: only nginx itself names that, when it tests it.
+    pub(crate) fn is_certain(&self) -> bool {
+        self.pid_file.is_some() || !self.is_brief || !self.command.is_a_script()
     }
 
     /// Where the program is.
@@ -120,6 +138,9 @@ impl Nginx {
         if self.running().is_some_and(|master| kill(Pid::from_raw(master.pid()), None).is_ok()) {
             return Some(true);
         }
+        if self.is_brief && (!self.is_certain() || !self.command.is_plain()) {
+            return None;
+        }
         let by_sudo = self.command.sudo_allows(&["-s", "reload"]);
         by_sudo.or_else(|| self.command.is_plain().then(|| geteuid().is_root()))
     }
@@ -128,12 +149,16 @@ impl Nginx {
     /// nginx does not, because a file is missing or this user lacks a permission. `None` where nothing of it can be
     /// seen.
     pub(crate) fn configuration(&self) -> Option<&Dump> {
-        self.configuration.get_or_init(|| self.printed().or_else(|| self.read())).as_ref()
+        let printed = || if self.is_brief { None } else { self.printed() };
+        self.configuration.get_or_init(|| printed().or_else(|| self.read())).as_ref()
     }
 
     /// Whether nginx has that folder where it runs; `None` where it can't be asked. It is told that the folder is its
     /// configuration: it opens it, reads nothing of it, and what it says shows whether it is there.
     pub(crate) fn has_folder(&self, folder: &Path) -> Option<bool> {
+        if self.is_brief {
+            return None;
+        }
         // With the dot it is no file, whoever may have put one there.
         let path = format!("{}/.", folder.display());
         let said = self.command.run(&["-t", "-c", &path]).ok()?.stderr();
@@ -148,8 +173,17 @@ impl Nginx {
     }
 
     fn read(&self) -> Option<Dump> {
-        let main = self.main().filter(|_| self.is_on_this_machine())?;
-        Some(Dump::read(main)).filter(|dump| !dump.files.is_empty())
+        if !self.is_on_this_machine() {
+            return None;
+        }
+        let dump = if self.is_brief {
+            // A script that is given its pid file may still call nginx with any configuration.
+            let main = self.places().main.filter(|_| !self.command.is_a_script())?;
+            Dump::read(&main, BRIEF)
+        } else {
+            Dump::read(self.main()?, usize::MAX)
+        };
+        Some(dump).filter(|dump| !dump.files.is_empty())
     }
 
     /// The main file of its configuration, where nginx names it.

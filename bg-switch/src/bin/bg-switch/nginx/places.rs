@@ -3,12 +3,18 @@
 //! A machine can have two of them, the distribution's and one that was built in `/opt`: a list of usual paths would
 //! find the other one's master, and have that one read its configuration.
 
+use crate::nginx::dump::matching;
 use bg_probe::nginx::conf::{self, Directive};
 use std::path::{Path, PathBuf};
+
+/// The files that include each other are no deeper than this; one that includes itself must not go on for ever.
+const DEEPEST: usize = 10;
 
 /// The files that matter here.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Places {
+    /// The main one of the configuration.
+    pub(crate) main: Option<PathBuf>,
     /// Of the process id of its master.
     pub(crate) pid: Option<PathBuf>,
     /// The error log of the main level, where it is a file.
@@ -53,7 +59,7 @@ impl Places {
         };
         let called = || option(words, 'c').map(PathBuf::from).or_else(|| built.map(|built| built.conf.clone()));
         let main = main.map(Path::to_path_buf).or_else(called).and_then(absolute);
-        let in_file = main.and_then(|file| conf::parse(&std::fs::read_to_string(file).ok()?).ok());
+        let in_file = main.as_deref().map(|file| at_main_level(file, file.parent().unwrap_or(Path::new("/")), 0));
         let given = option(words, 'g').and_then(|text| conf::parse(text).ok());
         let directives = [given.unwrap_or_default(), in_file.unwrap_or_default()].concat();
         let log = named(&directives, "error_log")
@@ -64,10 +70,26 @@ impl Places {
             text != "stderr" && !text.starts_with("syslog:") && !text.starts_with("memory:")
         };
         Places {
+            main,
             pid: named(&directives, "pid").or_else(|| built.map(|built| built.pid.clone())).and_then(absolute),
             error_log: log.filter(to_disk).and_then(absolute),
         }
     }
+}
+
+/// The directives of the main level, those of the files that are included there in their place. Whatever the file that
+/// includes another, that is relative to the main one's `folder`.
+fn at_main_level(file: &Path, folder: &Path, depth: usize) -> Vec<Directive> {
+    let read = || conf::parse(&std::fs::read_to_string(file).ok()?).ok();
+    let Some(directives) = read().filter(|_| depth < DEEPEST) else { return Vec::new() };
+    let with_those_included = |directive: Directive| match directive.texts().as_slice() {
+        ["include", pattern] => {
+            let files = matching(&folder.join(pattern));
+            files.iter().flat_map(|file| at_main_level(file, folder, depth + 1)).collect()
+        }
+        _ => vec![directive],
+    };
+    directives.into_iter().flat_map(with_those_included).collect()
 }
 
 fn named(directives: &[Directive], name: &str) -> Option<PathBuf> {
@@ -105,7 +127,8 @@ mod tests {
     }
 
     fn are(pid: &str, log: Option<&str>) -> Places {
-        Places { pid: Some(pid.into()), error_log: log.map(PathBuf::from) }
+        let main = Some("/nowhere/nginx.conf".into());
+        Places { main, pid: Some(pid.into()), error_log: log.map(PathBuf::from) }
     }
 
     #[test]
@@ -115,7 +138,7 @@ mod tests {
         assert_eq!(places(&["-p/srv/", "-q"]), are("/srv/run/nginx.pid", Some("/srv/logs/error.log")));
         let built = Built::parse("configure arguments:\n").unwrap();
         let usual = are("/usr/local/nginx/logs/nginx.pid", Some("/usr/local/nginx/logs/error.log"));
-        assert_eq!(Places::of(&[], Some(&built), Some(Path::new("/nowhere"))), usual);
+        assert_eq!(Places::of(&[], Some(&built), Some(Path::new("/nowhere/nginx.conf"))), usual);
         assert_eq!((Built::parse("bash: nginx: not found\n"), Places::of(&[], None, None)), (None, Places::default()));
     }
 

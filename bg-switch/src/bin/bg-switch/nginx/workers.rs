@@ -4,7 +4,12 @@
 //! generations take connections. Only when the old ones have stopped doing so is a switch over.
 
 use bg_probe::os::process::{Process, Stat, pids};
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
+use std::time::{Duration, SystemTime};
+
+/// How far apart the times of a file and of a process may be that were made in the same moment: one is in clock ticks.
+const CLOCKS: Duration = Duration::from_millis(100);
 
 /// The end of the title of a worker that takes no more connections (`ngx_worker_process_cycle`).
 const LEAVING: &[u8] = b"is shutting down";
@@ -63,6 +68,13 @@ impl Generation {
     }
 }
 
+/// Whether a worker was there before the file became what it is; `None` where that can't be seen.
+pub(crate) fn is_older_than(worker: &Process, file: &Path) -> Option<bool> {
+    let meta = std::fs::metadata(file).ok()?;
+    let changed = Duration::new(meta.ctime().try_into().ok()?, meta.ctime_nsec().try_into().ok()?);
+    Some(SystemTime::UNIX_EPOCH + changed > worker.started()? + CLOCKS)
+}
+
 fn taking_connections(master: i32) -> Vec<Process> {
     let child = |pid: &i32| Stat::of(*pid).is_some_and(|stat| stat.parent == master);
     let worker = |pid: &i32| is_titled(*pid, b"worker process") && !is_leaving(*pid);
@@ -72,8 +84,9 @@ fn taking_connections(master: i32) -> Vec<Process> {
 /// Whether its title is that one, after the name: `nginx: master process`, and `angie:` where it is one.
 fn is_titled(pid: i32, what: &[u8]) -> bool {
     let title = title(pid);
-    let name = title.iter().position(|byte| !byte.is_ascii_lowercase()).unwrap_or_default();
-    title[name..].strip_prefix(b": ").is_some_and(|rest| rest.starts_with(what))
+    // Whatever the name: it is what somebody has compiled in, and one word.
+    let end = title.iter().position(|byte| *byte == b':' || byte.is_ascii_whitespace()).unwrap_or_default();
+    title[end..].strip_prefix(b": ").is_some_and(|rest| rest.starts_with(what))
 }
 
 fn is_leaving(pid: i32) -> bool {

@@ -1,5 +1,6 @@
 //! `bg-switch --check`: could nginx be moved, and would it be seen to move?
 
+pub(crate) mod foreseen;
 mod passage;
 mod selinux;
 

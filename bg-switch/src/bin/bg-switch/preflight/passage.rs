@@ -48,6 +48,10 @@ fn passed_on(dump: &Dump) -> Finding {
     if dump.has("proxy_pass", names_it) {
         return Finding::ok("proxy_pass", format!("proxy_pass {VARIABLE} is there"));
     }
+    // By another variable, or by another module's directive.
+    if dump.uses(VARIABLE) {
+        return Finding::ok("proxy_pass", format!("{VARIABLE} is used"));
+    }
     let remedy = format!("put `proxy_pass {VARIABLE};` into the location that the application answers, and reload");
     Finding::fail("proxy_pass", format!("no proxy_pass names {VARIABLE}"), remedy)
 }

@@ -90,7 +90,8 @@ impl Unseen {
     pub(crate) fn in_words(&self, slot: &Slot, within: Duration) -> String {
         match self {
             Unseen::Interrupted => format!("a signal interrupted the switch to {slot}"),
-            Unseen::Late(seen) => format!("nginx did not move to {slot} within {}: {seen}", say::seconds(within)),
+            // It may have moved: all that is known is that nobody saw it.
+            Unseen::Late(seen) => format!("nginx was not seen to serve {slot} within {}: {seen}", say::seconds(within)),
         }
     }
 }
