@@ -80,7 +80,10 @@ fn ensure_no_stranger(site: &Site, slot: &Slot, voice: Voice) -> Result<()> {
     let holders = slot.holders()?;
     let held = held(slot, &holders);
     let remedy = match holders.first() {
-        Some(pid) => format!("if it is not meant to serve: kill {pid}; then: bg-launch --live"),
+        Some(pid) => {
+            let again = Advice::call(site, "bg-launch", &["--live"]);
+            format!("if it is not meant to serve: kill {pid}; then: {again}")
+        }
         None => format!("find it: sudo ss -ltnp 'sport = :{}'", slot.port),
     };
     let what =
