@@ -63,7 +63,7 @@ fn a_line_says_what_is_waited_for_while_a_slot_is_drained_and_a_process_does_not
     let port = world.port("set2");
     stopped
         .said(format!("launch  waiting for 2 connections on {port}, up to 0.6s\n"))
-        .said(format!("launch  pid {old} has not ended after SIGTERM; SIGKILL in 0.7s\n"));
+        .said(format!("launch  pid {old} has not ended after SIGTERM; SIGKILL in 0."));
     launch_fake(&world, &["--ignore-term"]);
     launch(&world, &[&["--stop", "-q"], slow.as_slice()].concat()).success().said_nothing();
     // What is soon done needs no word.
