@@ -33,6 +33,8 @@ fn no_message_has_a_command_of_ours_written_out() {
     let allowed = [
         "bg-switch --print-site",
         "bg-switch --print-upstream",
+        "bg-switch --share 10 moves",
+        "(bg-switch --share)",
         "bg-health --watch",
         "bg-deploy --env-file FILE",
         "bg-launch --keep 2",

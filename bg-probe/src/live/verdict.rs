@@ -11,6 +11,7 @@ use crate::live::whose;
 use crate::live::witnesses::{By, Heard};
 use crate::os::deadline::Deadline;
 use crate::say::exit::Exit;
+use crate::site::advice::Advice;
 use crate::site::folder_app;
 use crate::site::launched::Launched;
 use crate::site::route::{Route, Shares};
@@ -114,7 +115,9 @@ impl Verdict {
         Err(Exit::Unsure.refuse(
             format!("both slots serve: {first} of the visitors, {second}. Nothing was touched"),
             format!(
-                "give {new} all of them with: bg-switch --to {new}; or take its share back with: bg-switch --share 0"
+                "give {new} all of them with: {}; or take its share back with: {}",
+                Advice::call(site, "bg-switch", &["--to", new.name.as_str()]),
+                Advice::call(site, "bg-switch", &["--share", "0"])
             ),
         ))
     }

@@ -5,6 +5,7 @@ use crate::outcome::{End, Step};
 use crate::run::Runner;
 use crate::stage::{Calls, Name, Stage};
 use bg_probe::say::exit::Exit;
+use bg_probe::site::advice::Advice;
 use std::time::Duration;
 
 /// The stages that stand before the last switch.
@@ -33,7 +34,12 @@ pub(crate) fn take_back(runner: &Runner, end: &mut End) {
     let ended = runner.run_undisturbed(&back(runner.calls), "");
     if ended.code != 0 {
         failure.code = ended.code;
-        voice
-            .error("the share could not be taken back: bg-switch says why. Once that can be done: bg-switch --share 0");
+        voice.error(&format!("the share could not be taken back: bg-switch says why{}", once_it_can(end)));
     }
+}
+
+/// The command that takes the share back by hand.
+fn once_it_can(end: &End) -> String {
+    let back = end.record().map(|record| Advice::call(&record.site, "bg-switch", &["--share", "0"]));
+    back.map(|back| format!(". Once that can be done: {back}")).unwrap_or_default()
 }

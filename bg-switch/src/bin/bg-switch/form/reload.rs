@@ -4,6 +4,7 @@ use crate::form::change::Change;
 use crate::form::obstacle::Obstacle;
 use crate::form::rewrite;
 use crate::form::rules::{Move, Rules};
+use crate::form::share;
 use crate::nginx::Nginx;
 use crate::proof::Evidence;
 use anyhow::Result;
@@ -27,7 +28,7 @@ impl Rules for Reload {
             let file = site.upstream_file.display();
             return Err(Exit::Refused.refuse(
                 format!("{file} has the reload form, in which nginx sends everybody to one slot. Nothing was touched"),
-                "for shares, install the site of bg-switch --print-site, and change over with: bg-switch --convert link",
+                format!("for shares, {}", share::remedy(site)),
             ));
         }
         // Where there is no file it is made, as by the scripts' own `tee`.

@@ -12,12 +12,22 @@ use bg_probe::nginx::upstream::link::Looks;
 use bg_probe::os::replace;
 use bg_probe::say::Voice;
 use bg_probe::say::exit::Exit;
+use bg_probe::site::advice::Advice;
 use bg_probe::site::route::Route;
 use bg_probe::site::settings::Site;
+use bg_probe::site::slot::Slot;
 use bg_probe::site::visitor::{HEADER, Visitor};
 
 /// What to do for shares.
-const REMEDY: &str = "install the site of bg-switch --print-site, and change over with: bg-switch --convert link";
+pub(super) fn remedy(site: &Site) -> String {
+    let convert = Advice::call(site, "bg-switch", &["--convert", "link"]);
+    format!("install the site of bg-switch --print-site, and change over with: {convert}")
+}
+
+/// The command that moves all visitors to a slot.
+fn move_to(site: &Site, slot: &Slot) -> Advice {
+    Advice::call(site, "bg-switch", &["--to", slot.name.as_str()])
+}
 
 /// Refuses a share that this site can't give, or of which nothing could be proven, before anything changes for visitors.
 ///
@@ -28,14 +38,13 @@ pub(super) fn ensure_possible(change: &Change, to_do: &Move) -> Result<()> {
     if to_do.upstream.and_then(Upstream::looks) != Some(Looks::ForKind) {
         let file = site.upstream_file.display();
         let what = format!("{file} has nginx look for one slot, the same for all visitors. Nothing was touched");
-        return Err(Exit::Refused.refuse(what, format!("for shares, {REMEDY}")));
+        return Err(Exit::Refused.refuse(what, format!("for shares, {}", remedy(site))));
     }
     let other = site.slots.other(&to_do.to.name);
     let now = Route::of(&site.dir, &site.slots).filter(Route::is_shared);
     if now.is_none() && to_do.from != Some(other) {
-        let remedy = format!(
-            "switch to it with: bg-switch --to {other}; or give that a share with: bg-switch --to {other} --share N"
-        );
+        let switch = move_to(site, other);
+        let remedy = format!("switch to it with: {switch}; or give that a share with: {switch} --share N");
         return Err(match to_do.from {
             Some(_) => Exit::Refused
                 .refuse(format!("{} serves everybody, and {other} nobody. Nothing was touched", to_do.to), remedy),
@@ -44,14 +53,14 @@ pub(super) fn ensure_possible(change: &Change, to_do: &Move) -> Result<()> {
                     "no slot is seen to serve beside {}, so there are no visitors to share. Nothing was touched",
                     to_do.to
                 ),
-                format!("move all of them with: bg-switch --to {}", to_do.to),
+                format!("move all of them with: {}", move_to(site, to_do.to)),
             ),
         });
     }
     if !site.address.is_reachable(other) {
         let what =
             format!("nothing listens on {}, which the other visitors go to: nginx stays where it is", other.its_port());
-        return Err(Exit::NotMoved.refuse(what, format!("move all of them with: bg-switch --to {}", to_do.to)));
+        return Err(Exit::NotMoved.refuse(what, format!("move all of them with: {}", move_to(site, to_do.to))));
     }
     ensure_provable(change, to_do)
 }
@@ -87,8 +96,9 @@ pub(super) fn complete_live(site: &Site, voice: Voice) {
         let live = now.live();
         voice.warn(&format!(
             "what this file looks for is not all there yet, and nginx would go to {} by it: {why:#}. \
-             Before it is installed: bg-switch --to {live}",
-            site.slots.first()
+             Before it is installed: {}",
+            site.slots.first(),
+            move_to(site, live)
         ));
     }
 }
@@ -100,7 +110,7 @@ pub(super) fn finding(site: &Site, nginx: &Nginx, upstream: Option<&Upstream>) -
         Looks::ForKind => {
             let now = Route::of(&site.dir, &site.slots)?;
             let folder = site.dir.root().join(now.path());
-            let remedy = format!("complete it with: bg-switch --to {}", now.live());
+            let remedy = format!("complete it with: {}", move_to(site, now.live()));
             Some(if now.is_made(&site.dir, &site.app) {
                 Finding::ok("shares", "a share of the visitors can be moved (bg-switch --share)")
             } else {
@@ -109,7 +119,10 @@ pub(super) fn finding(site: &Site, nginx: &Nginx, upstream: Option<&Upstream>) -
         }
         Looks::ForName if kinds == Some(true) => Some(Finding::ok(
             "shares",
-            "the site has shares of visitors, and the file gets them by: bg-switch --convert link",
+            format!(
+                "the site has shares of visitors, and the file gets them by: {}",
+                Advice::call(site, "bg-switch", &["--convert", "link"])
+            ),
         )),
         Looks::ForName => {
             Some(Finding::ok("shares", "a site printed anew (bg-switch --print-site) would have shares of visitors"))
