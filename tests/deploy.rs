@@ -140,7 +140,7 @@ fn deploy_exits_6_and_names_the_deploy_that_runs() {
         world.deploy(&[]).exit(6).printed_nothing().said(holder).said(" (alice) https://ci.example/7 since 2");
     refused.said("; nothing was touched. Wait for it: sudo -E bg-deploy --wait 60s -- ...\n");
     let impatient = world.run("bg-deploy", &["--wait", "10ms", "--rollback"]).exit(6);
-    impatient.said("Try again later, or wait longer with --wait\n");
+    impatient.said("Wait for it: sudo -E bg-deploy --wait 60s --rollback\n");
     world.run("bg-switch", &["--to", "set2"]).exit(6).said("Wait for it: sudo -E bg-switch --wait 60s --to set2");
     let waiting = ["--wait", "60s", "--", "fake-app", "--version-text", "1.2"];
     world.run("bg-deploy", &waiting).success();
