@@ -26,7 +26,7 @@ fn a_share_is_a_number_below_a_hundred() {
 #[test]
 fn a_share_is_refused_of_the_slot_that_serves_everybody_and_where_a_slot_is_down() {
     let (world, url) = shared_site(World::new().set1_running());
-    switch(&world, &["--to", "set1", "--share", "10"]).exit(1).said("bg-switch --to set2 --share N");
+    switch(&world, &["--to", "set1", "--share", "10"]).exit(1).said("bg-switch --to set2 --share 10");
     switch(&world, &["--to", "set2", "--share", "10"]).exit(5).said("nothing listens on port");
     world.start_fake("set2", &[]);
     switch(&world, &["--to", "set2", "--share", "10"]).success();

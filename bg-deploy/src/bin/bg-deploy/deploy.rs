@@ -68,7 +68,7 @@ fn under_lock(run: &Run) -> Result<u8> {
 fn deploy(run: &Run, runner: &Runner, entry: &mut Entry) -> End {
     let before = leftover::launched(&run.site);
     let mut end = through(run, runner, entry);
-    ramp::take_back(runner, &mut end);
+    ramp::take_back(&run.site, runner, &mut end);
     if let Some(failure) = end.failure {
         let is_left = leftover::launched(&run.site) != before;
         let leftover = is_left.then(|| leftover::tidy_up(runner, &end, run.keep_failed));

@@ -6,6 +6,7 @@ use crate::run::Runner;
 use crate::stage::{Calls, Name, Stage};
 use bg_probe::say::exit::Exit;
 use bg_probe::site::advice::Advice;
+use bg_probe::site::settings::Site;
 use std::time::Duration;
 
 /// The stages that stand before the last switch.
@@ -24,7 +25,7 @@ pub(crate) fn back(calls: &Calls) -> Stage {
 }
 
 /// Takes a share back that may be out when a run has failed.
-pub(crate) fn take_back(runner: &Runner, end: &mut End) {
+pub(crate) fn take_back(site: &Site, runner: &Runner, end: &mut End) {
     let may_be_out = end.took.iter().any(|(step, _)| matches!(step, Step::Share(_)));
     let Some(failure) = end.failure.as_mut().filter(|_| may_be_out) else { return };
     let voice = runner.calls.voice;
@@ -34,12 +35,7 @@ pub(crate) fn take_back(runner: &Runner, end: &mut End) {
     let ended = runner.run_undisturbed(&back(runner.calls), "");
     if ended.code != 0 {
         failure.code = ended.code;
-        voice.error(&format!("the share could not be taken back: bg-switch says why{}", once_it_can(end)));
+        let again = Advice::call(site, "bg-switch", &["--share", "0"]);
+        voice.error(&format!("the share could not be taken back: bg-switch says why. Once that can be done: {again}"));
     }
-}
-
-/// The command that takes the share back by hand.
-fn once_it_can(end: &End) -> String {
-    let back = end.record().map(|record| Advice::call(&record.site, "bg-switch", &["--share", "0"]));
-    back.map(|back| format!(". Once that can be done: {back}")).unwrap_or_default()
 }

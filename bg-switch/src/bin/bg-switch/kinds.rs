@@ -21,7 +21,7 @@ pub(crate) fn kinds(site: &Site) -> String {
     format!(
         "\
 # Each visitor has a number from 1 to {NUMBERS}, by the cookie bg_visitor if there is one, else by address
-# and browser: bg-switch --share 10 moves ten of them. The same for every application.
+# and browser: a share of 10 percent is ten of these. The same for every application.
 map $cookie_bg_visitor $bg_visitor {{
     default $remote_addr$http_user_agent;
     \"\"      $remote_addr$http_user_agent;

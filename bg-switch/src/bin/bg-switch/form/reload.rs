@@ -28,7 +28,7 @@ impl Rules for Reload {
             let file = site.upstream_file.display();
             return Err(Exit::Refused.refuse(
                 format!("{file} has the reload form, in which nginx sends everybody to one slot. Nothing was touched"),
-                format!("for shares, {}", share::remedy(site)),
+                share::remedy(site),
             ));
         }
         // Where there is no file it is made, as by the scripts' own `tee`.

@@ -20,12 +20,12 @@ use bg_probe::site::visitor::{HEADER, Visitor};
 
 /// What to do for shares.
 pub(super) fn remedy(site: &Site) -> String {
-    let convert = Advice::call(site, "bg-switch", &["--convert", "link"]);
-    format!("install the site of bg-switch --print-site, and change over with: {convert}")
+    let over = Advice::call(site, "bg-switch", &["--convert", "link"]);
+    format!("for shares, install the site of bg-switch --print-site, and change over with: {over}")
 }
 
-/// The command that moves all visitors to a slot.
-fn move_to(site: &Site, slot: &Slot) -> Advice {
+/// The command that moves everybody to a slot.
+fn to(site: &Site, slot: &Slot) -> Advice {
     Advice::call(site, "bg-switch", &["--to", slot.name.as_str()])
 }
 
@@ -38,13 +38,16 @@ pub(super) fn ensure_possible(change: &Change, to_do: &Move) -> Result<()> {
     if to_do.upstream.and_then(Upstream::looks) != Some(Looks::ForKind) {
         let file = site.upstream_file.display();
         let what = format!("{file} has nginx look for one slot, the same for all visitors. Nothing was touched");
-        return Err(Exit::Refused.refuse(what, format!("for shares, {}", remedy(site))));
+        return Err(Exit::Refused.refuse(what, remedy(site)));
     }
     let other = site.slots.other(&to_do.to.name);
     let now = Route::of(&site.dir, &site.slots).filter(Route::is_shared);
     if now.is_none() && to_do.from != Some(other) {
-        let switch = move_to(site, other);
-        let remedy = format!("switch to it with: {switch}; or give that a share with: {switch} --share N");
+        let remedy = format!(
+            "move everybody to {other} with: {}; or a share with: {}",
+            to(site, other),
+            Advice::call(site, "bg-switch", &["--to", other.name.as_str(), "--share", "10"])
+        );
         return Err(match to_do.from {
             Some(_) => Exit::Refused
                 .refuse(format!("{} serves everybody, and {other} nobody. Nothing was touched", to_do.to), remedy),
@@ -53,14 +56,14 @@ pub(super) fn ensure_possible(change: &Change, to_do: &Move) -> Result<()> {
                     "no slot is seen to serve beside {}, so there are no visitors to share. Nothing was touched",
                     to_do.to
                 ),
-                format!("move all of them with: {}", move_to(site, to_do.to)),
+                format!("move all of them with: {}", to(site, to_do.to)),
             ),
         });
     }
     if !site.address.is_reachable(other) {
         let what =
             format!("nothing listens on {}, which the other visitors go to: nginx stays where it is", other.its_port());
-        return Err(Exit::NotMoved.refuse(what, format!("move all of them with: {}", move_to(site, to_do.to))));
+        return Err(Exit::NotMoved.refuse(what, format!("move all of them with: {}", to(site, to_do.to))));
     }
     ensure_provable(change, to_do)
 }
@@ -98,7 +101,7 @@ pub(super) fn complete_live(site: &Site, voice: Voice) {
             "what this file looks for is not all there yet, and nginx would go to {} by it: {why:#}. \
              Before it is installed: {}",
             site.slots.first(),
-            move_to(site, live)
+            to(site, live)
         ));
     }
 }
@@ -110,9 +113,9 @@ pub(super) fn finding(site: &Site, nginx: &Nginx, upstream: Option<&Upstream>) -
         Looks::ForKind => {
             let now = Route::of(&site.dir, &site.slots)?;
             let folder = site.dir.root().join(now.path());
-            let remedy = format!("complete it with: {}", move_to(site, now.live()));
+            let remedy = format!("complete it with: {}", to(site, now.live()));
             Some(if now.is_made(&site.dir, &site.app) {
-                Finding::ok("shares", "a share of the visitors can be moved (bg-switch --share)")
+                Finding::ok("shares", "a share of the visitors can be moved")
             } else {
                 Finding::fail("shares", format!("{} lacks files that nginx looks for", folder.display()), remedy)
             })
