@@ -105,7 +105,7 @@ impl Args {
         };
         if self.check.check {
             let (stages, as_json) = (calls.preflight(goal.to_launch())?, self.check.json);
-            return Ok(Order::Preflight { stages, hooks: self.hooks, as_json, voice: self.voice });
+            return Ok(Order::Preflight { stages: Box::new(stages), hooks: self.hooks, as_json, voice: self.voice });
         }
         goal.ensure_something()?;
         let steps = self.ramp.filter(|_| !self.rollback).unwrap_or_default().0;
