@@ -29,7 +29,7 @@ use std::cell::{Cell, OnceCell};
 use std::path::{Path, PathBuf};
 
 /// As much of a configuration as is read where nothing is to take long, in bytes: some milliseconds.
-const BRIEF: usize = 1 << 20;
+const BRIEF: usize = 1 << 16;
 
 /// The nginx of a site. On a large configuration it takes seconds for an answer, so what does not change is asked for
 /// once.
