@@ -83,7 +83,7 @@ fn the_table_shows_the_newest_first_also_what_failed_and_what_was_gone_back_to()
         "0, rollback, set1 -> set2",
         "0, deploy, set2 -> set1",
         "0, deploy, set1 -> set2",
-        "1 at launch, deploy, set1 -> set2",
+        "1 at preflight, deploy, set1 -> set2",
         "4 at health, deploy, set1 -> set2",
         "0, deploy, set1",
     ];

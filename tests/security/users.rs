@@ -11,7 +11,10 @@ use std::thread;
 /// Everything in the folder is nobody's.
 #[track_caller]
 fn assert_nobodys(folder: &Path) {
-    let others: Vec<_> = owners(folder).into_iter().filter(|(_, uid)| *uid != NOBODY).collect();
+    // The environment of what root has started is root's secret.
+    let is_roots = |path: &Path, uid: u32| uid == 0 && path.ends_with("surroundings");
+    let others = owners(folder).into_iter().filter(|(path, uid)| *uid != NOBODY && !is_roots(Path::new(path), *uid));
+    let others: Vec<_> = others.collect();
     assert!(others.is_empty(), "{others:?}");
 }
 

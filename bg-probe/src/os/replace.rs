@@ -10,7 +10,7 @@ use anyhow::{Context, Result, ensure};
 use nix::unistd::geteuid;
 use std::collections::HashSet;
 use std::ffi::{OsStr, OsString};
-use std::fs::{File, Metadata, OpenOptions, Permissions};
+use std::fs::{DirEntry, File, Metadata, OpenOptions, Permissions};
 use std::io::{ErrorKind, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt, fchown, symlink};
 use std::path::{Path, PathBuf};
@@ -109,6 +109,8 @@ pub fn remove(path: &Path) -> Result<()> {
 /// When anything on the way fails; some of them may be there then.
 pub fn empty_files(folder: &Path, names: &[String]) -> Result<()> {
     let there = names_in(folder).with_context(|| format!("look into {}", folder.display()))?;
+    let links = links_in(folder).with_context(|| format!("look into {}", folder.display()))?;
+    links.iter().try_for_each(|link| ensure_no_foreign_link(link))?;
     let missing: Vec<&String> = names.iter().filter(|name| !there.contains(OsStr::new(name.as_str()))).collect();
     // Also where none is missing: a run that was killed may have left it.
     let beside = beside(&folder.with_file_name("empty"))?;
@@ -132,6 +134,13 @@ pub fn empty_files(folder: &Path, names: &[String]) -> Result<()> {
 /// When it can't be looked into.
 pub fn names_in(folder: &Path) -> std::io::Result<HashSet<OsString>> {
     std::fs::read_dir(folder)?.map(|entry| Ok(entry?.file_name())).collect()
+}
+
+/// The symbolic links in a folder.
+fn links_in(folder: &Path) -> std::io::Result<Vec<PathBuf>> {
+    let entries = std::fs::read_dir(folder)?.collect::<std::io::Result<Vec<_>>>()?;
+    let is_link = |entry: &DirEntry| entry.file_type().is_ok_and(|kind| kind.is_symlink());
+    Ok(entries.into_iter().filter(is_link).map(|entry| entry.path()).collect())
 }
 
 /// Syncs the folder that `path` is in, after which a name made or changed in it outlives a power loss (`fsync(2)`).

@@ -40,6 +40,8 @@ pub(crate) struct Nginx {
     main: OnceCell<PathBuf>,
     /// Whether it has been asked to test its configuration, and so for its main file.
     was_asked: Cell<bool>,
+    /// Whether it found its configuration bad. It prints none of it then, and is not asked in vain: it may take sudo.
+    has_refused: Cell<bool>,
     /// Whether nothing is asked that takes long.
     is_brief: bool,
     built: OnceCell<Option<Built>>,
@@ -57,6 +59,7 @@ impl Nginx {
             pid_file,
             main: OnceCell::new(),
             was_asked: Cell::new(false),
+            has_refused: Cell::new(false),
             is_brief: false,
             built: OnceCell::new(),
             configuration: OnceCell::new(),
@@ -100,6 +103,7 @@ impl Nginx {
             // Once it is known it stays so.
             let _ = self.main.set(file);
         }
+        self.has_refused.set(!printed.is_success());
         if !printed.is_success() {
             return Err(Rejected::by(&printed));
         }
@@ -149,7 +153,7 @@ impl Nginx {
     /// nginx does not, because a file is missing or this user lacks a permission. `None` where nothing of it can be
     /// seen.
     pub(crate) fn configuration(&self) -> Option<&Dump> {
-        let printed = || if self.is_brief { None } else { self.printed() };
+        let printed = || if self.is_brief || self.has_refused.get() { None } else { self.printed() };
         self.configuration.get_or_init(|| printed().or_else(|| self.read())).as_ref()
     }
 

@@ -70,9 +70,18 @@ impl Generation {
 
 /// Whether a worker was there before the file became what it is; `None` where that can't be seen.
 pub(crate) fn is_older_than(worker: &Process, file: &Path) -> Option<bool> {
+    Some(changed(file)? > worker.started()? + CLOCKS)
+}
+
+/// The same, and also where the two times are too close to tell.
+pub(crate) fn may_be_older_than(worker: &Process, file: &Path) -> Option<bool> {
+    Some(changed(file)? + CLOCKS > worker.started()?)
+}
+
+fn changed(file: &Path) -> Option<SystemTime> {
     let meta = std::fs::metadata(file).ok()?;
-    let changed = Duration::new(meta.ctime().try_into().ok()?, meta.ctime_nsec().try_into().ok()?);
-    Some(SystemTime::UNIX_EPOCH + changed > worker.started()? + CLOCKS)
+    let since = Duration::new(meta.ctime().try_into().ok()?, meta.ctime_nsec().try_into().ok()?);
+    Some(SystemTime::UNIX_EPOCH + since)
 }
 
 fn taking_connections(master: i32) -> Vec<Process> {

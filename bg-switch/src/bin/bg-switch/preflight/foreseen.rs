@@ -6,18 +6,21 @@
 use crate::form;
 use crate::form::rules::Rules;
 use crate::nginx::Nginx;
-use crate::nginx::workers::{Master, is_older_than};
+use crate::nginx::workers::{Master, is_older_than, may_be_older_than};
 use crate::preflight::{configuration, passage};
 use anyhow::Result;
 use bg_probe::cli::preflight::{Finding, State};
 use bg_probe::live::front::{Answer, FRONT_WITHIN, Front, Silence};
 use bg_probe::nginx::upstream::{Form, Upstream};
 use bg_probe::os::http::NoReply;
+use bg_probe::os::process::Process;
 use bg_probe::record::Record;
 use bg_probe::say::exit::Exit;
 use bg_probe::site::advice::Advice;
+use bg_probe::site::settings::Site;
 use bg_probe::site::slot::Slot;
 use serde::Deserialize;
+use std::path::Path;
 
 /// What bg-probe has written of the front.
 #[derive(Deserialize)]
@@ -56,7 +59,7 @@ pub(crate) fn findings(record: &Record, nginx: &Nginx) -> Result<Vec<Finding>> {
     let is_followed = probe.is_some_and(|probe| probe.names(record.live.as_ref()));
     findings.extend(on_the_way(record, nginx, upstream.as_ref(), is_followed));
     // Where anything in it was changed since nginx has read it, only a test shows whether it can be read again.
-    if rules.tests_configuration() && is_changed(nginx) {
+    if rules.tests_configuration() && is_changed(site, nginx) {
         findings.push(configuration(nginx, true));
     }
     findings.retain(|finding| finding.state != State::Ok);
@@ -101,8 +104,14 @@ fn refusing(record: &Record, nginx: &Nginx, rules: &dyn Rules) -> Result<Option<
     Ok(Some(Finding::refused("running", &why, "start nginx")))
 }
 
-fn is_changed(nginx: &Nginx) -> bool {
+/// Whether anything may have changed since nginx has read it. The upstream file is written right before nginx reads it, by a
+/// switch that has it tested.
+fn is_changed(site: &Site, nginx: &Nginx) -> bool {
     let worker = nginx.running().as_ref().and_then(Master::eldest_worker);
     let files = nginx.configuration().map(|dump| dump.files.as_slice()).unwrap_or_default();
-    worker.is_some_and(|worker| files.iter().any(|file| is_older_than(&worker, file) == Some(true)))
+    let is_newer = |worker: &Process, file: &Path| match file == site.upstream_file {
+        true => is_older_than(worker, file),
+        false => may_be_older_than(worker, file),
+    };
+    worker.is_some_and(|worker| files.iter().any(|file| is_newer(&worker, file) == Some(true)))
 }
