@@ -226,8 +226,9 @@ fn a_driver_that_is_killed_leaves_the_lock_to_its_stage() {
     let world = both_run(World::new());
     let words = ["--health-timeout", "60s", "--", "fake-app", "--boot-503-ms", "2000"];
     let driver = world.start("bg-deploy", &words);
-    // Not the one that only reads its settings, before anything begins.
-    let waits = |line: &str| line.contains("bg-health") && !line.contains("--read-settings");
+    // Not those that only read their settings and look, before anything begins.
+    let waits =
+        |line: &str| line.contains("bg-health") && !line.contains("--read-settings") && !line.contains("--check");
     let health = || process::children(driver.id()).into_iter().find(|&pid| waits(&command(pid)));
     let mut found = None;
     until(SOON, "bg-health waits", || {
