@@ -4,6 +4,7 @@ pub mod advice;
 pub mod deadline;
 pub mod http;
 pub mod lifetime;
+pub mod names;
 pub mod oom;
 pub mod owner;
 pub mod port;

@@ -8,9 +8,8 @@ use crate::os::owner::{ensure_no_foreign_link, hand_over, hand_over_link};
 use crate::say::exit::Exit;
 use anyhow::{Context, Result, ensure};
 use nix::unistd::geteuid;
-use std::collections::HashSet;
-use std::ffi::{OsStr, OsString};
-use std::fs::{DirEntry, File, Metadata, OpenOptions, Permissions};
+use std::ffi::OsString;
+use std::fs::{File, Metadata, OpenOptions, Permissions};
 use std::io::{ErrorKind, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt, fchown, symlink};
 use std::path::{Path, PathBuf};
@@ -102,47 +101,6 @@ pub fn remove(path: &Path) -> Result<()> {
     }
 }
 
-/// Makes those of these files that are missing in a folder, all of them empty, and syncs the folder. They are names of one
-/// file, so a hundred of them cost little.
-///
-/// # Errors
-/// When anything on the way fails; some of them may be there then.
-pub fn empty_files(folder: &Path, names: &[String]) -> Result<()> {
-    let there = names_in(folder).with_context(|| format!("look into {}", folder.display()))?;
-    let links = links_in(folder).with_context(|| format!("look into {}", folder.display()))?;
-    links.iter().try_for_each(|link| ensure_no_foreign_link(link))?;
-    let missing: Vec<&String> = names.iter().filter(|name| !there.contains(OsStr::new(name.as_str()))).collect();
-    // Also where none is missing: a run that was killed may have left it.
-    let beside = beside(&folder.with_file_name("empty"))?;
-    if missing.is_empty() {
-        return Ok(());
-    }
-    // Always one of this run's own: to another user's file no further name may be given (`protected_hardlinks`, proc(5)).
-    write_beside(&beside, b"", |file, beside| hand_over(file, beside).and_then(|()| chmod(file, 0o644, beside)))?;
-    let made = missing.iter().try_for_each(|name| {
-        let path = folder.join(name);
-        std::fs::hard_link(&beside, &path).with_context(|| format!("make {}", path.display()))
-    });
-    let synced = made.and_then(|()| sync_folder_of(&folder.join("any")));
-    let removed = remove(&beside);
-    synced.and(removed)
-}
-
-/// The names of what is in a folder.
-///
-/// # Errors
-/// When it can't be looked into.
-pub fn names_in(folder: &Path) -> std::io::Result<HashSet<OsString>> {
-    std::fs::read_dir(folder)?.map(|entry| Ok(entry?.file_name())).collect()
-}
-
-/// The symbolic links in a folder.
-fn links_in(folder: &Path) -> std::io::Result<Vec<PathBuf>> {
-    let entries = std::fs::read_dir(folder)?.collect::<std::io::Result<Vec<_>>>()?;
-    let is_link = |entry: &DirEntry| entry.file_type().is_ok_and(|kind| kind.is_symlink());
-    Ok(entries.into_iter().filter(is_link).map(|entry| entry.path()).collect())
-}
-
 /// Syncs the folder that `path` is in, after which a name made or changed in it outlives a power loss (`fsync(2)`).
 ///
 /// # Errors
@@ -154,7 +112,7 @@ pub fn sync_folder_of(path: &Path) -> Result<()> {
 
 /// The name a thing has until it is whole: always the same for the same path, so that what a killed run left
 /// behind is found and removed by the next. It is removed here, also when somebody planted a link there.
-fn beside(path: &Path) -> Result<PathBuf> {
+pub(super) fn beside(path: &Path) -> Result<PathBuf> {
     let name = path.file_name().with_context(|| format!("{} has no file name", path.display()))?;
     let mut hidden = OsString::from(".");
     hidden.push(name);
@@ -164,7 +122,7 @@ fn beside(path: &Path) -> Result<PathBuf> {
     Ok(beside)
 }
 
-fn write_beside(beside: &Path, bytes: &[u8], dress: impl FnOnce(&File, &Path) -> Result<()>) -> Result<()> {
+pub(super) fn write_beside(beside: &Path, bytes: &[u8], dress: impl FnOnce(&File, &Path) -> Result<()>) -> Result<()> {
     // create_new is O_EXCL: a link that appears in between is not followed.
     let mut file = OpenOptions::new()
         .write(true)
@@ -192,7 +150,7 @@ fn keep(there: &Metadata, file: &File, path: &Path, beside: &Path) -> Result<()>
     chmod(file, there.mode() & 0o7777, beside)
 }
 
-fn chmod(file: &File, mode: u32, path: &Path) -> Result<()> {
+pub(super) fn chmod(file: &File, mode: u32, path: &Path) -> Result<()> {
     file.set_permissions(Permissions::from_mode(mode)).with_context(|| format!("chmod {}", path.display()))
 }
 

@@ -7,7 +7,7 @@
 //! `set2` sends everybody to set2. `set2+10-1a2b3c4d` sends ten numbers of a hundred there, the first ten in the order
 //! that the seed `1a2b3c4d` gives; with more or fewer of the same order nobody moves who need not.
 
-use crate::os::replace;
+use crate::os::names;
 use crate::site::dir::{Dir, make};
 use crate::site::slot::{Name, Slot, Slots};
 use crate::site::visitor::{NUMBERS, Visitor, bucket};
@@ -157,14 +157,14 @@ impl Route {
         let path = self.path();
         let folder = dir.root().join(&path);
         make(&folder)?;
-        replace::empty_files(&folder, &self.files(app))?;
+        names::empty_files(&folder, &self.files(app))?;
         Ok(path)
     }
 
     /// Whether its folder has all its files.
     #[must_use]
     pub fn is_made(&self, dir: &Dir, app: &Name) -> bool {
-        let there = replace::names_in(&dir.root().join(self.path()));
+        let there = names::names_in(&dir.root().join(self.path()));
         there.is_ok_and(|there| self.files(app).iter().all(|name| there.contains(OsStr::new(name.as_str()))))
     }
 }
@@ -178,7 +178,7 @@ pub fn prune(dir: &Dir) -> Result<()> {
     let routes = dir.root().join("routes");
     let live = std::fs::read_link(dir.live()).ok();
     let used = live.as_deref().and_then(Path::file_name);
-    let names = match replace::names_in(&routes) {
+    let names = match names::names_in(&routes) {
         Err(e) if e.kind() == ErrorKind::NotFound => return Ok(()),
         names => names.with_context(|| format!("look into {}", routes.display()))?,
     };
@@ -194,7 +194,7 @@ impl Shares {
     /// slot has all of them.
     #[must_use]
     pub fn behind(live: &Path, slots: &Slots, there: &Slot) -> Option<Shares> {
-        let names = replace::names_in(live).ok()?;
+        let names = names::names_in(live).ok()?;
         let has = |number: &u8| names.contains(OsStr::new(&Visitor::Number(*number).file(there)));
         let count = u8::try_from((1..=NUMBERS).filter(has).count()).unwrap_or(NUMBERS);
         let of = |slot: &Slot| if slot == there { count } else { NUMBERS - count };
