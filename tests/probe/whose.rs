@@ -60,6 +60,33 @@ fn a_way_back_that_another_folder_has_launched_is_neither_taken_over_nor_switche
 }
 
 #[test]
+fn a_release_that_two_folders_have_by_one_name_is_the_folders_that_launched_it() {
+    let world = World::new();
+    world.deploy(&["--version-text", "1.0"]).success();
+    world.deploy(&["--version-text", "1.1"]).success();
+    // One file that is deployed from two folders within a second has one name in both.
+    let dir = second_folder(&world);
+    for slot in ["set1", "set2"] {
+        world.make_dir(dir.join("releases").join(world.held(slot).expect("a release")));
+    }
+    let (back, live) = (world.pid("set1"), world.pid("set2"));
+    let served = format!("set2 is served by pid {live} (");
+    copied(&world, "web", &dir, "bg-probe", &[]).exit(7).said(&served);
+    copied(&world, "web", &dir, "bg-deploy", &["--launch-adopt", "--", "fake-app"]).exit(7).said(&served);
+    process::signal(live, nix::sys::signal::Signal::SIGKILL);
+    bg_tests::until(super::SOON, "it has ended", || !world.listens("set2"));
+    world.start_fake("set2", &["--version-text", "by-hand"]);
+    let said = "bg-launch started for web from another folder. Nothing was touched";
+    copied(&world, "web", &dir, "bg-launch", &["--slot", "set1", "--adopt", "--stop"]).exit(7).said(said);
+    assert!(process::alive(back));
+    // What its own folder has launched is that one's, by whatever way the folder was named.
+    let same = world.path("same");
+    world.link(world.dir(), &same);
+    copied(&world, "web", &same, "bg-launch", &["--slot", "set1", "--stop"]).success();
+    assert!(!process::alive(back));
+}
+
+#[test]
 fn a_link_of_another_folder_is_another_applications() {
     let world = World::new().link_form();
     // Started by hand, it carries no marks: the link alone says whose site it is.

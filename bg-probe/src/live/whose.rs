@@ -31,7 +31,7 @@ impl Other {
     /// What a process is, if it was launched from another folder than this site's.
     #[must_use]
     pub fn is(site: &Site, pid: i32) -> Option<Other> {
-        let marks = Marks::of(pid).filter(|marks| !marks.are_of(site))?;
+        let marks = Marks::of(pid).filter(|marks| !marks.are_of(site, pid))?;
         Some(Other { pid, marks })
     }
 }
@@ -48,7 +48,7 @@ fn other_in(site: &Site, slot: &Slot) -> Option<Other> {
     // A process has one environment and may have thousands of descriptors, so these are read last.
     let holds = |(pid, _): &(i32, Marks)| port::sockets_of(*pid).any(|socket| sockets.contains(&socket));
     let marked: Vec<(i32, Marks)> = Marks::of_all().ok()?.into_iter().filter(holds).collect();
-    let is_ours = marked.iter().any(|(_, marks)| marks.are_of(site));
+    let is_ours = marked.iter().any(|(pid, marks)| marks.are_of(site, *pid));
     marked.into_iter().next().filter(|_| !is_ours).map(|(pid, marks)| Other { pid, marks })
 }
 

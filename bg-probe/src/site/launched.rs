@@ -5,6 +5,7 @@ use crate::os::process::{Stat, command_line, environment, pids};
 use crate::os::stop_signal::StopSignal;
 use crate::say::exit::Exit;
 use crate::site::dir::{Dir, ensure_file};
+use crate::site::place;
 use crate::site::slot::Name;
 use crate::site::unit::Unit;
 use anyhow::{Context, Result, anyhow};
@@ -104,30 +105,20 @@ impl Launched {
     }
 }
 
-/// Whether a process works or writes in the same slot of another folder: one file that is deployed from two folders within a
-/// second has one name in both.
-fn is_elsewhere(dir: &Dir, slot: &Name, pid: i32) -> bool {
-    let here = dir.slot(slot).canonicalize().unwrap_or_else(|_| dir.slot(slot));
-    let of_a_slot = format!("/slots/{slot}/");
-    let is_of_another = |link: &str| {
-        let target = std::fs::read_link(format!("/proc/{pid}/{link}")).unwrap_or_default();
-        target.to_string_lossy().contains(&of_a_slot) && !target.starts_with(&here)
-    };
-    ["cwd", "fd/1"].into_iter().any(is_of_another)
-}
-
 /// Refuses to take a slot for empty whose `process.json` is damaged while a process carries its marks.
 fn ensure_nobody_runs(dir: &Dir, slot: &Name, why: &str) -> Result<()> {
     let in_slot = format!("BG_SLOT={slot}");
     let is_ours = |pid: &i32| {
-        if Stat::of(*pid).is_none() || is_elsewhere(dir, slot, *pid) {
+        if Stat::of(*pid).is_none() {
             return false;
         }
         let environ = environment(*pid).unwrap_or_default();
         let variables = || environ.split(|byte| *byte == 0);
         let release = variables().find_map(|variable| variable.strip_prefix(b"BG_RELEASE="));
-        let is_on_the_shelf = release.is_some_and(|release| dir.has_release(&String::from_utf8_lossy(release)));
-        is_on_the_shelf && variables().any(|variable| variable == in_slot.as_bytes())
+        let Some(release) = release.map(String::from_utf8_lossy) else { return false };
+        dir.has_release(&release)
+            && variables().any(|variable| variable == in_slot.as_bytes())
+            && place::is_in(dir, *pid, slot.as_str(), &release) != Some(false)
     };
     // A command that the release itself has run is none of what runs in the slot.
     let me = std::process::id();

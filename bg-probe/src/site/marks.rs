@@ -5,10 +5,9 @@
 //! (`proc_pid_environ(5)`); of a process that this user may not look into, nothing is known.
 
 use crate::os::process::{environment, pids, session};
-use crate::site::dir::Dir;
 use crate::site::launched::Launched;
+use crate::site::place;
 use crate::site::settings::Site;
-use crate::site::slot::Slot;
 use anyhow::Result;
 use std::collections::HashMap;
 
@@ -17,8 +16,12 @@ use std::collections::HashMap;
 pub struct Marks {
     /// The application's name: `BG_APP`.
     pub app: String,
-    /// The release it runs: `BG_RELEASE`. Its name has a time and a digest, so that it is one folder's alone.
+    /// The slot it was launched into: `BG_SLOT`.
+    pub slot: String,
+    /// The release it runs: `BG_RELEASE`. Its name has a time and a digest, and may be in another folder as well.
     pub release: String,
+    /// The port it was told to listen on: `PORT`, which the application may have changed for what it starts.
+    pub port: Option<u16>,
 }
 
 impl Marks {
@@ -51,21 +54,25 @@ impl Marks {
             let value = variables.find_map(|variable| variable.strip_prefix(name.as_bytes())?.strip_prefix(b"="));
             value.map(|value| String::from_utf8_lossy(value).into_owned()).filter(|value| !value.is_empty())
         };
-        value("BG_SLOT")?;
-        Some(Marks { app: value("BG_APP")?, release: value("BG_RELEASE")? })
+        let port = value("PORT").and_then(|port| port.parse().ok());
+        Some(Marks { app: value("BG_APP")?, slot: value("BG_SLOT")?, release: value("BG_RELEASE")?, port })
     }
 
-    /// Whether the release is this folder's: one on its shelf, or one that was launched last in a slot.
+    /// Whether the process that carries these was launched from this folder: its release is one of the folder's, and where it,
+    /// or the first of its session, writes and works is the folder's too. Where nothing tells that, its port is a slot's.
     #[must_use]
-    pub fn are_of(&self, site: &Site) -> bool {
-        let last = |slot: &Slot| Launched::of(&site.dir, &slot.name).ok().flatten();
-        let is_last = site.slots.both().iter().filter_map(last).any(|launched| launched.release == self.release);
-        is_last || is_on_the_shelf(&site.dir, &self.release)
+    pub fn are_of(&self, site: &Site, pid: i32) -> bool {
+        let launched =
+            || site.slots.both().iter().filter_map(|slot| Launched::of(&site.dir, &slot.name).ok().flatten());
+        if !launched().any(|launched| launched.release == self.release) && !site.dir.has_release(&self.release) {
+            return false;
+        }
+        let is_in = |pid: i32| place::is_in(&site.dir, pid, &self.slot, &self.release);
+        is_in(pid).or_else(|| is_in(session(pid).filter(|session| *session > 0)?)).unwrap_or_else(|| {
+            let is_ours = |port: u16| site.slots.both().iter().any(|slot| slot.port == port);
+            self.port.is_none_or(|port| is_ours(port) || launched().any(|launched| launched.port == port))
+        })
     }
-}
-
-fn is_on_the_shelf(dir: &Dir, release: &str) -> bool {
-    dir.has_release(release)
 }
 
 #[cfg(test)]
@@ -75,7 +82,7 @@ mod tests {
     #[test]
     fn marks_are_three_or_none() {
         let read = |text: &str| Marks::in_environment(text.replace(' ', "\0").as_bytes());
-        let marks = Marks { app: "web".into(), release: "r-1".into() };
+        let marks = Marks { app: "web".into(), slot: "set1".into(), release: "r-1".into(), port: Some(1) };
         assert_eq!(read("A=b BG_APP=web BG_SLOT=set1 BG_RELEASE=r-1 PORT=1"), Some(marks));
         for few in ["", "BG_APP=web BG_SLOT=set1", "BG_SLOT=set1 BG_RELEASE=r-1", "BG_APP=web BG_SLOT= BG_RELEASE=r"] {
             assert_eq!(read(few), None, "{few}");

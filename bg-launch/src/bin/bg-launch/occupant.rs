@@ -12,6 +12,7 @@ use bg_probe::say::{self, Voice};
 use bg_probe::site::advice::Advice;
 use bg_probe::site::family;
 use bg_probe::site::launched::Launched;
+use bg_probe::site::place;
 use bg_probe::site::settings::Site;
 use bg_probe::site::slot::Slot;
 use std::collections::BTreeSet;
@@ -43,7 +44,7 @@ impl<'a> Occupant<'a> {
         let (ours, gone) = if is_ours { (launched, None) } else { (None, launched) };
         let sockets = slot.listeners()?;
         let others = others(ours.as_ref(), &sockets)?;
-        let strays = strays(gone.as_ref(), slot, &others, thorough)?;
+        let strays = strays(site, gone.as_ref(), slot, &others, thorough)?;
         // A process that began after our launch came with it (a container's proxy). It should end with it, and is
         // looked for again after that.
         let since = ours.as_ref().and_then(began);
@@ -135,10 +136,12 @@ fn others(ours: Option<&Launched>, sockets: &BTreeSet<u64>) -> Result<Vec<i32>> 
 
 /// What a launch whose own process is gone has left outside its session, of these processes or of all. Of a unit it is
 /// systemd that ends everything.
-fn strays(gone: Option<&Launched>, slot: &Slot, others: &[i32], thorough: bool) -> Result<Vec<i32>> {
+fn strays(site: &Site, gone: Option<&Launched>, slot: &Slot, others: &[i32], thorough: bool) -> Result<Vec<i32>> {
     let Some(gone) = gone.filter(|gone| gone.unit.is_none()) else { return Ok(Vec::new()) };
     let all = if thorough { pids()? } else { others.to_vec() };
-    Ok(family::strays(&all, slot, &gone.process, &gone.release))
+    let mut strays = family::strays(&all, slot, &gone.process, &gone.release);
+    strays.retain(|pid| place::is_in(&site.dir, *pid, slot.name.as_str(), &gone.release) != Some(false));
+    Ok(strays)
 }
 
 /// The start of a launch, in clock ticks since boot; that of its process where a unit's is not written down yet.
