@@ -13,7 +13,7 @@ fn a_missing_nginx_fails() {
 }
 
 #[test]
-fn nginx_is_asked_to_test_and_to_print_its_configuration_once_in_a_preflight() {
+fn nginx_tests_and_prints_its_configuration_in_one_call_of_a_preflight() {
     for world in [World::new(), World::new().link_form()] {
         let asked = world.folder().join("asked");
         let lines = format!("echo \"$*\" >>{}\nexec {} \"$@\"", asked.display(), world.nginx.command_line());
@@ -23,8 +23,9 @@ fn nginx_is_asked_to_test_and_to_print_its_configuration_once_in_a_preflight() {
         let world = world.env("BG_NGINX", &nginx);
         says(&world, "bg-switch", 0, "nginx -t accepts the configuration");
         let asked = world.read(asked);
-        for question in ["-t", "-T", "-v", "-V"] {
-            assert_eq!(asked.lines().filter(|line| *line == question).count(), 1, "{question} in\n{asked}");
+        // What prints a configuration has tested it.
+        for (question, times) in [("-t", 0), ("-T", 1), ("-v", 1), ("-V", 1)] {
+            assert_eq!(asked.lines().filter(|line| *line == question).count(), times, "{question} in\n{asked}");
         }
     }
 }

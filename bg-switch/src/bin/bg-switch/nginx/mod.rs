@@ -2,6 +2,7 @@
 
 pub(crate) mod cache;
 mod command;
+mod configuration;
 pub(crate) mod dump;
 pub(crate) mod error_log;
 pub(crate) mod groups;
@@ -12,11 +13,9 @@ pub(crate) mod tree;
 pub(crate) mod upgrade;
 pub(crate) mod workers;
 
-use crate::nginx::command::{CommandLine, Printed};
+use crate::nginx::command::CommandLine;
 use crate::nginx::dump::Dump;
-use crate::nginx::error_log::ErrorLog;
 use crate::nginx::places::{Built, Places};
-use crate::nginx::tested::{Rejected, Tested, main_file};
 use crate::nginx::upgrade::Upgrade;
 use crate::nginx::workers::Master;
 use anyhow::Result;
@@ -26,10 +25,7 @@ use bg_probe::site::advice::Advice;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::{Pid, geteuid};
 use std::cell::{Cell, OnceCell};
-use std::path::{Path, PathBuf};
-
-/// As much of a configuration as is read where nothing is to take long, in bytes: some milliseconds.
-const BRIEF: usize = 1 << 16;
+use std::path::PathBuf;
 
 /// The nginx of a site. On a large configuration it takes seconds for an answer, so what does not change is asked for
 /// once.
@@ -92,25 +88,6 @@ impl Nginx {
         text.lines().find_map(|line| Some(line.split_once(" version: ")?.1)).map(say::clean)
     }
 
-    /// Has nginx test its configuration (`nginx -t`), as it is now.
-    ///
-    /// # Errors
-    /// When nginx finds it bad, or can't be asked; [`Exit::NotMoved`] or [`Exit::Refused`] in a message.
-    pub(crate) fn test(&self) -> Result<Tested, Rejected> {
-        self.was_asked.set(true);
-        let printed = self.command.run(&["-t"])?;
-        if let Some(file) = main_file(&printed) {
-            // Once it is known it stays so.
-            let _ = self.main.set(file);
-        }
-        self.has_refused.set(!printed.is_success());
-        if !printed.is_success() {
-            return Err(Rejected::by(&printed));
-        }
-        let places = self.places();
-        Ok(Tested { master: self.master(&places), log: places.error_log.and_then(ErrorLog::now) })
-    }
-
     /// Has nginx read its configuration again: SIGHUP to its master where that is known and allowed, which is all
     /// that `nginx -s reload` does after it has parsed the configuration once more, else `nginx -s reload`.
     ///
@@ -147,55 +124,6 @@ impl Nginx {
         }
         let by_sudo = self.command.sudo_allows(&["-s", "reload"]);
         by_sudo.or_else(|| self.command.is_plain().then(|| geteuid().is_root()))
-    }
-
-    /// The whole configuration as it was when first asked for: as nginx prints it (`nginx -T`), or from its files where
-    /// nginx does not, because a file is missing or this user lacks a permission. `None` where nothing of it can be
-    /// seen.
-    pub(crate) fn configuration(&self) -> Option<&Dump> {
-        let printed = || if self.is_brief || self.has_refused.get() { None } else { self.printed() };
-        self.configuration.get_or_init(|| printed().or_else(|| self.read())).as_ref()
-    }
-
-    /// Whether nginx has that folder where it runs; `None` where it can't be asked. It is told that the folder is its
-    /// configuration: it opens it, reads nothing of it, and what it says shows whether it is there.
-    pub(crate) fn has_folder(&self, folder: &Path) -> Option<bool> {
-        if self.is_brief {
-            return None;
-        }
-        // With the dot it is no file, whoever may have put one there.
-        let path = format!("{}/.", folder.display());
-        let said = self.command.run(&["-t", "-c", &path]).ok()?.stderr();
-        let is_there = said.contains(&format!("\"{path}\" failed (21: "));
-        let is_not_there = said.contains(&format!("open() \"{path}\" failed (2: "));
-        (is_there || is_not_there).then_some(is_there)
-    }
-
-    fn printed(&self) -> Option<Dump> {
-        let printed = self.command.run(&["-T"]).ok().filter(Printed::is_success)?;
-        printed.stdout().map(Dump::parse)
-    }
-
-    fn read(&self) -> Option<Dump> {
-        if !self.is_on_this_machine() {
-            return None;
-        }
-        let dump = if self.is_brief {
-            // A script that is given its pid file may still call nginx with any configuration.
-            let main = self.places().main.filter(|_| !self.command.is_a_script())?;
-            Dump::read(&main, BRIEF)
-        } else {
-            Dump::read(self.main()?, usize::MAX)
-        };
-        Some(dump).filter(|dump| !dump.files.is_empty())
-    }
-
-    /// The main file of its configuration, where nginx names it.
-    fn main(&self) -> Option<&Path> {
-        if !self.was_asked.get() {
-            let _ = self.test();
-        }
-        self.main.get().map(PathBuf::as_path)
     }
 
     /// The master process of the nginx that runs, where it can be found; also where this user may not test its

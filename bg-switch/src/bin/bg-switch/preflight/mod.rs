@@ -45,7 +45,7 @@ fn version(nginx: &Nginx) -> Finding {
 
 /// Where a switch does without a test, this user need not be able to have nginx make one.
 fn configuration(nginx: &Nginx, is_needed: bool) -> Finding {
-    match nginx.test() {
+    match nginx.test_and_print() {
         Ok(_) => Finding::ok("configuration", "nginx -t accepts the configuration"),
         Err(Rejected { why, .. }) if is_needed => {
             Finding::refused("configuration", &why, "fix it, or let --nginx be 'sudo nginx'")
