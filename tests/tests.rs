@@ -28,6 +28,9 @@ mod link;
 /// A share of the visitors: who meets the new release, who does not, and the way on and back.
 mod share;
 
+/// The stand-in: the live process dies, and visitors are answered by the release before.
+mod stand_in;
+
 /// The address in the upstream file: scheme, host and path stay, and what is no slot's is refused.
 mod address;
 

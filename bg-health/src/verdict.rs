@@ -220,7 +220,7 @@ mod tests {
     use super::*;
 
     fn reply(status: u16, body: &str) -> Reply {
-        Reply { status, body: body.into(), whole: true, location: None }
+        Reply { status, body: body.into(), whole: true, location: None, headers: Vec::new() }
     }
 
     fn by_default(status: u16, body: &str) -> Kind {

@@ -180,7 +180,7 @@ fn sock_diag(input: &[u8]) -> String {
 
 /// Healthy is only what a reader of JSON, who is not ours, finds UP at the top.
 fn health(input: &[u8]) -> String {
-    let reply = |status| Reply { status, body: input.to_vec(), whole: true, location: None };
+    let reply = |status| Reply { status, body: input.to_vec(), whole: true, location: None, headers: Vec::new() };
     let rules = Rules { status_needed: true, ..Rules::default() };
     let (kind, text) = rules.judge(Ok(reply(200)));
     harmless(&text);
@@ -197,13 +197,14 @@ fn health(input: &[u8]) -> String {
 /// A front names a slot with its name alone.
 fn front(input: &[u8]) -> String {
     let site = site();
-    let reply = Reply { status: 200, body: input.to_vec(), whole: true, location: None };
+    let reply = Reply { status: 200, body: input.to_vec(), whole: true, location: None, headers: Vec::new() };
     let answer = Answer::of(Ok(reply), &site.slots);
     let redirect = Reply {
         status: 302,
         body: Vec::new(),
         whole: true,
         location: Some(String::from_utf8_lossy(input).into_owned()),
+        headers: Vec::new(),
     };
     let broken = NoReply::Broken(quoted(&String::from_utf8_lossy(input)));
     for said in [&answer, &Answer::of(Ok(redirect), &site.slots), &Answer::of(Err(broken), &site.slots)] {

@@ -6,6 +6,7 @@ use crate::os::http::{Get, NoReply, Reply};
 use crate::say::quoted;
 use crate::site::settings::{FrontSetting, Site};
 use crate::site::slot::{Slot, Slots};
+use crate::site::stand_in;
 use crate::site::visitor::{HEADER, Visitor};
 use anyhow::Result;
 use std::cell::Cell;
@@ -32,6 +33,8 @@ pub struct Front {
     pace: Pace,
     /// Whether it has ever named a slot.
     has_named: Cell<bool>,
+    /// Whether its last answer said that the other slot stands in where the live one does not answer.
+    has_stand_in: Cell<bool>,
 }
 
 /// What the front answered.
@@ -78,7 +81,13 @@ impl Front {
     pub fn of(site: &Site) -> Result<Option<Front>> {
         let FrontSetting::At(url) = &site.front else { return Ok(None) };
         let get = Get::new(url, site.front_host.as_deref())?;
-        Ok(Some(Front { get, slots: site.slots.clone(), pace: Pace::default(), has_named: Cell::default() }))
+        Ok(Some(Front {
+            get,
+            slots: site.slots.clone(),
+            pace: Pace::default(),
+            has_named: Cell::default(),
+            has_stand_in: Cell::default(),
+        }))
     }
 
     /// Asks, on a fresh connection, as soon as it is decent to ask again: questions that come too fast take from the
@@ -103,6 +112,17 @@ impl Front {
         self.ask_in_turn(visitor, within)
     }
 
+    /// Whether visitors of the live slot are answered by the other one where it is down; `said` is what it answered last. A
+    /// page of nginx's own says so. Any other is asked as a visitor.
+    #[must_use]
+    pub fn has_stand_in(&self, site: &Site, other: &Slot, said: &Answer, within: Duration) -> bool {
+        let named = |answer: &Answer| *answer == Answer::Slot(other.clone());
+        if is_nginx_own(&site.front) {
+            return self.has_stand_in.get() && !named(said);
+        }
+        named(said) || named(&self.ask_as(&Visitor::Number(1), within))
+    }
+
     /// Asks once, on a fresh connection, and without waiting: to see whether that is refused.
     #[must_use]
     pub fn ask_at_once(&self, within: Duration) -> Answer {
@@ -112,6 +132,8 @@ impl Front {
     fn send(&self, visitor: &Visitor, within: Duration) -> Answer {
         self.pace.asked(Instant::now());
         let reply = self.get.send_with(&[(HEADER, &visitor.to_string())], within);
+        let tells = |reply: &Reply| reply.headers.iter().any(|name| name.eq_ignore_ascii_case(stand_in::HEADER));
+        self.has_stand_in.set(reply.as_ref().is_ok_and(tells));
         // Where it has named a slot, a 503 in whatever words (error_page) is more likely a limit's.
         let is_new = self.has_named.get() && reply.as_ref().is_ok_and(|reply| reply.status == 503);
         let answer = if is_new { Answer::Limited(503) } else { Answer::of(reply, &self.slots) };
@@ -178,7 +200,7 @@ mod tests {
 
     fn answer(status: u16, body: &str) -> Answer {
         let slots = "set1=8081,set2=8082".parse().unwrap();
-        Answer::of(Ok(Reply { status, body: body.into(), whole: true, location: None }), &slots)
+        Answer::of(Ok(Reply { status, body: body.into(), whole: true, location: None, headers: Vec::new() }), &slots)
     }
 
     #[test]

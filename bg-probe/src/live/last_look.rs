@@ -15,6 +15,7 @@ use anyhow::Result;
 /// [`Exit::Unsure`], also when nobody can tell.
 pub fn ensure_idle(site: &Site, slot: &Slot) -> Result<()> {
     let verdict = live(site, By::Both, FRONT_WITHIN)?;
+    verdict.ensure_stands_in_for_nobody(site, slot)?;
     if verdict.share_of(slot) > 0 {
         verdict.ensure_one_is_idle(site)?;
         return Err(Exit::Unsure.refuse(

@@ -116,6 +116,11 @@ pub(super) fn warning(site: &Site, live: &Slot, front_said: Option<&str>, is_dow
     }
 }
 
+/// The live slot is down, and visitors are answered by the other one.
+pub(super) fn stands_in(live: &Slot, other: &Slot) -> String {
+    format!("{live} is live and down; {other} stands in for it")
+}
+
 fn unnamed(site: &Site, front_said: &str) -> String {
     format!("no slot is named at {} ({front_said})", site.front)
 }

@@ -6,7 +6,7 @@
 
 use crate::live::front::{Answer, Front, Silence, is_nginx_own};
 use crate::live::pending::Pending;
-use crate::live::unsure::{disagreement, ensure_not_cut_short, ensure_same_ports, nobody_knows, warning};
+use crate::live::unsure::{disagreement, ensure_not_cut_short, ensure_same_ports, nobody_knows, stands_in, warning};
 use crate::live::whose;
 use crate::live::witnesses::{By, Heard};
 use crate::os::deadline::Deadline;
@@ -42,6 +42,8 @@ pub struct Verdict {
     pub shares: Option<Shares>,
     /// What the front answered, where that named no slot.
     pub silence: Option<Silence>,
+    /// The slot that answers visitors in place of the live one, which is down.
+    pub stand_in: Option<Slot>,
 }
 
 /// The witness that decided which slot is live.
@@ -76,6 +78,9 @@ pub struct Facts {
     /// What the front answered, where that named no slot.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub front_said: Option<String>,
+    /// The slot that stands in for the live one, which is down.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stand_in: Option<Name>,
 }
 
 impl Verdict {
@@ -118,6 +123,25 @@ impl Verdict {
                 "give {new} all of them with: {}; or take its share back with: {}",
                 Advice::call(site, "bg-switch", &["--to", new.name.as_str()]),
                 Advice::call(site, "bg-switch", &["--share", "0"])
+            ),
+        ))
+    }
+
+    /// Refuses to touch a slot that answers visitors in place of the live one.
+    ///
+    /// # Errors
+    /// [`Exit::Unsure`], with the two ways to end that.
+    pub fn ensure_stands_in_for_nobody(&self, site: &Site, slot: &Slot) -> Result<()> {
+        let (Some(live), Some(other)) = (&self.live, &self.stand_in) else { return Ok(()) };
+        if other != slot {
+            return Ok(());
+        }
+        Err(Exit::Unsure.refuse(
+            format!("{}: nothing in {other} may be touched", stands_in(live, other)),
+            format!(
+                "start {live} again with: {}; or let {other} be live with: {}",
+                Advice::call(site, "bg-launch", &["--live"]),
+                Advice::call(site, "bg-switch", &["--to", other.name.as_str()])
             ),
         ))
     }
@@ -177,6 +201,9 @@ impl Heard {
         if let Some((front, file)) = self.disagreement() {
             return self.cut_short(site, front, file).ok_or_else(|| disagreement(site, front, file));
         }
+        if let (Some(other), Some(Ok(live))) = (&self.stand_in, &self.file) {
+            return Ok(self.decided(Decider::File, Some(live.clone()), Some(stands_in(live, other))));
+        }
         if let Some(Answer::Slot(slot)) = &self.front {
             let said = self.file.as_ref().and_then(|file| file.as_ref().ok()).filter(|_| self.shares.is_some());
             return self.named(site, said.unwrap_or(slot));
@@ -228,8 +255,10 @@ impl Heard {
             Some(Answer::NoSlot(silence)) => Some(silence.clone()),
             Some(Answer::Slot(_) | Answer::Limited(_)) | None => None,
         };
-        let facts = Facts { by, points_at, front_said: self.front_said() };
-        Verdict { live, facts, warning, shares, silence }
+        let stand_in = self.stand_in.clone().filter(|other| live.as_ref().is_some_and(|live| live != other));
+        let its_name = stand_in.as_ref().map(|slot| slot.name.clone());
+        let facts = Facts { by, points_at, front_said: self.front_said(), stand_in: its_name };
+        Verdict { live, facts, warning, shares, silence, stand_in }
     }
 
     /// The verdict where they disagree because a switch of ours was cut short: what nginx serves is live, and the

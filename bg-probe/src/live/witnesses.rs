@@ -1,10 +1,12 @@
 //! The two witnesses, and what is heard from them at one moment.
 
 use crate::live::front::{Answer, Front, LIMITED};
+use crate::live::pending::Pending;
 use crate::nginx::upstream::Upstream;
 use crate::site::route::Shares;
 use crate::site::settings::Site;
 use crate::site::slot::Slot;
+use crate::site::stand_in;
 use clap::ValueEnum;
 use std::time::Duration;
 
@@ -26,15 +28,23 @@ pub(super) struct Heard {
     pub(super) file: Option<Result<Slot, String>>,
     /// The shares of both slots, where the file has nginx look at a route that leads to both.
     pub(super) shares: Option<Shares>,
+    /// The slot that answers visitors in place of the one that the file points at, for nothing listens there.
+    pub(super) stand_in: Option<Slot>,
 }
 
 impl Heard {
     /// Asks them.
     pub(super) fn now(site: &Site, by: By, front: Option<&Front>, within: Duration) -> Heard {
-        let front = front.map(|front| front.ask(within));
+        let said = front.map(|front| front.ask(within));
         let read = (by != By::Front).then(|| Upstream::read(&site.upstream_file));
         let shares = read.as_ref().and_then(|read| read.as_ref().ok()?.shares(site));
-        Heard { front, file: read.map(|read| file_says(site, read)), shares }
+        let file = read.map(|read| file_says(site, read));
+        let live = file.as_ref().and_then(|file| file.as_ref().ok());
+        let stand_in = live.and_then(|live| stand_in_for(site, live)).filter(|other| {
+            let seen = front.zip(said.as_ref()).map(|(front, said)| front.has_stand_in(site, other, said, within));
+            seen.unwrap_or(true)
+        });
+        Heard { front: said, file, shares, stand_in: stand_in.cloned() }
     }
 
     /// A question that was refused leaves the front with what it said before, which is kept in `named`.
@@ -71,12 +81,22 @@ impl Heard {
     /// front that is asked from elsewhere answers like one visitor or another.
     pub(super) fn disagreement(&self) -> Option<(&Slot, &Slot)> {
         match (&self.front, &self.file) {
-            (Some(Answer::Slot(front)), Some(Ok(file))) if front != file && self.shares.is_none() => {
+            (Some(Answer::Slot(front)), Some(Ok(file)))
+                if front != file && self.shares.is_none() && self.stand_in.as_ref() != Some(front) =>
+            {
                 Some((front, file))
             }
             _ => None,
         }
     }
+}
+
+/// The slot that may answer in place of `live`, where nothing listens there.
+fn stand_in_for<'a>(site: &'a Site, live: &Slot) -> Option<&'a Slot> {
+    let other = site.slots.other(&live.name);
+    // While a switch in the reload form is cut short, nginx may be set to serve the other slot.
+    let is_cut_short = || !matches!(Pending::of(site), Ok(None));
+    (stand_in::is_fit(site, other) && !live.listens() && other.listens() && !is_cut_short()).then_some(other)
 }
 
 fn file_says(site: &Site, read: anyhow::Result<Upstream>) -> Result<Slot, String> {

@@ -154,6 +154,8 @@ pub struct Reply {
     pub whole: bool,
     /// The `Location` header of a redirect.
     pub location: Option<String>,
+    /// The names of its headers, in lower case.
+    pub headers: Vec<String>,
 }
 
 /// Why there was no answer.
@@ -259,7 +261,8 @@ impl Get {
         let whole = body.len() <= MOST_BODY;
         body.truncate(MOST_BODY);
         let location = response.headers().get("location").map(|value| String::from_utf8_lossy(value.as_bytes()).into());
-        Ok(Reply { status: response.status().as_u16(), body, whole, location })
+        let headers = response.headers().keys().map(|name| name.as_str().to_owned()).collect();
+        Ok(Reply { status: response.status().as_u16(), body, whole, location, headers })
     }
 
     /// Sends it; the header by which a cache says that the answer is its own, where one does: `age: 7` (RFC 9111), or one

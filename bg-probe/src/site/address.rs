@@ -76,6 +76,13 @@ impl Address {
         format!("{}://{}{}", self.scheme, group_of(app, slot), self.rest)
     }
 
+    /// The address by the group of the slot that `name` stands for in nginx's configuration, in which the other slot stands
+    /// in.
+    #[must_use]
+    pub fn by_backed_group(&self, app: &Name, name: &str) -> String {
+        format!("{}://{}{}", self.scheme, backed_group_of(app, name), self.rest)
+    }
+
     /// The address as a new file has it: by the slot's group where the host is a name, for in a variable `proxy_pass` a
     /// name that is no group is looked up by a `resolver` at each request, and most sites have none
     /// (`ngx_http_proxy_module`).
@@ -164,6 +171,12 @@ impl Found<'_> {
 #[must_use]
 pub fn group_of(app: &Name, slot: &Slot) -> String {
     format!("{app}_{}", slot.name)
+}
+
+/// The name of a slot's group in which the other slot stands in. A dot is in no slot's name, so this is no other's group.
+#[must_use]
+pub fn backed_group_of(app: &Name, slot: &str) -> String {
+    format!("{app}_{slot}.backed")
 }
 
 fn scheme_of(text: &str) -> Option<(Scheme, &str)> {

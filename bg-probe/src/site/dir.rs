@@ -12,6 +12,7 @@
 //!   releases/RELEASE/
 //!   deploys.jsonl              one record a deploy; deploys.jsonl.1 is the file before
 //!   app                        the application that the folder belongs to
+//!   backed/visitors/set1        set2 may stand in for set1
 //!   switching.json             a switch in the reload form that is under way
 //!   lock
 //! ```

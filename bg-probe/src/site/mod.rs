@@ -15,5 +15,6 @@ pub mod place;
 pub mod route;
 pub mod settings;
 pub mod slot;
+pub mod stand_in;
 pub mod unit;
 pub mod visitor;

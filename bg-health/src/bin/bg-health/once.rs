@@ -9,7 +9,10 @@ use crate::subject::Subject;
 use anyhow::Result;
 use bg_health::verdict::Kind;
 use bg_launch::Launch;
+use bg_probe::record::Record;
+use bg_probe::say;
 use bg_probe::say::exit::Exit;
+use serde::Deserialize;
 
 /// Checks once, and prints the record with what was found.
 ///
@@ -33,5 +36,17 @@ pub(crate) fn run(subject: &Subject, expectation: &Expectation) -> Result<()> {
         Failure::Once
     };
     let case = Case::new(&record, launch.as_ref(), expectation, &inquiry, failure);
-    Err(Exit::Unhealthy.because(report::in_a_line(&case)))
+    Err(Exit::Unhealthy.because(report::in_a_line(&case, stand_in(&record)?.as_deref())))
+}
+
+/// What bg-probe, or this program in its place, has found out, as far as it matters here.
+#[derive(Deserialize)]
+struct Probe {
+    stand_in: Option<String>,
+}
+
+/// The slot that visitors are answered by, where the live one is down.
+fn stand_in(record: &Record) -> Result<Option<String>> {
+    let stand_in = record.get::<Probe>("probe")?.and_then(|probe| probe.stand_in);
+    Ok(stand_in.filter(|_| record.live.as_ref() == Some(&record.slot)).map(|name| say::quoted(&name)))
 }

@@ -17,6 +17,7 @@ use bg_probe::site::advice::Advice;
 use bg_probe::site::launched::Launched;
 use bg_probe::site::settings::Site;
 use bg_probe::site::slot::Slot;
+use bg_probe::site::stand_in;
 
 /// What is found in a slot whose release is to run.
 pub(crate) enum Current {
@@ -136,6 +137,7 @@ impl Down {
         let command = start::command(&release, slot, &surroundings)?;
         start::ensure_possible(&mode, site, slot, self.last.as_ref())?;
         mode.make_folders(site, slot)?;
+        stand_in::end(site, slot)?;
         if let Some(remains) = self.last {
             bg_launch::stop(&remains, manner.clearing.grace)?;
         }

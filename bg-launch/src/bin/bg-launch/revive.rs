@@ -45,7 +45,7 @@ pub(crate) fn run(site: &Site, wait: Wait, manner: &Manner, voice: Voice) -> Res
         voice.detail("no slot holds a release yet");
         return Ok(());
     }
-    let live = live_slot(site)?;
+    let live = live_slot(site, voice)?;
     let beside = Some(site.slots.other(&live.name).clone()).filter(|other| has_share(site, other));
     std::iter::once(live).chain(beside).try_for_each(|slot| ensure_runs(site, slot, manner, voice))
 }
@@ -92,8 +92,14 @@ fn ensure_no_stranger(site: &Site, slot: &Slot, voice: Voice) -> Result<()> {
 }
 
 /// The live slot. Where nothing listens none is, and then it is the one that nginx is set to serve.
-fn live_slot(site: &Site) -> Result<Slot> {
-    if let Some(live) = verdict::live(site, By::Both, FRONT_WITHIN)?.live {
+fn live_slot(site: &Site, voice: Voice) -> Result<Slot> {
+    let verdict = verdict::live(site, By::Both, FRONT_WITHIN)?;
+    if verdict.stand_in.is_some()
+        && let Some(words) = &verdict.warning
+    {
+        voice.warn(words);
+    }
+    if let Some(live) = verdict.live {
         return Ok(live);
     }
     if let Some(front) = Front::of(site)?

@@ -9,6 +9,7 @@ use bg_probe::record::Record;
 use bg_probe::say::Voice;
 use bg_probe::site::launched::Launched;
 use bg_probe::site::lock::Lock;
+use bg_probe::site::stand_in;
 use serde_json::Value;
 use std::time::{Duration, Instant};
 
@@ -60,6 +61,7 @@ fn vacate_unless(
     ensure_not_serving: impl FnOnce() -> Result<()>,
 ) -> Result<bool> {
     let began = Instant::now();
+    stand_in::end(&record.site, &record.slot)?;
     look(record, clearing)?.drain(clearing.drain, voice)?;
     // The record may be old, and draining took its time: this is the last look before the first harm.
     ensure_not_serving()?;

@@ -22,6 +22,7 @@ fn row(site: &Site, slot: &Slot, verdict: Option<&Verdict>) -> Vec<String> {
     let live = match verdict {
         None => "?",
         Some(verdict) if verdict.live.as_ref() == Some(slot) => "live",
+        Some(verdict) if verdict.stand_in.as_ref() == Some(slot) => "stands in",
         Some(_) => "-",
     };
     let share = verdict.map_or("?".into(), |verdict| match verdict.share_of(slot) {

@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 mod args;
+mod backing;
 mod form;
 mod kinds;
 mod means;

@@ -1,5 +1,6 @@
 //! The nginx configuration to install for an application: `--print-site` and `--print-upstream`.
 
+use crate::backing;
 use crate::form;
 use crate::kinds::kinds;
 use crate::means::Means;
@@ -73,11 +74,14 @@ pub(crate) fn site(site: &Site, server: &Server, means: &Means) -> Result<String
     let (app, listen, server_name) = (&site.app, &server.listen, &server.name);
     let var = |what| variable(app, what);
     let [slot, is_local] = ["slot", "is_local"].map(var);
+    plain("--dir", &site.dir.root().display().to_string(), "/._-+@,=~").or_exit(Exit::Usage)?;
+    let (backing, told) = (backing::choice(site, &slot), backing::told(site, &slot));
+    let who = backing::who();
     let kinds = kinds(site);
     // A path behind the port takes the place of the request's own URI, unless that is added.
     let pass = if site.address.has_path() { format!("{VARIABLE}$request_uri") } else { VARIABLE.to_owned() };
     let [first, second] = site.slots.both();
-    let groups = [first, second].map(|slot| group(site, slot)).join("");
+    let groups = [group, backing::group].map(|group| [first, second].map(|slot| group(site, slot)).join("")).join("");
     let names = [first, second].map(|slot| names(site, slot)).join("");
     Ok(format!(
         "\
@@ -87,6 +91,7 @@ pub(crate) fn site(site: &Site, server: &Server, means: &Means) -> Result<String
 # switch, the old slot has only those with a request in flight, and draining waits for nothing else.
 {groups}
 {kinds}
+{who}
 map {VARIABLE} {slot} {{
     default \"\";
 {names}}}
@@ -118,6 +123,7 @@ server {{
     # Says which slot is live. Changed by bg-switch, or looked up by nginx itself.
     include {file};
 
+{backing}
     location / {{
         proxy_pass {pass};
         proxy_http_version 1.1;
@@ -141,6 +147,7 @@ server {{
     location = /_bg/slot {{
         default_type text/plain;
         if ({is_local} = 0) {{ return 404; }}
+        {told}
         return 200 \"{slot}\\n\";
     }}
 }}

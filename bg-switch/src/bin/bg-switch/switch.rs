@@ -26,6 +26,7 @@ use bg_probe::site::lock::Lock;
 use bg_probe::site::route::Route;
 use bg_probe::site::settings::Site;
 use bg_probe::site::slot::{Name, Slot};
+use bg_probe::site::stand_in;
 use bg_probe::site::visitor::NUMBERS;
 use serde::Serialize;
 use std::time::Instant;
@@ -75,9 +76,15 @@ fn switch_under(lock: Lock, mut record: Record, share: u8, means: &Means) -> Res
     let (site, voice) = (record.site.clone(), means.voice);
     ensure_fit(&record)?;
     let began = Instant::now();
+    let left = site.slots.other(&record.slot.name);
+    let goes_back = went_before(&site, &record.slot, left);
+    if goes_back {
+        stand_in::end(&site, left)?;
+    }
     let switch = move_to(&site, &record.slot, share, means)?;
     voice.done("switch", &switch.in_words(&site), Some(began.elapsed()));
     keep(&site, &record.slot.name, voice);
+    settle_stand_in(&site, &record.slot, voice);
     match there(&site)?.and_then(|upstream| upstream.shares(&site)) {
         Some(shares) => record.set("shares", &shares.to_json())?,
         None => record.unset("shares"),
@@ -125,6 +132,24 @@ fn keep(site: &Site, slot: &Name, voice: Voice) {
         );
         voice.warn(&words);
     }
+}
+
+/// Lets the slot that serves stand in for the other one from the next switch on: nginx was seen to serve it, and bg-launch
+/// knows when what runs there is touched. Of what it has not started nobody knows that.
+fn settle_stand_in(site: &Site, slot: &Slot, voice: Voice) {
+    let runs = Launched::runs_in(&site.dir, &slot.name).unwrap_or_default();
+    let settled = if runs { stand_in::allow(site, slot) } else { stand_in::end(site, slot) };
+    if let Err(why) = settled {
+        voice.warn(&format!("{slot} serves, and nothing else is amiss: {why:#}"));
+    }
+}
+
+/// Whether the release in a slot is older than that in the other one, which is then left for a reason: it stands in for
+/// nobody.
+fn went_before(site: &Site, slot: &Slot, other: &Slot) -> bool {
+    // The time of its folder says when a release was made; the one in its name is the clock's.
+    let made = |slot: &Slot| std::fs::metadata(site.dir.current(&slot.name)).and_then(|folder| folder.modified()).ok();
+    made(slot).zip(made(other)).is_some_and(|(this, other)| this < other)
 }
 
 fn move_to(site: &Site, slot: &Slot, share: u8, means: &Means) -> Result<Switch> {

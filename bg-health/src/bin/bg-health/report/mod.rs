@@ -25,9 +25,10 @@ use bg_probe::site::slot::Slot;
 use serde_json::Value;
 
 /// The reason in one line, for `--once`.
-pub(crate) fn in_a_line(case: &Case) -> String {
+pub(crate) fn in_a_line(case: &Case, stand_in: Option<&str>) -> String {
     let likely = case.likely("");
-    format!("{}; {likely}", head(case, &likely).text)
+    let besides = stand_in.map_or(String::new(), |other| format!("; {other} stands in for it"));
+    format!("{}{besides}; {likely}", head(case, &likely).text)
 }
 
 /// The whole report.

@@ -1,0 +1,188 @@
+//! The stand-in: the live process dies, and visitors are answered by the release before.
+
+use bg_tests::{KeepAlive, World, http, process, until};
+use nix::sys::signal::Signal;
+
+use super::share::{seen_by, shared_site};
+
+const SOON: std::time::Duration = std::time::Duration::from_secs(20);
+
+/// Two releases by the printed site: set2 is live, and set1 may stand in for it. The front is the page of nginx's own.
+fn two_releases() -> (World, String) {
+    let (world, url) = shared_site(World::new().serving());
+    world.run("bg-switch", &["--to", "set1"]).success();
+    world.deploy(&["--version-text", "1.1"]).success();
+    (world, url)
+}
+
+fn kill(world: &World, slot: &str) {
+    let pid = world.pid(slot);
+    process::signal(pid, Signal::SIGKILL);
+    process::gone(pid);
+}
+
+/// What a visitor gets at a path.
+fn visit(url: &str, path: &str) -> (u16, String) {
+    let answer = http::get(&format!("{url}{path}")).expect("an answer");
+    (answer.status, answer.body)
+}
+
+/// Whether nginx would ask the other slot for this one.
+fn is_backed(world: &World, slot: &str) -> bool {
+    world.dir().join("backed/visitors").join(slot).exists()
+}
+
+#[test]
+fn no_get_is_lost_when_the_live_process_is_killed_under_load_nor_a_post_that_was_not_sent() {
+    let (world, url) = two_releases();
+    let visitors = |method, path: &str| KeepAlive::start(method, &format!("{url}{path}"), 8);
+    let (gets, posts) = (visitors("GET", "/version"), visitors("POST", "/echo"));
+    until(SOON, "visitors come", || gets.sent() > 200 && posts.sent() > 200);
+    kill(&world, "set2");
+    let (before, posted) = (gets.sent(), posts.sent());
+    until(SOON, "visitors go on", || gets.sent() > before + 1000 && posts.sent() > posted + 1000);
+    assert_eq!(visit(&url, "/version").1, "1.0");
+    world.run("bg-launch", &["--live"]).success().said("set2 is live and down; set1 stands in for it");
+    until(SOON, "the stand-in ends", || visit(&url, "/version").1 == "1.1");
+    assert_eq!(gets.stop(), Vec::<String>::new());
+    let lost = posts.stop();
+    assert!(lost.len() <= 8, "only what each connection had in flight: {lost:?}");
+    world.run("bg-probe", &["--slot", "live"]).success().never_said("stands in").never_printed("stand_in");
+}
+
+#[test]
+fn whoever_asks_says_that_one_slot_is_down_and_the_other_stands_in_by_either_front() {
+    let (world, url) = two_releases();
+    kill(&world, "set2");
+    let profile = format!("{url}/profile");
+    // The site of the scripts has the other front: it can't stand in there, and its words are as they were.
+    let words = "set2 is live and down; set1 stands in for it";
+    for front in [format!("{url}/_bg/slot"), profile, "-".to_owned()] {
+        let flags = ["--front", front.as_str()];
+        let run = |program: &str, words: &[&str]| world.run(program, &[words, &flags].concat());
+        let record = run("bg-probe", &["--slot", "live"]).success().said(words);
+        record.printed("\"live\":\"set2\"").printed("\"stand_in\":\"set1\"").printed("\"by\":\"file\"");
+        let table = run("bg-probe", &["--format", "table"]).success().said(words).stdout();
+        assert!(table.contains(" live ") && table.contains(" stands in "), "{table}");
+        let once = run("bg-health", &["--slot", "live", "--once"]).exit(4);
+        once.said("bg-health: set2 is not healthy: connection refused; set1 stands in for it; nothing runs");
+        let check = run("bg-probe", &["--check"]).exit(1).stdout();
+        assert!(check.contains(words) && check.contains(" --live"), "{check}");
+    }
+}
+
+#[test]
+fn what_stands_in_is_touched_by_nothing_and_going_back_to_it_is_one_switch() {
+    let (world, url) = two_releases();
+    kill(&world, "set2");
+    let pid = world.pid("set1");
+    let newest = world.process("set2")["release"].as_str().expect("a release").to_owned();
+    for words in [&["--stop"][..], &["--", "fake-app"], &["--release", &newest]] {
+        let run = world.run("bg-launch", &[&["--slot", "set1"], words].concat()).exit(7);
+        run.said("set2 is live and down; set1 stands in for it: nothing in set1 may be touched")
+            .said("bg-switch --to set1");
+    }
+    world.deploy(&["--version-text", "1.2"]).exit(7).said("stands in for it");
+    assert_eq!((world.pid("set1"), visit(&url, "/version").1.as_str()), (pid, "1.0"));
+    world.rollback().success();
+    assert_eq!(world.run("bg-probe", &["--slot", "live", "--format", "name"]).stdout(), "set1\n");
+    assert!(!is_backed(&world, "set1"), "who was left for an older release stands in for nobody");
+    world.deploy(&["--version-text", "1.2"]).success();
+    assert_eq!(visit(&url, "/version").1, "1.2");
+}
+
+#[test]
+fn a_slot_that_is_touched_stands_in_no_more_also_where_its_release_never_becomes_healthy() {
+    for words in [&["--slot", "set1", "--stop"][..], &["--slot", "set1", "--", "fake-app", "--down"]] {
+        let (world, url) = two_releases();
+        assert!(is_backed(&world, "set2"));
+        world.run("bg-launch", words).success();
+        assert!(!is_backed(&world, "set2"), "{words:?}");
+        kill(&world, "set2");
+        assert_eq!(visit(&url, "/profile").0, 502, "{words:?}");
+        let table = world.run("bg-probe", &["--format", "table"]).success().never_said("stands in").stdout();
+        assert!(!table.contains("stands in"), "{table}");
+    }
+}
+
+#[test]
+fn a_release_that_boots_does_not_stand_in_when_the_live_one_dies_meanwhile() {
+    let (world, url) = two_releases();
+    let deploy = world.start("bg-deploy", &["--", "fake-app", "--boot-503-ms", "4000"]);
+    until(SOON, "it boots", || deploy.stderr().contains("launch  release") && world.listens("set1"));
+    kill(&world, "set2");
+    assert_eq!(visit(&url, "/profile").0, 502);
+    assert_eq!(visit(&url, "/_bg/slot").1.trim(), "set2");
+    deploy.end().success();
+    assert_eq!(visit(&url, "/profile"), (200, "set1".to_owned()));
+}
+
+#[test]
+fn a_slow_answer_is_no_reason_and_whoever_names_a_slot_is_told_the_truth() {
+    let (world, url) = two_releases();
+    let site = world.nginx.conf().with_file_name("http.d/site.conf");
+    let patient = world.read(&site);
+    world.write(&site, patient.replace("#proxy_read_timeout 10m;", "proxy_read_timeout 200ms;"));
+    world.nginx.reload();
+    let hung = world.pid("set2");
+    process::signal(hung, Signal::SIGSTOP);
+    let answer = visit(&url, "/version").0;
+    process::signal(hung, Signal::SIGCONT);
+    assert_eq!(answer, 504);
+    kill(&world, "set2");
+    assert_eq!(seen_by(&url, "7"), "set1");
+    for asked in ["live", "set2"] {
+        let headers = [("X-Bg-Visitor", asked)];
+        let answer = http::request("GET", &format!("{url}/profile"), &headers, b"").expect("an answer");
+        assert_eq!(answer.status, 502, "{asked}");
+    }
+}
+
+#[test]
+fn a_release_that_dies_in_its_watch_is_bad_although_the_one_before_stands_in() {
+    let (world, url) = two_releases();
+    let deploy = world.start("bg-deploy", &["--watch", "60s", "--", "fake-app", "--version-text", "1.2"]);
+    until(SOON, "it is watched", || deploy.stderr().contains("watch"));
+    let visitors = KeepAlive::start("GET", &format!("{url}/version"), 4);
+    until(SOON, "visitors come", || visitors.sent() > 50);
+    kill(&world, "set1");
+    deploy.end().exit(9);
+    assert_eq!(visitors.stop(), Vec::<String>::new());
+    assert_eq!(visit(&url, "/version").1, "1.1");
+    assert!(!is_backed(&world, "set2"), "what went bad stands in for nobody");
+}
+
+#[test]
+fn a_switch_is_not_seen_through_a_stand_in() {
+    let (world, url) = two_releases();
+    // A site whose front is the application's page, and that is asked from where nobody may say who it is.
+    world.nginx.add_to_http("realip", "set_real_ip_from 127.0.0.1; real_ip_header X-Real;\n");
+    world.nginx.reload();
+    let front = format!("{url}/profile");
+    let run =
+        |words: &[&str]| world.run("bg-switch", &[words, &["--front", &front, "--verify-timeout", "1s"]].concat());
+    kill(&world, "set1");
+    run(&["--to", "set1"]).exit(5).said("nothing listens");
+    run(&["--to", "set2"]).success();
+    kill(&world, "set2");
+    run(&["--to", "set2"]).exit(5);
+}
+
+#[test]
+fn in_the_reload_form_the_other_slot_stands_in_as_well() {
+    let (world, url) = two_releases();
+    world.run("bg-switch", &["--convert", "reload"]).success();
+    kill(&world, "set2");
+    assert_eq!(visit(&url, "/version").1, "1.0");
+    world.run("bg-probe", &["--slot", "live"]).success().said("set1 stands in for it");
+}
+
+#[test]
+fn where_the_site_is_an_older_one_nobody_is_said_to_stand_in() {
+    let world = World::new().link_form().serving();
+    world.deploy(&["--version-text", "1.1"]).success();
+    kill(&world, "set2");
+    assert_eq!(world.get("/profile").status, 502);
+    world.run("bg-probe", &["--slot", "live"]).success().never_said("stands in");
+    world.deploy(&["--version-text", "1.2"]).success();
+}
