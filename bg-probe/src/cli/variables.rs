@@ -8,7 +8,7 @@ use crate::site::lock::INHERITED;
 use std::env::vars_os;
 
 /// What a person may set: the variables in `--help` of the five, and the two that have no flag.
-const KNOWN: [&str; 55] = [
+const KNOWN: [&str; 56] = [
     "BG_APP",
     "BG_DEPLOY_BEFORE_SWITCH",
     "BG_DEPLOY_ENV_FILE",
@@ -62,6 +62,7 @@ const KNOWN: [&str; 55] = [
     "BG_SWITCH_SERVER_NAME",
     "BG_SWITCH_TO",
     "BG_SWITCH_VERIFY_TIMEOUT",
+    "BG_SWITCH_WITH",
     "BG_UPSTREAM_FILE",
     "BG_WAIT",
 ];

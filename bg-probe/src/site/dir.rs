@@ -119,6 +119,12 @@ impl Dir {
         self.slot(slot).join("work")
     }
 
+    /// The folder of the passes, each a file with its token for a name.
+    #[must_use]
+    pub fn passes(&self) -> PathBuf {
+        self.0.join("pass")
+    }
+
     /// The folder of the releases.
     #[must_use]
     pub fn releases(&self) -> PathBuf {

@@ -9,6 +9,9 @@ pub const NUMBERS: u8 = 100;
 /// The header by which a request from this machine says which kind of visitor it is; from elsewhere it is dropped.
 pub const HEADER: &str = "X-Bg-Visitor";
 
+/// The page of a site printed `--with preview` that gives the cookie of a pass to whoever has it.
+pub const PASS_PAGE: &str = "/_bg/preview";
+
 /// A kind of visitor.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Visitor {
@@ -33,6 +36,12 @@ impl Visitor {
             Visitor::Of(slot) => format!("only-{slot}"),
             Visitor::Preview => "preview".to_owned(),
         }
+    }
+
+    /// The name of the file in a route that has those stay who were in `slot` before.
+    #[must_use]
+    pub fn keep(slot: &str) -> String {
+        format!("keep-{slot}")
     }
 
     /// The name of the file that sends this kind to `slot`.

@@ -1,5 +1,6 @@
 //! The command line of `bg-switch`.
 
+use crate::extras::Extras;
 use crate::means::Means;
 use crate::nginx::Nginx;
 use crate::order::Order;
@@ -76,6 +77,9 @@ struct Print {
     /// Give the server this name
     #[arg(long, env = "BG_SWITCH_SERVER_NAME", default_value = NAMELESS, value_name = "NAME")]
     server_name: String,
+    /// Give the site these extras, with commas: sticky (visitors get cookies and may stay with a release), preview
+    #[arg(long, env = "BG_SWITCH_WITH", default_value = "", hide_default_value = true, value_name = "NAMES")]
+    with: Extras,
 }
 
 impl Args {
@@ -96,8 +100,8 @@ impl Args {
         } else if self.check.check {
             Order::Preflight { site: site()?, as_json: self.check.json }
         } else if print.site {
-            let Print { listen, front_from, server_name: name, .. } = print;
-            Order::PrintSite(site()?, Server { listen, front_from, name })
+            let Print { listen, front_from, server_name: name, with: extras, .. } = print;
+            Order::PrintSite(site()?, Server { listen, front_from, name, extras })
         } else if print.upstream {
             Order::PrintUpstream(site()?, print.form)
         } else if let Some(form) = self.convert {

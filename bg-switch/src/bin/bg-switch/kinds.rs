@@ -1,5 +1,7 @@
 //! The part of the printed site that gives each request its kind of visitor, by which the link form looks for a file.
 
+use crate::extras::Extras;
+use crate::own::sources;
 use bg_probe::live::front::SLOT_PAGE;
 use bg_probe::site::settings::Site;
 use bg_probe::site::visitor::{HEADER, NUMBERS, Visitor, bucket};
@@ -9,8 +11,10 @@ use bg_probe::site::visitor::{HEADER, NUMBERS, Visitor, bucket};
 /// All variables but the last are the same for every application: nginx's table of variables is small, and says so in a
 /// warning. nginx takes the last definition of each, so whoever changes one gives it another name. In most requests a kind
 /// is found in tables, without a regular expression.
-pub(crate) fn kinds(site: &Site) -> String {
+pub(crate) fn kinds(site: &Site, extras: &Extras) -> String {
     let bucket = bucket(&site.app);
+    let (source, number) = sources(site, extras);
+    let known = if extras.sticky { known() } else { String::new() };
     let (prober, preview, rows) = (Visitor::Prober.kind(), Visitor::Preview.kind(), rows());
     let only = site.slots.both().each_ref().map(|slot| {
         let kind = Visitor::Of(slot.name.clone()).kind();
@@ -30,7 +34,7 @@ map $cookie_bg_visitor $bg_visitor {{
 
 split_clients $bg_visitor $bg_number {{
 {rows}}}
-
+{known}
 # Who asks which slot is live is no visitor.
 map $uri $bg_page {{
     default \"\";
@@ -59,11 +63,27 @@ map $http_{header} $bg_asked {{
     \"\"      $bg_page;
 }}
 
-map $bg_asked {bucket} {{
-    default $bg_asked;
-    \"\"      $bg_number;
-{only}    ~^only- $bg_number;
+map {source} {bucket} {{
+    default {source};
+    \"\"      {number};
+{only}    ~^only- {number};
 }}
+"
+    )
+}
+
+/// The number of a visitor who gets a cookie: by that from the first request on.
+fn known() -> String {
+    let rows = rows();
+    format!(
+        "
+map $cookie_bg_visitor $bg_known {{
+    default $request_id;
+    \"~^[0-9a-f]{{32}}$\" $cookie_bg_visitor;
+}}
+
+split_clients $bg_known $bg_known_number {{
+{rows}}}
 "
     )
 }

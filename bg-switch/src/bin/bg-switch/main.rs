@@ -4,11 +4,13 @@
 
 mod args;
 mod backing;
+mod extras;
 mod form;
 mod kinds;
 mod means;
 mod nginx;
 mod order;
+mod own;
 mod preflight;
 mod print;
 mod proof;

@@ -1,11 +1,13 @@
 //! The nginx configuration to install for an application: `--print-site` and `--print-upstream`.
 
 use crate::backing;
+use crate::extras::Extras;
 use crate::form;
 use crate::kinds::kinds;
 use crate::means::Means;
 use crate::nginx::servers::rival_of;
 use crate::nginx::tree::Tree;
+use crate::own::own;
 use anyhow::{Result, ensure};
 use bg_probe::nginx::upstream::{Form, VARIABLE};
 use bg_probe::say::exit::{Exit, OrExit};
@@ -28,6 +30,8 @@ pub(crate) struct Server {
     pub(crate) front_from: Vec<String>,
     /// Its name, as in a `server_name` directive.
     pub(crate) name: String,
+    /// What it has beyond the usual.
+    pub(crate) extras: Extras,
 }
 
 impl Server {
@@ -77,7 +81,8 @@ pub(crate) fn site(site: &Site, server: &Server, means: &Means) -> Result<String
     plain("--dir", &site.dir.root().display().to_string(), "/._-+@,=~").or_exit(Exit::Usage)?;
     let (backing, told) = (backing::choice(site, &slot), backing::told(site, &slot));
     let who = backing::who();
-    let kinds = kinds(site);
+    let kinds = kinds(site, &server.extras);
+    let own = own(site, &server.extras);
     // A path behind the port takes the place of the request's own URI, unless that is added.
     let pass = if site.address.has_path() { format!("{VARIABLE}$request_uri") } else { VARIABLE.to_owned() };
     let [first, second] = site.slots.both();
@@ -90,7 +95,7 @@ pub(crate) fn site(site: &Site, server: &Server, means: &Means) -> Result<String
 # Connections to the slots are kept, but only while they are busy: a tenth of a second after a
 # switch, the old slot has only those with a request in flight, and draining waits for nothing else.
 {groups}
-{kinds}
+{kinds}{maps}
 {who}
 map {VARIABLE} {slot} {{
     default \"\";
@@ -120,7 +125,7 @@ server {{
     open_file_cache off;
     disable_symlinks off;
 
-    # Says which slot is live. Changed by bg-switch, or looked up by nginx itself.
+{looks}    # Says which slot is live. Changed by bg-switch, or looked up by nginx itself.
     include {file};
 
 {backing}
@@ -140,8 +145,8 @@ server {{
         #proxy_buffering off;
         # Answers, streams and websockets that are silent for more than a minute: else they end, with 504.
         #proxy_read_timeout 10m;
-    }}
-
+{headers}    }}
+{pages}
     # --front http://127.0.0.1/_bg/slot, for applications without /profile. nginx runs return
     # before allow and deny, so the address is looked at here.
     location = /_bg/slot {{
@@ -151,7 +156,11 @@ server {{
         return 200 \"{slot}\\n\";
     }}
 }}
-"
+",
+        maps = own.http,
+        looks = own.server,
+        headers = own.location,
+        pages = own.pages,
     ))
 }
 
