@@ -16,12 +16,17 @@ use std::collections::BTreeSet;
 
 use bg_tests::{KeepAlive, Ran, Traffic, World, http, until};
 
-const SOON: std::time::Duration = std::time::Duration::from_secs(20);
+pub(crate) const SOON: std::time::Duration = std::time::Duration::from_secs(20);
 
 /// A world with nothing but the printed site in the link form, and its URL; the front is its `/_bg/slot`.
 pub(crate) fn shared_site(world: World) -> (World, String) {
+    site_with(world, "")
+}
+
+/// The same with extras.
+pub(crate) fn site_with(world: World, extras: &str) -> (World, String) {
     let listen = format!("127.0.0.1:{}", world.free_port());
-    let printed = world.run("bg-switch", &["--print-site", "--listen", &listen]).success();
+    let printed = world.run("bg-switch", &["--print-site", "--listen", &listen, "--with", extras]).success();
     world.nginx.add_to_http("site", &printed.stdout());
     world.nginx.reload();
     let url = format!("http://{listen}");

@@ -43,6 +43,9 @@ mod site;
 /// A rate limit on the site: what it refuses says nothing, and few questions are asked.
 mod limited;
 
+/// A pass to the slot that is not live.
+mod preview;
+
 /// A cache in front of the page that names the slot.
 mod cached;
 

@@ -34,12 +34,13 @@ const NOT_THROUGH_THE_DRIVER: [(&str, &[&str]); 4] = [
     ("launch", &["slot", "live", "current", "release", "stop", "after", "print-unit", "wait"]),
     // The driver's own --watch; a look is no deploy.
     ("health", &["slot", "once", "watch"]),
-    // The slot is the record's; --ramp, --nginx and --wait are the driver's own; the rest prints or converts.
+    // The slot is the record's; --ramp, --preview, --nginx and --wait are the driver's own; the rest prints or converts.
     (
         "switch",
         &[
             "to",
             "share",
+            "preview",
             "nginx",
             "wait",
             "convert",
@@ -49,6 +50,7 @@ const NOT_THROUGH_THE_DRIVER: [(&str, &[&str]); 4] = [
             "listen",
             "front-from",
             "server-name",
+            "with",
         ],
     ),
 ];

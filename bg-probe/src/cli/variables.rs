@@ -8,7 +8,7 @@ use crate::site::lock::INHERITED;
 use std::env::vars_os;
 
 /// What a person may set: the variables in `--help` of the five, and the two that have no flag.
-const KNOWN: [&str; 56] = [
+const KNOWN: [&str; 57] = [
     "BG_APP",
     "BG_DEPLOY_BEFORE_SWITCH",
     "BG_DEPLOY_ENV_FILE",
@@ -17,6 +17,7 @@ const KNOWN: [&str; 56] = [
     "BG_DEPLOY_ON_FAILURE",
     "BG_DEPLOY_ON_ROLLBACK",
     "BG_DEPLOY_ON_SUCCESS",
+    "BG_DEPLOY_PREVIEW",
     "BG_DEPLOY_RAMP",
     "BG_DEPLOY_STOP_OLD",
     "BG_DEPLOY_WATCH",
@@ -68,7 +69,7 @@ const KNOWN: [&str; 56] = [
 ];
 
 /// What the programs set for each other and for the application.
-const OURS: [&str; 6] = [READ, LINES, TYPED, INHERITED, "BG_SLOT", "BG_RELEASE"];
+const OURS: [&str; 8] = [READ, LINES, TYPED, INHERITED, "BG_SLOT", "BG_RELEASE", "BG_PREVIEW_COOKIE", "BG_PREVIEW_URL"];
 
 /// What all of them begin with.
 const PREFIX: &str = "BG_";

@@ -101,15 +101,21 @@ impl Front {
     /// another machine, take it for a visitor like any other.
     #[must_use]
     pub fn ask_as(&self, visitor: &Visitor, within: Duration) -> Answer {
+        self.ask_saying((HEADER, &visitor.to_string()), within)
+    }
+
+    /// The same with this header, by which nginx knows a visitor: a cookie.
+    #[must_use]
+    pub fn ask_saying(&self, header: (&str, &str), within: Duration) -> Answer {
         let deadline = Deadline::within(within);
         for _ in 0..REPEATED {
-            let answer = self.ask_in_turn(visitor, within);
+            let answer = self.ask_in_turn(header, within);
             let wait = self.pace.wait(Instant::now());
             if !matches!(answer, Answer::Limited(_)) || wait >= deadline.left() {
                 return answer;
             }
         }
-        self.ask_in_turn(visitor, within)
+        self.ask_in_turn(header, within)
     }
 
     /// Whether visitors of the live slot are answered by the other one where it is down; `said` is what it answered last. A
@@ -126,12 +132,12 @@ impl Front {
     /// Asks once, on a fresh connection, and without waiting: to see whether that is refused.
     #[must_use]
     pub fn ask_at_once(&self, within: Duration) -> Answer {
-        self.send(&Visitor::Prober, within)
+        self.send((HEADER, &Visitor::Prober.to_string()), within)
     }
 
-    fn send(&self, visitor: &Visitor, within: Duration) -> Answer {
+    fn send(&self, header: (&str, &str), within: Duration) -> Answer {
         self.pace.asked(Instant::now());
-        let reply = self.get.send_with(&[(HEADER, &visitor.to_string())], within);
+        let reply = self.get.send_with(&[header], within);
         let tells = |reply: &Reply| reply.headers.iter().any(|name| name.eq_ignore_ascii_case(stand_in::HEADER));
         self.has_stand_in.set(reply.as_ref().is_ok_and(tells));
         // Where it has named a slot, a 503 in whatever words (error_page) is more likely a limit's.
@@ -152,9 +158,9 @@ impl Front {
         self.get.cache_that_answers(within)
     }
 
-    fn ask_in_turn(&self, visitor: &Visitor, within: Duration) -> Answer {
+    fn ask_in_turn(&self, header: (&str, &str), within: Duration) -> Answer {
         std::thread::sleep(self.pace.wait(Instant::now()));
-        self.send(visitor, within)
+        self.send(header, within)
     }
 }
 

@@ -61,6 +61,14 @@ impl Url {
         format!("{scheme}://{userinfo}{}{port}{path}", self.0.host()?).parse().ok()
     }
 
+    /// A page of the same site, as a visitor would type it: by this host if one is given, and without a password.
+    #[must_use]
+    pub fn for_visitors(&self, host: Option<&str>, page: &str) -> String {
+        let port = self.port().filter(|_| host.is_none_or(|host| !host.contains(':')));
+        let port = port.map(|port| format!(":{port}")).unwrap_or_default();
+        format!("{}://{}{port}{page}", self.scheme(), host.or(self.0.host()).unwrap_or_default())
+    }
+
     /// The URL with another host, as a request for that name would carry it.
     fn at(&self, host: &str) -> Result<Uri> {
         let authority = match self.0.port_u16() {

@@ -11,6 +11,7 @@ pub mod holder;
 pub mod launched;
 pub mod lock;
 pub mod marks;
+pub mod pass;
 pub mod place;
 pub mod route;
 pub mod settings;

@@ -9,8 +9,9 @@ use crate::preflight;
 use crate::ramp;
 use crate::readable;
 use crate::retire;
+use crate::run::hooks::Secrets;
 use crate::run::{Runner, interrupt};
-use crate::stage::{self, Name};
+use crate::stage::{self, Calls, Name, Stage};
 use crate::watch;
 use anyhow::Result;
 use bg_probe::cli::variables::{self, Unknown};
@@ -20,11 +21,14 @@ use bg_probe::say::stdout::print;
 use bg_probe::site::lock::Lock;
 use std::time::{Duration, Instant};
 
+/// By this bg-switch makes a pass.
+const PREVIEW: &str = "--preview=on";
+
 /// Does what is asked for; the exit code, which may be a stage's own.
 pub(crate) fn carry_out(order: Order) -> Result<u8> {
     match order {
         Order::Preflight { stages, hooks, as_json, voice } => {
-            preflight::run(stages.as_slice(), &hooks, as_json, voice)?
+            preflight::run(stages.as_slice(), &hooks, as_json, voice)?;
         }
         Order::DryRun { stages, back, env_file } => {
             print(&format!("{}\n", stage::shell(&stages, back.as_ref(), env_file.as_deref())))?;
@@ -139,7 +143,8 @@ fn failure(runner: &Runner, at: Step, code: u8, is_done: bool) -> Option<Failure
 /// Has the other stages look at what is in the way, before the first of them touches anything. What bg-probe found in
 /// the way was its own refusal.
 fn foresee(run: &Run, runner: &Runner, end: &mut End) {
-    let code = preflight::foresee(&run.stages, &end.line).unwrap_or_else(|why| {
+    let wanted = run.hooks.want_a_pass().then_some(PREVIEW);
+    let code = preflight::foresee(&run.stages, wanted, &end.line).unwrap_or_else(|why| {
         runner.calls.voice.error(&format!("{why:#}"));
         Some(Exit::of(&why) as u8)
     });
@@ -149,7 +154,17 @@ fn foresee(run: &Run, runner: &Runner, end: &mut End) {
 /// Runs the hook that can keep nginx from being moved.
 fn before_switch(run: &Run, runner: &Runner, end: &mut End) {
     let (voice, at) = (runner.calls.voice, Step::BeforeSwitch);
-    match run.hooks.before_switch(voice, &masked(&end.line), &runner.interrupt) {
+    let mut pass = Secrets::default();
+    if run.hooks.want_a_pass() {
+        let slot = end.record().map(|record| record.slot.to_string()).unwrap_or_default();
+        let made = runner.run(&preview(runner.calls, &slot), "");
+        end.failure = failure(runner, at, made.code, false);
+        if end.failure.is_some() {
+            return;
+        }
+        pass = Secrets::of(&made.output);
+    }
+    match run.hooks.before_switch(voice, &masked(&end.line), &pass, &runner.interrupt) {
         Ok(took) => end.took.extend(took.map(|took| (at, took))),
         Err(why) => {
             voice.error(&format!("{why:#}"));
@@ -158,6 +173,12 @@ fn before_switch(run: &Run, runner: &Runner, end: &mut End) {
             end.failure = Some(Failure { at, code, signal });
         }
     }
+}
+
+/// The stage that makes a pass to the new release. It reads no record, so it has the settings.
+fn preview(calls: &Calls, slot: &str) -> Stage {
+    let words = [PREVIEW.to_owned(), format!("--to={slot}")];
+    calls.stage(Name::Switch, calls.settings.iter().cloned().chain(words))
 }
 
 /// Watches what nginx was moved to.

@@ -38,15 +38,18 @@ fn ask(stage: &Stage) -> Result<Vec<Finding>> {
 
 /// Has the stages after bg-probe look at what is in the way of this deploy, given the record of bg-probe. They do so side
 /// by side, ask nothing that takes long, and change nothing. The exit code of the first thing that is in the way; all of
-/// them are printed.
+/// them are printed. bg-switch is asked with one word more, if it will be called with that as well.
 ///
 /// # Errors
 /// When a stage can't be asked.
-pub(crate) fn foresee(stages: &[Stage], line: &str) -> Result<Option<u8>> {
-    // A ramp calls some of them several times.
+pub(crate) fn foresee(stages: &[Stage], of_switch: Option<&str>, line: &str) -> Result<Option<u8>> {
+    // A ramp calls some of them several times: the wait for health is the first, the switch that is whole the last.
     let first_of = |name: Name| stages.iter().find(|stage| stage.name == name);
-    let asked = [Name::Launch, Name::Health, Name::Switch].into_iter().filter_map(first_of);
-    let asked: Result<Vec<(&Stage, Child)>> = asked.map(|stage| Ok((stage, ask_of(stage, line)?))).collect();
+    let switch = stages.iter().rfind(|stage| stage.name == Name::Switch);
+    let asked = [first_of(Name::Launch), first_of(Name::Health), switch].into_iter().flatten();
+    let more = |stage: &Stage| of_switch.filter(|_| stage.name == Name::Switch);
+    let asked: Result<Vec<(&Stage, Child)>> =
+        asked.map(|stage| Ok((stage, ask_of(stage, more(stage), line)?))).collect();
     let mut first = None;
     for (stage, child) in asked? {
         let program = stage.name.program();
@@ -62,11 +65,11 @@ pub(crate) fn foresee(stages: &[Stage], line: &str) -> Result<Option<u8>> {
 }
 
 /// Starts the preflight of a stage for the deploy with this record.
-fn ask_of(stage: &Stage, line: &str) -> Result<Child> {
+fn ask_of(stage: &Stage, more: Option<&str>, line: &str) -> Result<Child> {
     let program = stage.name.program();
     let mut command = Command::new(&stage.program);
     // Before the stage's own words, which may end in a COMMAND.
-    command.args(["--check", "--json", "--of-record"]).args(&stage.args).env(TYPED, typed());
+    command.args(["--check", "--json", "--of-record"]).args(more).args(&stage.args).env(TYPED, typed());
     for name in FOR_ONE_STAGE {
         command.env_remove(name);
     }

@@ -9,6 +9,7 @@ use bg_probe::record::Record;
 use bg_probe::say::Voice;
 use bg_probe::site::launched::Launched;
 use bg_probe::site::lock::Lock;
+use bg_probe::site::pass::revoke;
 use bg_probe::site::stand_in;
 use serde_json::Value;
 use std::time::{Duration, Instant};
@@ -62,6 +63,7 @@ fn vacate_unless(
 ) -> Result<bool> {
     let began = Instant::now();
     stand_in::end(&record.site, &record.slot)?;
+    end_passes(record, voice)?;
     look(record, clearing)?.drain(clearing.drain, voice)?;
     // The record may be old, and draining took its time: this is the last look before the first harm.
     ensure_not_serving()?;
@@ -70,6 +72,17 @@ fn vacate_unless(
         voice.done("launch", words, Some(began.elapsed()));
     }
     Ok(stopped.is_some())
+}
+
+/// Takes back the passes to the slot: a pass was given for what is in it now, and its holders should not be waited for.
+fn end_passes(record: &Record, voice: Voice) -> Result<()> {
+    let slot = &record.slot;
+    match revoke(&record.site.dir, &slot.name)? {
+        0 => {}
+        1 => voice.done("launch", &format!("the pass to {slot} was taken back"), None),
+        count => voice.done("launch", &format!("the {count} passes to {slot} were taken back"), None),
+    }
+    Ok(())
 }
 
 fn look(record: &Record, clearing: Clearing) -> Result<Occupant<'_>> {

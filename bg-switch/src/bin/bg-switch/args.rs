@@ -4,6 +4,7 @@ use crate::extras::Extras;
 use crate::means::Means;
 use crate::nginx::Nginx;
 use crate::order::Order;
+use crate::preview::Preview;
 use crate::print::{NAMELESS, Server};
 use crate::target::Target;
 use anyhow::{Context, Result};
@@ -30,6 +31,9 @@ pub(crate) struct Args {
     /// Move only N visitors of a hundred to the slot, as the record or --to names it; 0 takes a share back [default: all]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(0..100))]
     share: Option<u8>,
+    /// Make a pass to the slot that is not live, or to that of --to, and print its cookie and URL; or take all passes back
+    #[arg(long, value_enum, value_name = "WHAT", conflicts_with_all = ["share", "convert"])]
+    preview: Option<Preview>,
     /// Change the upstream file to the other form, keeping the live slot
     #[arg(long, value_enum, value_name = "FORM", conflicts_with_all = ["to", "share"])]
     convert: Option<Form>,
@@ -60,10 +64,10 @@ pub(crate) struct Args {
 #[command(next_help_heading = "The nginx configuration to install")]
 struct Print {
     /// Print the server block for this application
-    #[arg(long = "print-site", conflicts_with_all = ["to", "share", "upstream", "convert"])]
+    #[arg(long = "print-site", conflicts_with_all = ["to", "share", "upstream", "convert", "preview"])]
     site: bool,
     /// Print the upstream file for this application
-    #[arg(long = "print-upstream", conflicts_with_all = ["to", "share", "convert"])]
+    #[arg(long = "print-upstream", conflicts_with_all = ["to", "share", "convert", "preview"])]
     upstream: bool,
     /// Give the upstream file this form
     #[arg(long, env = "BG_SWITCH_FORM", value_enum, default_value = "link")]
@@ -96,7 +100,7 @@ impl Args {
         let share = self.share.unwrap_or(NUMBERS);
         let print = self.print;
         let order = if self.check.of_record {
-            Order::Foresee(self.settings)
+            Order::Foresee(self.settings, Extras { sticky: false, preview: self.preview.is_some() })
         } else if self.check.check {
             Order::Preflight { site: site()?, as_json: self.check.json }
         } else if print.site {
@@ -106,6 +110,10 @@ impl Args {
             Order::PrintUpstream(site()?, print.form)
         } else if let Some(form) = self.convert {
             Order::Convert(site()?, form)
+        } else if let Some(wanted) = self.preview {
+            let site = site()?;
+            let slot = self.to.as_ref().map(|to| slot_of(&site, to)).transpose()?;
+            Order::Preview(site, slot, wanted)
         } else if self.share == Some(0) {
             let site = site()?;
             let slot = self.to.as_ref().map(|to| slot_of(&site, to)).transpose()?;

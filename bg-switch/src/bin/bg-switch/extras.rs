@@ -1,6 +1,12 @@
 //! What a printed site has beyond the usual: `--with sticky,preview`.
 
+use crate::nginx::Nginx;
 use anyhow::{Result, bail};
+use bg_probe::cli::preflight::Finding;
+use bg_probe::say::exit::Exit;
+use bg_probe::site::advice::Advice;
+use bg_probe::site::settings::Site;
+use bg_probe::site::visitor::variable;
 use std::str::FromStr;
 
 /// The extras of a printed site, each of which costs every request a little.
@@ -13,10 +19,31 @@ pub(crate) struct Extras {
 }
 
 impl Extras {
+    /// Those of them that nginx is seen not to have, as a finding of a preflight: nothing could be done with them.
+    pub(crate) fn missing(&self, site: &Site, nginx: &Nginx) -> Option<Finding> {
+        let dump = nginx.configuration().filter(|dump| dump.is_whole)?;
+        let lacks = |what| {
+            let var = variable(&site.app, what);
+            !dump.has("map", |words| words.get(2) == Some(&var.as_str()))
+        };
+        let wanted = [("sticky", self.sticky, "stays"), ("preview", self.preview, "pass")];
+        let missing = wanted.into_iter().find(|(_, is_wanted, variable)| *is_wanted && lacks(variable));
+        let (name, ..) = missing?;
+        let what = format!("the site was printed without --with {name}. Nothing was touched");
+        let why = Exit::Refused.refuse(what, remedy(site, name));
+        Some(Finding::refused(name, &why, "print the site anew"))
+    }
+
     /// Whether any of them goes by a visitor's cookie.
     pub(crate) fn are_of_visitors(&self) -> bool {
         self.sticky || self.preview
     }
+}
+
+/// What to do for an extra.
+pub(crate) fn remedy(site: &Site, name: &str) -> String {
+    let over = Advice::call(site, "bg-switch", &["--convert", "link"]);
+    format!("install the site of bg-switch --print-site --with {name}, and change over with: {over}")
 }
 
 impl FromStr for Extras {

@@ -12,6 +12,7 @@ mod nginx;
 mod order;
 mod own;
 mod preflight;
+mod preview;
 mod print;
 mod proof;
 mod switch;

@@ -1,7 +1,9 @@
 //! The orders that a command line can give.
 
+use crate::extras::Extras;
 use crate::means::Means;
 use crate::preflight::{self, foreseen};
+use crate::preview::{self, Preview};
 use crate::print::{self, Server};
 use crate::switch;
 use crate::target::Target;
@@ -17,8 +19,8 @@ use bg_probe::site::slot::Slot;
 pub(crate) enum Order {
     /// Report whether nginx could be moved, and would be seen to move.
     Preflight { site: Site, as_json: bool },
-    /// Report what would keep nginx from being moved as the record on stdin has it.
-    Foresee(Settings),
+    /// Report what would keep nginx from being moved as the record on stdin has it, and with these extras.
+    Foresee(Settings, Extras),
     /// Print the server block to install.
     PrintSite(Site, Server),
     /// Print the upstream file to install, in this form.
@@ -29,6 +31,8 @@ pub(crate) enum Order {
     Switch(Target, u8),
     /// Take back the share that is out, or that of this slot.
     TakeBack(Site, Option<Slot>),
+    /// Make a pass to this slot or the one that is not live, or take all back.
+    Preview(Site, Option<Slot>, Preview),
 }
 
 impl Order {
@@ -41,14 +45,15 @@ impl Order {
             Order::Preflight { site, as_json } => {
                 conclude(&preflight::findings(&site, &means.nginx), as_json, means.voice)
             }
-            Order::Foresee(settings) => {
+            Order::Foresee(settings, wanted) => {
                 let record = Record::from_stdin()?.overruled(&settings)?;
-                conclude(&foreseen::findings(&record, &means.nginx)?, true, means.voice)
+                conclude(&foreseen::findings(&record, &wanted, &means.nginx)?, true, means.voice)
             }
             Order::PrintSite(site, server) => print(&print::site(&site, &server, means)?),
             Order::PrintUpstream(site, form) => print(&print::upstream(&site, form, means)?),
             Order::Convert(site, form) => switch::change_form(&site, form, means),
             Order::Switch(target, share) => switch::switch(target, share, means),
+            Order::Preview(site, slot, wanted) => preview::run(&site, slot.as_ref(), wanted, means),
             Order::TakeBack(site, slot) => switch::take_back(site, slot.as_ref(), means),
         }
     }

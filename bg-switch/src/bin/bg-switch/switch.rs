@@ -23,6 +23,7 @@ use bg_probe::site::advice::Advice;
 use bg_probe::site::first_to_go::put_back;
 use bg_probe::site::launched::Launched;
 use bg_probe::site::lock::Lock;
+use bg_probe::site::pass::revoke;
 use bg_probe::site::route::Route;
 use bg_probe::site::settings::Site;
 use bg_probe::site::slot::{Name, Slot};
@@ -85,6 +86,7 @@ fn switch_under(lock: Lock, mut record: Record, share: u8, means: &Means) -> Res
     voice.done("switch", &switch.in_words(&site), Some(began.elapsed()));
     keep(&site, &record.slot.name, voice);
     settle_stand_in(&site, &record.slot, voice);
+    end_passes(&site, &record.slot, voice);
     match there(&site)?.and_then(|upstream| upstream.shares(&site)) {
         Some(shares) => record.set("shares", &shares.to_json())?,
         None => record.unset("shares"),
@@ -150,6 +152,17 @@ fn went_before(site: &Site, slot: &Slot, other: &Slot) -> bool {
     // The time of its folder says when a release was made; the one in its name is the clock's.
     let made = |slot: &Slot| std::fs::metadata(site.dir.current(&slot.name)).and_then(|folder| folder.modified()).ok();
     made(slot).zip(made(other)).is_some_and(|(this, other)| this < other)
+}
+
+/// Takes the passes back to a slot that everybody sees from now on.
+fn end_passes(site: &Site, slot: &Slot, voice: Voice) {
+    if Route::of(&site.dir, &site.slots).is_some_and(|route| route.is_shared()) {
+        return;
+    }
+    if let Err(why) = revoke(&site.dir, &slot.name) {
+        let off = Advice::call(site, "bg-switch", &["--preview", "off"]);
+        voice.warn(&format!("passes to {slot} are still there: {why:#}. Once that can be done: {off}"));
+    }
 }
 
 fn move_to(site: &Site, slot: &Slot, share: u8, means: &Means) -> Result<Switch> {

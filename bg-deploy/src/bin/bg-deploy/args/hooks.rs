@@ -1,6 +1,7 @@
 //! The flags of the hooks: commands of the operator's own.
 
 use bg_probe::os::span::Span;
+use clap::builder::FalseyValueParser;
 use std::str::FromStr;
 
 /// The flags of the hooks.
@@ -10,6 +11,9 @@ pub(crate) struct Hooks {
     /// Run before nginx is moved, but not in a rollback; if it fails, the deploy fails
     #[arg(long, env = "BG_DEPLOY_BEFORE_SWITCH", value_name = "CMD", hide_env_values = true)]
     pub(crate) before_switch: Option<Hook>,
+    /// Make a pass to the new release for --before-switch, which finds it in BG_PREVIEW_COOKIE and BG_PREVIEW_URL
+    #[arg(long, env = "BG_DEPLOY_PREVIEW", value_parser = FalseyValueParser::new())]
+    pub(crate) preview: bool,
     /// Run after a deploy that is done
     #[arg(long, env = "BG_DEPLOY_ON_SUCCESS", value_name = "CMD", hide_env_values = true)]
     pub(crate) on_success: Option<Hook>,

@@ -27,6 +27,18 @@ use std::time::{Duration, Instant};
 /// How often to look whether a hook has ended.
 const LOOK_EVERY: Duration = Duration::from_millis(10);
 
+/// What a hook alone is told, by its environment: it stands in no record.
+#[derive(Default)]
+pub(crate) struct Secrets(Vec<(String, String)>);
+
+impl Secrets {
+    /// Reads the lines that `bg-switch --preview on` prints, each a variable.
+    pub(crate) fn of(printed: &str) -> Secrets {
+        let variable = |line: &str| line.split_once('=').map(|(name, value)| (name.to_owned(), value.to_owned()));
+        Secrets(printed.lines().filter_map(variable).collect())
+    }
+}
+
 impl Hooks {
     /// Refuses a run of which a hook could only fail: one that is to report a failure would be missed when it is needed.
     ///
@@ -54,8 +66,19 @@ impl Hooks {
     ///
     /// # Errors
     /// [`Exit::Unhealthy`] when it fails or takes too long; else when it can't be run.
-    pub(crate) fn before_switch(&self, voice: Voice, record: &str, interrupt: &Interrupt) -> Result<Option<Duration>> {
-        self.run(&Step::BeforeSwitch.to_string(), self.before_switch.as_ref(), voice, record, interrupt)
+    pub(crate) fn before_switch(
+        &self,
+        voice: Voice,
+        record: &str,
+        pass: &Secrets,
+        interrupt: &Interrupt,
+    ) -> Result<Option<Duration>> {
+        self.run(&Step::BeforeSwitch.to_string(), self.before_switch.as_ref(), voice, record, pass, interrupt)
+    }
+
+    /// Whether the hook before the switch is to have a pass to the new release.
+    pub(crate) fn want_a_pass(&self) -> bool {
+        self.preview && self.before_switch.as_ref().is_some_and(|hook| !hook.0.is_empty())
     }
 
     /// Runs the hooks for this end, which none of them changes.
@@ -70,7 +93,7 @@ impl Hooks {
         for (name, hook, _) in meant.into_iter().filter(|(_, _, meant)| *meant) {
             // The signal that ended the deploy was not for this hook; the next one is.
             interrupt.forget();
-            if let Err(why) = self.run(name, hook.as_ref(), voice, record, interrupt) {
+            if let Err(why) = self.run(name, hook.as_ref(), voice, record, &Secrets::default(), interrupt) {
                 voice.error(&format!("{why:#}; that changes nothing of the deploy"));
             }
         }
@@ -82,11 +105,12 @@ impl Hooks {
         hook: Option<&Hook>,
         voice: Voice,
         record: &str,
+        secrets: &Secrets,
         interrupt: &Interrupt,
     ) -> Result<Option<Duration>> {
         let Some((program, words)) = hook.and_then(|hook| hook.0.split_first()) else { return Ok(None) };
         let began = Instant::now();
-        let mut child = start(program, words, record).with_context(|| format!("{name}: start {program}"))?;
+        let mut child = start(program, words, record, secrets).with_context(|| format!("{name}: start {program}"))?;
         let ended = accompany(&mut child, *self.hook_timeout, interrupt);
         ended.with_context(|| format!("{name}: {program}"))?;
         let took = began.elapsed();
@@ -107,8 +131,9 @@ fn refusal(flag: &str, program: &str) -> anyhow::Error {
     Exit::Refused.refuse(format!("{flag}: {program} {what}. Nothing was touched"), remedy)
 }
 
-fn start(program: &str, words: &[String], record: &str) -> Result<Child> {
+fn start(program: &str, words: &[String], record: &str, secrets: &Secrets) -> Result<Child> {
     let mut command = Command::new(program);
+    command.envs(secrets.0.iter().map(|(name, value)| (name, value)));
     command.args(words).env_remove(INHERITED).env_remove(READ).process_group(0);
     // Our own stdout has the record alone.
     command.stdin(paper(record)?).stdout(std::io::stderr());

@@ -3,6 +3,7 @@
 //! It costs milliseconds: the verdict is the record's, of nginx nothing is asked that takes long, and a configuration that
 //! nginx runs with is not tested again.
 
+use crate::extras::Extras;
 use crate::form;
 use crate::form::rules::Rules;
 use crate::nginx::Nginx;
@@ -41,7 +42,7 @@ impl Probe {
 ///
 /// # Errors
 /// When the record can't be used.
-pub(crate) fn findings(record: &Record, nginx: &Nginx) -> Result<Vec<Finding>> {
+pub(crate) fn findings(record: &Record, wanted: &Extras, nginx: &Nginx) -> Result<Vec<Finding>> {
     let (site, probe) = (&record.site, record.get::<Probe>("probe")?);
     let upstream = Upstream::read(&site.upstream_file).ok();
     let rules = form::rules_of(upstream.as_ref().map_or(Form::Reload, Upstream::form));
@@ -58,6 +59,7 @@ pub(crate) fn findings(record: &Record, nginx: &Nginx) -> Result<Vec<Finding>> {
     findings.extend(rules.findings(site, nginx, upstream.as_ref()));
     let is_followed = probe.is_some_and(|probe| probe.names(record.live.as_ref()));
     findings.extend(on_the_way(record, nginx, upstream.as_ref(), is_followed));
+    findings.extend(wanted.missing(site, nginx));
     // Where anything in it was changed since nginx has read it, only a test shows whether it can be read again.
     if rules.tests_configuration() && is_changed(site, nginx) {
         findings.push(configuration(nginx, true));
