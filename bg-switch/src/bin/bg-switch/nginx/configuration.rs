@@ -8,7 +8,7 @@ use crate::nginx::tested::{Rejected, Tested, main_file};
 use std::path::{Path, PathBuf};
 
 /// As much of a configuration as is read where nothing is to take long, in bytes: some milliseconds.
-const BRIEF: usize = 1 << 16;
+const BRIEF: u64 = 512 << 10;
 
 impl Nginx {
     /// Has nginx test its configuration (`nginx -t`), as it is now.
@@ -87,7 +87,7 @@ impl Nginx {
             let main = self.places().main.filter(|_| !self.command.is_a_script())?;
             Dump::read(&main, BRIEF)
         } else {
-            Dump::read(self.main()?, usize::MAX)
+            Dump::read(self.main()?, u64::MAX)
         };
         Some(dump).filter(|dump| !dump.files.is_empty())
     }

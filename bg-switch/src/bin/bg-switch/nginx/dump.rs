@@ -31,22 +31,32 @@ impl Dump {
 
     /// Reads the main file and those it includes, as far as this user may: for an nginx that does not print its
     /// configuration, because a file is missing in it or because it takes root, or where no more than so many bytes are to
-    /// be read.
-    pub(crate) fn read(main: &Path, most: usize) -> Dump {
+    /// be read. Where there are more, those that are known of by then are named and not read.
+    pub(crate) fn read(main: &Path, most: u64) -> Dump {
         let mut dump = Dump { files: Vec::new(), is_whole: true, contents: Vec::new() };
         let folder = main.parent().unwrap_or(Path::new("/"));
-        let (mut waiting, mut bytes) = (vec![main.to_owned()], 0);
+        let (mut waiting, mut bytes) = (vec![main.to_owned()], size(main));
         while let Some(file) = waiting.pop() {
-            let text = std::fs::read_to_string(&file).ok().filter(|_| bytes < most && dump.files.len() < MOST_FILES);
+            if bytes > most || dump.files.len() >= MOST_FILES {
+                dump.is_whole = false;
+                dump.files.push(file);
+                dump.files.append(&mut waiting);
+                dump.contents.resize_with(dump.files.len(), Vec::new);
+                break;
+            }
+            let text = std::fs::read_to_string(&file).ok();
             let directives = text.as_ref().and_then(|text| conf::parse(text).ok());
             dump.is_whole &= directives.is_some();
-            let Some(text) = text else { continue };
-            bytes += text.len();
+            if text.is_none() {
+                continue;
+            }
             dump.files.push(file);
             let directives = directives.unwrap_or_default();
             includes(&directives, &mut |pattern| {
                 dump.is_whole &= is_plain(pattern);
-                waiting.extend(matching(&folder.join(pattern)));
+                let files = matching(&folder.join(pattern));
+                bytes += files.iter().map(|file| size(file)).sum::<u64>();
+                waiting.extend(files);
             });
             dump.contents.push(directives);
         }
@@ -76,6 +86,11 @@ impl Dump {
     pub(crate) fn contents(&self) -> impl Iterator<Item = (&Path, &[Directive])> {
         self.files.iter().map(PathBuf::as_path).zip(self.contents.iter().map(Vec::as_slice))
     }
+}
+
+/// How long a file is; one that can't be looked at is not read either.
+fn size(file: &Path) -> u64 {
+    std::fs::metadata(file).map(|meta| meta.len()).unwrap_or_default()
 }
 
 fn within(directives: &[Directive], fits: &impl Fn(&[&str]) -> bool) -> bool {
@@ -140,6 +155,23 @@ mod tests {
         {
             assert!(!fit(pattern, file), "{pattern} {file}");
         }
+    }
+
+    #[test]
+    fn of_more_than_is_to_be_read_nothing_is_read() {
+        let folder = std::env::temp_dir().join(format!("dump-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).unwrap();
+        let main = folder.join("nginx.conf");
+        std::fs::write(&main, "include *.inc;\n").unwrap();
+        for name in ["a", "b"] {
+            std::fs::write(folder.join(format!("{name}.inc")), "server { listen 1; }\n").unwrap();
+        }
+        let found = [1 << 20, 20].map(|most| {
+            let dump = Dump::read(&main, most);
+            (dump.is_whole, dump.files.len(), dump.has("server", |_| true))
+        });
+        std::fs::remove_dir_all(&folder).unwrap();
+        assert_eq!(found, [(true, 3, true), (false, 3, false)]);
     }
 
     #[test]
