@@ -111,9 +111,8 @@ fn refusing(record: &Record, nginx: &Nginx, rules: &dyn Rules) -> Result<Option<
 fn is_changed(site: &Site, nginx: &Nginx) -> bool {
     let worker = nginx.running().as_ref().and_then(Master::eldest_worker);
     let files = nginx.configuration().map(|dump| dump.files.as_slice()).unwrap_or_default();
-    let is_newer = |worker: &Process, file: &Path| match file == site.upstream_file {
-        true => is_older_than(worker, file),
-        false => may_be_older_than(worker, file),
+    let is_newer = |worker: &Process, file: &Path| {
+        if file == site.upstream_file { is_older_than(worker, file) } else { may_be_older_than(worker, file) }
     };
     worker.is_some_and(|worker| files.iter().any(|file| is_newer(&worker, file) == Some(true)))
 }
