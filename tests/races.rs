@@ -164,9 +164,8 @@ fn a_launch_never_stops_the_slot_that_a_switch_moves_to() {
         // Now one, now the other, now both at once; a launch looks around before it takes the lock.
         let mut launch = world.start("bg-launch", &launch);
         if round % 3 > 0 {
-            let signed = format!("bg-launch (pid {}) ", launch.id());
-            let has_it = || fs::read_to_string(world.dir().join("lock")).is_ok_and(|text| text.starts_with(&signed));
-            until(SOON, "the launch has the lock", || has_it() || launch.has_ended());
+            let id = launch.id();
+            until(SOON, "the launch has the lock", || world.holder() == Some(id) || launch.has_ended());
         }
         let switch = world.start("bg-switch", &switch);
         let (launched, switched) = (end(launch), end(switch));

@@ -23,6 +23,13 @@ impl World {
         text.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect()
     }
 
+    /// The process that has signed the lock last.
+    #[must_use]
+    pub fn holder(&self) -> Option<u32> {
+        let signed: Value = serde_json::from_str(&fs::read_to_string(self.dir().join("lock")).ok()?).ok()?;
+        signed["pid"].as_u64()?.try_into().ok()
+    }
+
     /// The file that says what runs in a slot.
     #[must_use]
     pub fn process_file(&self, slot: &str) -> PathBuf {

@@ -111,10 +111,10 @@ fn a_held_lock_is_waited_for_or_names_its_holder() {
     let open = std::net::TcpStream::connect(("127.0.0.1", world.port("set2"))).expect("it listens");
     let stop = ["--slot", "set2", "--stop", "--drain", "100s"];
     let holder = world.start("bg-launch", &stop);
-    let name = format!("bg-launch (pid {})", holder.id());
     let lock = world.dir().join("lock");
-    until(SOON, "it holds the lock", || fs::read_to_string(&lock).is_ok_and(|text| text.starts_with(&name)));
-    launch(&world, &["--stop"]).exit(6).printed_nothing().said(&name);
+    until(SOON, "it holds the lock", || world.holder() == Some(holder.id()));
+    let named = format!("--drain 100s (pid {}) of ", holder.id());
+    launch(&world, &["--stop"]).exit(6).printed_nothing().said(&named);
     assert!(process::alive(app));
 
     let waiting = ["--slot", "set2", "--wait", "100s", "--", "fake-app"];
