@@ -93,9 +93,16 @@ fn what_stands_in_is_touched_by_nothing_and_going_back_to_it_is_one_switch() {
 
 #[test]
 fn a_slot_that_is_touched_stands_in_no_more_also_where_its_release_never_becomes_healthy() {
-    for words in [&["--slot", "set1", "--stop"][..], &["--slot", "set1", "--", "fake-app", "--down"]] {
+    for words in [
+        &["--slot", "set1", "--stop"][..],
+        &["--slot", "set1", "--", "fake-app", "--down"],
+        &["--slot", "set1", "--current"],
+    ] {
         let (world, url) = two_releases();
         assert!(is_backed(&world, "set2"));
+        if words.contains(&"--current") {
+            kill(&world, "set1");
+        }
         world.run("bg-launch", words).success();
         assert!(!is_backed(&world, "set2"), "{words:?}");
         kill(&world, "set2");

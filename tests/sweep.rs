@@ -40,6 +40,12 @@ fn a_switch_of_a_share_is_whole() {
 }
 
 #[test]
+fn a_site_is_closed_and_opened_whole() {
+    Course::run(Act::Close, Form::Link, &["bg-switch"]);
+    Course::run(Act::Open, Form::Link, &["bg-switch"]);
+}
+
+#[test]
 fn a_conversion_to_the_link_form_is_whole() {
     Course::run(Act::Convert, Form::Reload, &["bg-switch"]);
 }

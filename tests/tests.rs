@@ -31,6 +31,9 @@ mod share;
 /// The stand-in: the live process dies, and visitors are answered by the release before.
 mod stand_in;
 
+/// A site that is closed: every visitor gets a page, and deploys go on.
+mod closed;
+
 /// The address in the upstream file: scheme, host and path stay, and what is no slot's is refused.
 mod address;
 

@@ -41,6 +41,8 @@ const NOT_THROUGH_THE_DRIVER: [(&str, &[&str]); 4] = [
             "to",
             "share",
             "preview",
+            "close",
+            "open",
             "nginx",
             "wait",
             "convert",

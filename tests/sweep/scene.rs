@@ -19,6 +19,9 @@ const LONGEST: Duration = Duration::from_secs(60);
 /// The share of the visitors that a run moves.
 pub(crate) const SHARE: usize = 10;
 
+/// What visitors get from a site that is closed.
+pub(crate) const PAGE: &str = "<p>closed</p>\n";
+
 /// Longer than nginx lets two generations of its workers answer.
 const STEADY: Duration = Duration::from_millis(200);
 
@@ -38,6 +41,10 @@ pub(crate) enum Act {
     Switch,
     /// `bg-switch` of a tenth of the visitors to the idle slot, in the link form.
     Share,
+    /// `bg-switch --close` of a site that is open.
+    Close,
+    /// `bg-switch --open` of a site that is closed.
+    Open,
     /// `bg-switch --convert` to the other form.
     Convert,
     /// `bg-deploy` of a new release.
@@ -59,6 +66,8 @@ pub(crate) struct Scene {
     pub(crate) world: World,
     pub(crate) act: Act,
     pub(crate) before: Before,
+    /// The URL of the site that can be closed, where one can.
+    pub(crate) door: String,
     /// A second nginx with the same site: what the first would serve after its own restart.
     pub(crate) twin: Nginx,
     form: Form,
@@ -80,6 +89,8 @@ impl Scene {
             .env("BG_SWITCH_VERIFY_TIMEOUT", "5s")
             .env("BG_WAIT", "20s");
         let world = if form == Form::Link { world.link_form() } else { world };
+        let (world, door) =
+            if matches!(act, Act::Close | Act::Open) { with_a_door(world) } else { (world, String::new()) };
         if act == Act::Share {
             give_kinds(&world);
         } else {
@@ -87,7 +98,7 @@ impl Scene {
         }
         let twin = world.nginx.twin(&world.path("twin"));
         let before = Before { live: String::new(), version: String::new(), idle: String::new() };
-        let mut scene = Self { world, act, before, twin, form, round: 0, scripts: Scripts::new() };
+        let mut scene = Self { world, act, before, door, twin, form, round: 0, scripts: Scripts::new() };
         for _ in 0..2 {
             scene.renew_artifact();
             scene.world.cmd("bg-deploy").args(scene.release()).ran().success();
@@ -99,7 +110,7 @@ impl Scene {
     pub(crate) fn program(&self) -> &'static str {
         match self.act {
             Act::Launch => "bg-launch",
-            Act::Switch | Act::Share | Act::Convert => "bg-switch",
+            Act::Switch | Act::Share | Act::Convert | Act::Close | Act::Open => "bg-switch",
             Act::Deploy => "bg-deploy",
         }
     }
@@ -117,6 +128,10 @@ impl Scene {
             for file in ["set2.7", "set1.8"] {
                 self.world.write(self.world.dir().join("routes/set2+1-00000001").join(file), "");
             }
+        }
+        if matches!(self.act, Act::Close | Act::Open) {
+            let word = if self.act == Act::Close { "--open" } else { "--close" };
+            self.world.run("bg-switch", &[word]).success();
         }
         self.renew_artifact();
         // As a folder from before it remembered whose it is: the run writes that too.
@@ -176,7 +191,7 @@ impl Scene {
     /// The slot that serves when the run has done its work.
     pub(crate) fn goal(&self) -> Option<&str> {
         match self.act {
-            Act::Launch | Act::Convert | Act::Share => Some(&self.before.live),
+            Act::Launch | Act::Convert | Act::Share | Act::Close | Act::Open => Some(&self.before.live),
             Act::Switch => Some(&self.before.idle),
             // A deploy that is cut short after the switch has done its work: the next one goes on from there.
             Act::Deploy => None,
@@ -277,6 +292,8 @@ impl Scene {
         match self.act {
             Act::Launch => command.args(["--slot", "idle"]).args(self.release()),
             Act::Switch => command.args(["--to", &self.before.idle]),
+            Act::Close => command.arg("--close").arg(self.world.write(self.world.path("page.html"), PAGE)),
+            Act::Open => command.arg("--open"),
             Act::Share => command.args(["--to", &self.before.idle, "--share", &SHARE.to_string()]),
             Act::Convert => command.args(["--convert", name(self.form_at_the_end())]),
             Act::Deploy => command.args(self.release()),
@@ -316,6 +333,20 @@ fn make_routes(world: &World) {
         process::gone(pid);
     }
     assert!(link.is_symlink(), "a route");
+}
+
+/// Installs the printed site beside the scripts' one. The twin listens there as well, with the same files.
+#[track_caller]
+fn with_a_door(world: World) -> (World, String) {
+    let listen = format!("127.0.0.1:{}", world.free_port());
+    let printed =
+        world.run("bg-switch", &["--print-site", "--listen", &format!("{listen} reuseport")]).success().stdout();
+    // The groups of the link form are there already.
+    let (_, beyond) = printed.split_once("\nupstream web_set1.backed").expect("a group");
+    world.nginx.add_to_http("site", &format!("upstream web_set1.backed{beyond}"));
+    world.nginx.reload();
+    let world = world.env("BG_FRONT", &format!("http://{listen}/_bg/slot"));
+    (world, format!("http://{listen}/profile"))
 }
 
 /// Gives the site what the printed one has above its server.

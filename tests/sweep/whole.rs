@@ -6,11 +6,11 @@ use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use bg_tests::{Nginx, process};
+use bg_tests::{Nginx, http, process};
 use nix::sys::signal::Signal;
 use serde_json::Value;
 
-use super::scene::{Act, SHARE, Scene};
+use super::scene::{Act, PAGE, SHARE, Scene};
 
 /// How long what a killed program has started may take to end.
 const ENDS_WITHIN: Duration = Duration::from_secs(15);
@@ -22,6 +22,7 @@ pub(crate) fn half_done(scene: &Scene) -> Vec<String> {
     faults.extend(files(scene));
     faults.extend(untold(scene));
     faults.extend(share(scene, &[0, SHARE]));
+    faults.extend(door(scene, None));
     if let Some(why) = nginx_test(scene) {
         faults.push(why);
         return faults;
@@ -39,6 +40,22 @@ pub(crate) fn stayed(scene: &Scene) -> Option<String> {
     }
     let (slot, _) = Scene::serving(&scene.world.nginx).ok()?;
     (slot != scene.before.live).then(|| format!("it failed, and yet nginx has moved to {slot}"))
+}
+
+/// Where a site is closed or opened: visitors get the whole page or the application's answer, and the one of these that is
+/// expected.
+fn door(scene: &Scene, closed: Option<bool>) -> Option<String> {
+    if scene.door.is_empty() {
+        return None;
+    }
+    let answer = match http::get(&scene.door) {
+        Ok(answer) => answer,
+        Err(why) => return Some(format!("a visitor got no answer: {why}")),
+    };
+    let is_page = answer.status == 503 && (answer.body == PAGE || answer.body.ends_with("</html>\n"));
+    let is_answer = answer.status == 200 && answer.body == scene.before.live;
+    let is_fine = closed.map_or(is_page || is_answer, |closed| if closed { is_page } else { is_answer });
+    (!is_fine).then(|| format!("a visitor got {} {:?}", answer.status, answer.body))
 }
 
 /// Where a share of the visitors is moved: how many have it, as one of these.
@@ -65,6 +82,11 @@ fn is_first_to_go(scene: &Scene) -> Option<String> {
 /// Everything that is wrong when a run has ended well, but for what it could not tidy up and has warned of.
 pub(crate) fn reached(scene: &Scene) -> Vec<String> {
     let mut faults = half_done(scene);
+    faults.extend(match scene.act {
+        Act::Close => door(scene, Some(true)),
+        Act::Open => door(scene, Some(false)),
+        _ => None,
+    });
     faults.extend(if scene.act == Act::Share {
         share(scene, &[SHARE]).into_iter().collect()
     } else {

@@ -25,6 +25,8 @@ pub(crate) fn files(scene: &Scene) -> Vec<PathBuf> {
             .map(|name| state.join(name)),
     );
     files.push(state.join("routes/.empty.bg-new"));
+    files.extend([".page.html.bg-new", ".visitors.bg-new"].map(|name| state.join("closed").join(name)));
+    files.extend([".set1.bg-new", ".set2.bg-new"].map(|name| state.join("backed/visitors").join(name)));
     for slot in ["set1", "set2"] {
         let folder = state.join("slots").join(slot);
         files.extend([".process.json.bg-new", ".surroundings.bg-new"].map(|name| folder.join(name)));

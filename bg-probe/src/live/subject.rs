@@ -6,6 +6,7 @@ use crate::live::witnesses::By;
 use crate::nginx::upstream::site_of;
 use crate::record::Record;
 use crate::say::exit::Exit;
+use crate::site::closed::is_closed;
 use crate::site::settings::{Settings, Site};
 use crate::site::slot::{Choice, Slot};
 use anyhow::Result;
@@ -33,6 +34,9 @@ pub fn minted(site: Site, slot: Slot, verdict: &Verdict) -> Result<Record> {
     let mut record = Record::new(site, slot, verdict.live.clone());
     if let Some(shares) = &verdict.shares {
         record.set("shares", &shares.to_json())?;
+    }
+    if is_closed(&record.site.dir) {
+        record.set("closed", &true)?;
     }
     record.set("probe", &verdict.facts)?;
     Ok(record)

@@ -3,6 +3,7 @@
 use crate::live::front::{Answer, Front, LIMITED};
 use crate::live::pending::Pending;
 use crate::nginx::upstream::Upstream;
+use crate::site::closed::is_closed;
 use crate::site::route::Shares;
 use crate::site::settings::Site;
 use crate::site::slot::Slot;
@@ -41,8 +42,9 @@ impl Heard {
         let file = read.map(|read| file_says(site, read));
         let live = file.as_ref().and_then(|file| file.as_ref().ok());
         let stand_in = live.and_then(|live| stand_in_for(site, live)).filter(|other| {
+            // While the site is closed nobody sees it, and it is so as soon as it is open.
             let seen = front.zip(said.as_ref()).map(|(front, said)| front.has_stand_in(site, other, said, within));
-            seen.unwrap_or(true)
+            seen.unwrap_or(true) || is_closed(&site.dir)
         });
         Heard { front: said, file, shares, stand_in: stand_in.cloned() }
     }

@@ -13,6 +13,7 @@
 //!   deploys.jsonl              one record a deploy; deploys.jsonl.1 is the file before
 //!   app                        the application that the folder belongs to
 //!   backed/visitors/set1        set2 may stand in for set1
+//!   closed/visitors            the site is closed; page.html beside it is what visitors get
 //!   switching.json             a switch in the reload form that is under way
 //!   lock
 //! ```

@@ -3,6 +3,7 @@
 pub mod address;
 pub mod advice;
 pub(crate) mod by_hand;
+pub mod closed;
 pub mod dir;
 pub mod family;
 pub mod first_to_go;

@@ -15,6 +15,7 @@ use bg_probe::os::deadline::Deadline;
 use bg_probe::record::Record;
 use bg_probe::say;
 use bg_probe::say::exit::Exit;
+use bg_probe::site::closed::is_closed;
 use bg_probe::site::route::Route;
 use bg_probe::site::settings::FrontSetting;
 use bg_probe::site::visitor::Visitor;
@@ -150,7 +151,11 @@ impl Watch<'_> {
         // Where it has but a share of the visitors, as one of those.
         let site = &self.record.site;
         let route = Route::of(&site.dir, &site.slots).filter(Route::is_shared);
-        let visitor = route.map_or(Visitor::Prober, |route| route.visitor_of(&self.record.slot));
+        let visitor = route.map_or(Visitor::Prober, |route| match route.visitor_of(&self.record.slot) {
+            // A closed site has nothing for visitors.
+            Visitor::Number(_) if is_closed(&site.dir) => Visitor::Of(self.record.slot.name.clone()),
+            visitor => visitor,
+        });
         match front.ask_as(&visitor, FRONT_WITHIN) {
             Served::Slot(served) if served == self.record.slot => Ok(()),
             Served::Limited(_) => {

@@ -11,6 +11,7 @@ use bg_probe::os::http::NoReply;
 use bg_probe::os::process::command_line;
 use bg_probe::say::exit::Exit;
 use bg_probe::site::advice::Advice;
+use bg_probe::site::closed::is_closed;
 use bg_probe::site::dir::Dir;
 use bg_probe::site::launched::Launched;
 use bg_probe::site::lock;
@@ -28,6 +29,7 @@ pub(crate) fn findings(site: &Site, ask: Ask) -> Vec<Finding> {
     findings.push(front(site, ask.within, &verdict));
     findings.push(upstream_file(site));
     findings.push(agreement(site, &verdict));
+    findings.extend(closed(site));
     findings.push(lock(&site.dir));
     findings.extend(site.slots.both().iter().filter_map(|slot| damaged(&site.dir, slot)));
     findings.push(clock(SystemTime::now(), newest_release(&site.dir).as_deref()));
@@ -165,6 +167,12 @@ fn agreement(site: &Site, verdict: &Result<Verdict>) -> Finding {
         }
         None => Finding::ok("live", detail),
     }
+}
+
+/// A deploy goes on all the same.
+fn closed(site: &Site) -> Option<Finding> {
+    let open = || format!("open it with: {}", Advice::call(site, "bg-switch", &["--open"]));
+    is_closed(&site.dir).then(|| Finding::warn("closed", "the site is closed: visitors get 503 and a page", open()))
 }
 
 fn lock(dir: &Dir) -> Finding {

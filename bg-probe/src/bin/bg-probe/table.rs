@@ -3,6 +3,8 @@
 use bg_probe::live::verdict::Verdict;
 use bg_probe::os::process::Process;
 use bg_probe::say::{clean, columns};
+use bg_probe::site::advice::Advice;
+use bg_probe::site::closed::is_closed;
 use bg_probe::site::launched::Launched;
 use bg_probe::site::settings::Site;
 use bg_probe::site::slot::Slot;
@@ -15,7 +17,11 @@ const HEADINGS: [&str; 8] = ["SLOT", "PORT", "LIVE", "SHARE", "PID", "UP SINCE",
 pub(crate) fn table(site: &Site, verdict: Option<&Verdict>) -> String {
     let headings = HEADINGS.map(str::to_owned).to_vec();
     let rows = site.slots.both().iter().map(|slot| row(site, slot, verdict));
-    columns::table(&std::iter::once(headings).chain(rows).collect::<Vec<_>>(), HEADINGS.len() - 1)
+    let table = columns::table(&std::iter::once(headings).chain(rows).collect::<Vec<_>>(), HEADINGS.len() - 1);
+    if !is_closed(&site.dir) {
+        return table;
+    }
+    format!("{table}closed to visitors; open it with: {}\n", Advice::call(site, "bg-switch", &["--open"]))
 }
 
 fn row(site: &Site, slot: &Slot, verdict: Option<&Verdict>) -> Vec<String> {

@@ -19,6 +19,7 @@ use bg_probe::site::settings::{Settings, Site};
 use bg_probe::site::slot::{Name, Slot};
 use bg_probe::site::visitor::NUMBERS;
 use clap::Parser;
+use std::ffi::OsString;
 use std::path::PathBuf;
 
 /// Move nginx to a slot and prove it
@@ -37,6 +38,12 @@ pub(crate) struct Args {
     /// Change the upstream file to the other form, keeping the live slot
     #[arg(long, value_enum, value_name = "FORM", conflicts_with_all = ["to", "share"])]
     convert: Option<Form>,
+    /// Answer all visitors with 503 and the page in this file, or a built-in one, until --open
+    #[arg(long, value_name = "PAGE", num_args = 0..=1, default_missing_value = "", conflicts_with_all = ["to", "share", "convert", "open"])]
+    close: Option<OsString>,
+    /// Answer visitors again
+    #[arg(long, conflicts_with_all = ["to", "share", "convert"])]
+    open: bool,
     /// Call nginx by this command line: `sudo nginx`, `nginx -c FILE`, `docker exec web nginx`
     #[arg(long, env = "BG_NGINX", default_value = "nginx", value_name = "COMMAND", value_parser = splittable)]
     nginx: String,
@@ -64,10 +71,10 @@ pub(crate) struct Args {
 #[command(next_help_heading = "The nginx configuration to install")]
 struct Print {
     /// Print the server block for this application
-    #[arg(long = "print-site", conflicts_with_all = ["to", "share", "upstream", "convert", "preview"])]
+    #[arg(long = "print-site", conflicts_with_all = ["to", "share", "upstream", "convert", "preview", "close", "open"])]
     site: bool,
     /// Print the upstream file for this application
-    #[arg(long = "print-upstream", conflicts_with_all = ["to", "share", "convert", "preview"])]
+    #[arg(long = "print-upstream", conflicts_with_all = ["to", "share", "convert", "preview", "close", "open"])]
     upstream: bool,
     /// Give the upstream file this form
     #[arg(long, env = "BG_SWITCH_FORM", value_enum, default_value = "link")]
@@ -108,6 +115,10 @@ impl Args {
             Order::PrintSite(site()?, Server { listen, front_from, name, extras })
         } else if print.upstream {
             Order::PrintUpstream(site()?, print.form)
+        } else if let Some(page) = self.close {
+            Order::Close(site()?, Some(page).filter(|page| !page.is_empty()).map(PathBuf::from))
+        } else if self.open {
+            Order::Open(site()?)
         } else if let Some(form) = self.convert {
             Order::Convert(site()?, form)
         } else if let Some(wanted) = self.preview {
@@ -151,6 +162,8 @@ Examples:
   bg-switch --print-upstream >/etc/nginx/conf.d/service-url.inc
   bg-switch --print-site --server-name www.example.com
   bg-switch --convert link
+  bg-switch --close maintenance.html
+  bg-switch --open
 
 Reload form: in --upstream-file only the address in the line
 `set $service_url ...;` is changed; nginx tests its configuration and reads it

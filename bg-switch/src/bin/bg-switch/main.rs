@@ -5,6 +5,8 @@
 mod args;
 mod backing;
 mod extras;
+mod closing;
+mod door;
 mod form;
 mod kinds;
 mod means;

@@ -1,6 +1,7 @@
 //! The orders that a command line can give.
 
 use crate::extras::Extras;
+use crate::door;
 use crate::means::Means;
 use crate::preflight::{self, foreseen};
 use crate::preview::{self, Preview};
@@ -14,6 +15,7 @@ use bg_probe::record::Record;
 use bg_probe::say::stdout::print;
 use bg_probe::site::settings::{Settings, Site};
 use bg_probe::site::slot::Slot;
+use std::path::PathBuf;
 
 /// One of the things that `bg-switch` does.
 pub(crate) enum Order {
@@ -29,6 +31,10 @@ pub(crate) enum Order {
     Convert(Site, Form),
     /// Move so many visitors of a hundred to the slot that the record or the operator names.
     Switch(Target, u8),
+    /// Answer all visitors with the page in this file, or with the usual one.
+    Close(Site, Option<PathBuf>),
+    /// Answer visitors again.
+    Open(Site),
     /// Take back the share that is out, or that of this slot.
     TakeBack(Site, Option<Slot>),
     /// Make a pass to this slot or the one that is not live, or take all back.
@@ -54,6 +60,8 @@ impl Order {
             Order::Convert(site, form) => switch::change_form(&site, form, means),
             Order::Switch(target, share) => switch::switch(target, share, means),
             Order::Preview(site, slot, wanted) => preview::run(&site, slot.as_ref(), wanted, means),
+            Order::Close(site, page) => door::close(&site, page.as_deref(), means),
+            Order::Open(site) => door::open(&site, means),
             Order::TakeBack(site, slot) => switch::take_back(site, slot.as_ref(), means),
         }
     }

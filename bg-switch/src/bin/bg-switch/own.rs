@@ -3,6 +3,7 @@
 //! A cookie names a file, and where that is there its holder is the kind of visitor who sees one slot. So neither the
 //! upstream file nor a route knows of cookies, and whoever brings none is looked at no further: the path is empty.
 
+use crate::closing::CLOSED;
 use crate::extras::Extras;
 use bg_probe::site::settings::Site;
 use bg_probe::site::visitor::{PASS_PAGE, Visitor, variable};
@@ -29,7 +30,7 @@ pub(crate) fn own(site: &Site, extras: &Extras) -> Own {
     let all = |part: &dyn Fn(&Own) -> &str| parts.iter().flatten().map(part).collect::<String>();
     Own {
         http: all(&|own| &own.http),
-        server: all(&|own| &own.server) + "\n",
+        server: all(&|own| &own.server),
         location: all(&|own| &own.location),
         pages: all(&|own| &own.pages),
     }
@@ -132,7 +133,7 @@ map $arg_pass {shown} {{
 }}
 "
     );
-    let server = format!("    if (-f {pass}) {{ set {is} {passed}; }}\n");
+    let server = format!("    if (-f {pass}) {{ set {is} {passed}; set {CLOSED} \"\"; }}\n");
     let pages = format!(
         "
     # Gives the cookie of a pass to whoever has its URL.

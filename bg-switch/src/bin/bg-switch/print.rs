@@ -1,6 +1,7 @@
 //! The nginx configuration to install for an application: `--print-site` and `--print-upstream`.
 
 use crate::backing;
+use crate::closing;
 use crate::extras::Extras;
 use crate::form;
 use crate::kinds::kinds;
@@ -80,7 +81,8 @@ pub(crate) fn site(site: &Site, server: &Server, means: &Means) -> Result<String
     let [slot, is_local] = ["slot", "is_local"].map(var);
     plain("--dir", &site.dir.root().display().to_string(), "/._-+@,=~").or_exit(Exit::Usage)?;
     let (backing, told) = (backing::choice(site, &slot), backing::told(site, &slot));
-    let who = backing::who();
+    let (door, shut) = (closing::door(site), closing::shut(site));
+    let (who, exempt) = (backing::who(), closing::exempt());
     let kinds = kinds(site, &server.extras);
     let own = own(site, &server.extras);
     // A path behind the port takes the place of the request's own URI, unless that is added.
@@ -97,6 +99,7 @@ pub(crate) fn site(site: &Site, server: &Server, means: &Means) -> Result<String
 {groups}
 {kinds}{maps}
 {who}
+{exempt}
 map {VARIABLE} {slot} {{
     default \"\";
 {names}}}
@@ -125,7 +128,8 @@ server {{
     open_file_cache off;
     disable_symlinks off;
 
-{looks}    # Says which slot is live. Changed by bg-switch, or looked up by nginx itself.
+{door}{looks}{shut}
+    # Says which slot is live. Changed by bg-switch, or looked up by nginx itself.
     include {file};
 
 {backing}

@@ -214,7 +214,7 @@ fn leads(site: &Site, upstream: &Upstream, route: &Route) -> bool {
 
 /// Whether the front shows that nginx serves so already.
 fn is_seen(change: &Change, route: &Route) -> bool {
-    change.front().is_some() && change.witnesses(None).see(&Asks::of(route), BRIEFLY).is_ok()
+    change.front().is_some() && change.witnesses(None).see(&Asks::of(route, change.site), BRIEFLY).is_ok()
 }
 
 /// The upstream file, if there is one. The scripts' own `tee` makes it, and so does bg-switch.

@@ -151,7 +151,7 @@ fn switch(change: &Change, to_do: &Move) -> Result<Evidence> {
     };
     let why = match (replace::link(&live, &route), change.front()) {
         (Ok(()), None) => return done(Evidence::Link),
-        (Ok(()), Some(_)) => match change.witnesses(None).see(&Asks::of(to_do.route), change.within) {
+        (Ok(()), Some(_)) => match change.witnesses(None).see(&Asks::of(to_do.route, change.site), change.within) {
             Ok(evidence) => return done(evidence),
             Err(unseen) => Exit::NotMoved.because(unseen.in_words(to_do.to, change.within)),
         },

@@ -3,6 +3,7 @@
 //! A file that names groups which are not there sends every request into a 502, and nginx does not complain: in a
 //! variable `proxy_pass` a name is looked up when it is used (`ngx_http_proxy_module`).
 
+use crate::backing::WHO;
 use crate::nginx::Nginx;
 use crate::nginx::dump::Dump;
 use bg_probe::nginx::upstream::link::Looks;
@@ -41,6 +42,11 @@ impl Groups {
 pub(crate) fn has_kinds(dump: &Dump, site: &Site) -> bool {
     let bucket = bucket(&site.app);
     dump.has("map", |words| words.get(2) == Some(&bucket.as_str()))
+}
+
+/// Whether a site looks if it is closed, and asks whether the other slot stands in: both go by who asks.
+pub(crate) fn has_doors(dump: &Dump) -> bool {
+    dump.has("map", |words| words.get(2) == Some(&WHO))
 }
 
 fn are_in(dump: &Dump, site: &Site) -> bool {

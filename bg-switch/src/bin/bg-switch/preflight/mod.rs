@@ -6,6 +6,7 @@ mod selinux;
 
 use crate::form;
 use crate::nginx::Nginx;
+use crate::nginx::groups::has_doors;
 use crate::nginx::tested::Rejected;
 use bg_probe::cli::preflight::Finding;
 use bg_probe::nginx::upstream::{Form, Upstream};
@@ -24,6 +25,7 @@ pub(crate) fn findings(site: &Site, nginx: &Nginx) -> Vec<Finding> {
         findings.extend(passage(site, nginx, upstream.as_ref()));
     }
     findings.extend(rules.findings(site, nginx, upstream.as_ref()));
+    findings.extend(doors(site, nginx));
     findings.push(selinux::finding());
     findings
 }
@@ -41,6 +43,19 @@ fn version(nginx: &Nginx) -> Finding {
             "see that --nginx with -v after it works",
         ),
     }
+}
+
+/// What a site that was printed before lacks.
+fn doors(site: &Site, nginx: &Nginx) -> Option<Finding> {
+    let dump = nginx.configuration().filter(|dump| dump.includes(&site.upstream_file))?;
+    Some(Finding::ok(
+        "site",
+        if has_doors(dump) {
+            "the other slot can stand in, and the site can be closed"
+        } else {
+            "a site printed anew (bg-switch --print-site) would have a stand-in, and could be closed"
+        },
+    ))
 }
 
 /// Where a switch does without a test, this user need not be able to have nginx make one.

@@ -1,6 +1,9 @@
 //! What is asked of the front: as which kinds of visitor, and which slot each must be answered by.
 
+use bg_probe::live::front::is_nginx_own;
+use bg_probe::site::closed::is_closed;
 use bg_probe::site::route::Route;
+use bg_probe::site::settings::Site;
 use bg_probe::site::slot::Slot;
 use bg_probe::site::visitor::Visitor;
 
@@ -16,9 +19,16 @@ impl Asks {
         Asks { first: (Visitor::Prober, slot.clone()), others: Vec::new() }
     }
 
-    /// Visitors must be answered as this route has it: some of each slot that it leads to.
-    pub(crate) fn of(route: &Route) -> Asks {
-        Asks { others: route.sample(), ..Asks::of_all(route.live()) }
+    /// Visitors must be answered as this route has it: some of each slot that it leads to. Where the site is closed, the
+    /// application's own pages are asked as one who says the slot, for visitors would get none.
+    pub(crate) fn of(route: &Route, site: &Site) -> Asks {
+        let sees = |(visitor, slot): (Visitor, Slot)| match visitor {
+            Visitor::Number(_) if is_closed(&site.dir) && !is_nginx_own(&site.front) => {
+                (Visitor::Of(slot.name.clone()), slot)
+            }
+            visitor => (visitor, slot),
+        };
+        Asks { others: route.sample().into_iter().map(sees).collect(), ..Asks::of_all(route.live()) }
     }
 
     /// The question that comes after `count` answers.

@@ -18,7 +18,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 /// How many answers of the front in a row are needed.
-const IN_A_ROW: u32 = 5;
+pub(crate) const IN_A_ROW: u32 = 5;
 
 /// How long the front may take when the time is up: cut shorter, the last question would show nothing of the front.
 const LAST_ANSWER: Duration = Duration::from_millis(200);

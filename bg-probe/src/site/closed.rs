@@ -1,0 +1,51 @@
+//! A site that is closed to visitors: nginx answers each of them with 503 and a page, as long as a file is there.
+
+use crate::os::replace;
+use crate::site::dir::{Dir, make};
+use crate::site::stand_in::VISITORS;
+use anyhow::Result;
+use std::path::PathBuf;
+
+/// The most that a page may have, in bytes.
+pub const MOST_PAGE: u64 = 1024 * 1024;
+
+/// The folder at which the printed site looks.
+#[must_use]
+pub fn folder(dir: &Dir) -> PathBuf {
+    dir.root().join("closed")
+}
+
+/// The page that visitors get.
+#[must_use]
+pub fn page(dir: &Dir) -> PathBuf {
+    folder(dir).join("page.html")
+}
+
+/// The file that closes the site while it is there.
+fn door(dir: &Dir) -> PathBuf {
+    folder(dir).join(VISITORS)
+}
+
+/// Whether visitors are answered with the page, if the site is one that looks.
+#[must_use]
+pub fn is_closed(dir: &Dir) -> bool {
+    door(dir).exists()
+}
+
+/// Closes the site with this page. The page is there before the first visitor may get it, and stays after the last one.
+///
+/// # Errors
+/// When a file can't be made; the site is open then, or closed with a whole page.
+pub fn close(dir: &Dir, text: &[u8]) -> Result<()> {
+    make(&folder(dir))?;
+    replace::file(&page(dir), text, 0o644)?;
+    if is_closed(dir) { Ok(()) } else { replace::file(&door(dir), b"", 0o644) }
+}
+
+/// Opens the site.
+///
+/// # Errors
+/// When the file can't be removed.
+pub fn open(dir: &Dir) -> Result<()> {
+    if is_closed(dir) { replace::remove(&door(dir)) } else { Ok(()) }
+}

@@ -1,0 +1,175 @@
+//! `--close` and `--open`: whether visitors get answers, or a page that says that there are none at the moment.
+//!
+//! One file decides, at which nginx looks on every request. No lock is taken: a site is closed when that is needed, and a
+//! deploy that is under way goes on.
+
+use crate::closing::{HEADER, PATH};
+use crate::means::Means;
+use crate::nginx::groups::has_doors;
+use crate::proof::IN_A_ROW;
+use anyhow::{Context, Result};
+use bg_probe::os::deadline::Deadline;
+use bg_probe::os::http::{Get, NoReply, Reply};
+use bg_probe::say::exit::{Exit, OrExit};
+use bg_probe::site::advice::Advice;
+use bg_probe::site::closed::{self, MOST_PAGE};
+use bg_probe::site::folder_app;
+use bg_probe::site::settings::{FrontSetting, Site};
+use bg_probe::site::visitor::{HEADER as AS_A_VISITOR, Visitor};
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+/// The page where none was given.
+const USUAL: &str = "<!DOCTYPE html>\n<html lang=\"en\">\n<meta charset=\"utf-8\">\n\
+    <meta name=\"viewport\" content=\"width=device-width\">\n<title>Closed for a moment</title>\n\
+    <p>This site is closed for a moment. Please try again in a few minutes.</p>\n</html>\n";
+
+/// How often to ask again.
+const ASK_EVERY: Duration = Duration::from_millis(20);
+
+/// How long one answer may take.
+const ANSWER_WITHIN: Duration = Duration::from_secs(2);
+
+/// Closes the site with the page in a file, or with the usual one.
+///
+/// # Errors
+/// [`Exit::Refused`] for a page that can't be used and for a site that has no door; [`Exit::NotMoved`] where nginx was not seen
+/// to close it. It is open then, as before.
+pub(crate) fn close(site: &Site, page: Option<&Path>, means: &Means) -> Result<()> {
+    let text = page.map_or_else(|| Ok(USUAL.as_bytes().to_vec()), read)?;
+    let began = Instant::now();
+    folder_app::ensure(site)?;
+    // Where there is no front, nobody sees whether it closes.
+    let is_unseen = matches!(site.front, FrontSetting::Unset);
+    if is_unseen
+        && means.nginx.configuration().is_some_and(|dump| dump.includes(&site.upstream_file) && !has_doors(dump))
+    {
+        return Err(no_door(site));
+    }
+    site.dir.create()?;
+    let was_closed = closed::is_closed(&site.dir);
+    closed::close(&site.dir, &text)?;
+    let seen = match seen(site, &Doorway::Closed(&text), means.within) {
+        Ok(seen) => seen,
+        Err(why) if was_closed => return Err(why),
+        Err(why) => return Err(opened_again(site, why)),
+    };
+    let open = Advice::call(site, "bg-switch", &["--open"]);
+    means.voice.done("switch", &format!("closed to visitors{seen}; open it with: {open}"), Some(began.elapsed()));
+    Ok(())
+}
+
+/// Opens the site.
+///
+/// # Errors
+/// When the file can't be removed; [`Exit::NotMoved`] where visitors still get the page.
+pub(crate) fn open(site: &Site, means: &Means) -> Result<()> {
+    folder_app::ensure(site)?;
+    if !closed::is_closed(&site.dir) {
+        means.voice.done("switch", "open already; nothing was changed", None);
+        return Ok(());
+    }
+    let began = Instant::now();
+    site.dir.look()?;
+    closed::open(&site.dir)?;
+    let seen = seen(site, &Doorway::Open, means.within)?;
+    means.voice.done("switch", &format!("open to visitors{seen}"), Some(began.elapsed()));
+    Ok(())
+}
+
+/// The text of a page.
+fn read(path: &Path) -> Result<Vec<u8>> {
+    let refuse = |what: &str| {
+        let remedy = format!("give a page of HTML, of {} KiB at most", MOST_PAGE / 1024);
+        Exit::Refused.refuse(format!("{} {what}. Nothing was touched", path.display()), remedy)
+    };
+    let mut text = Vec::new();
+    let read = |file: File| file.take(MOST_PAGE + 1).read_to_end(&mut text);
+    File::open(path).and_then(read).with_context(|| format!("read {}", path.display())).or_exit(Exit::Refused)?;
+    match text.len() as u64 {
+        0 => Err(refuse("is empty")),
+        length if length > MOST_PAGE => Err(refuse("is too long")),
+        _ => Ok(text),
+    }
+}
+
+fn no_door(site: &Site) -> anyhow::Error {
+    let print = Advice::call(site, "bg-switch", &["--print-site"]);
+    Exit::Refused.refuse(
+        "the site does not look whether it is closed, so visitors would go on to get answers. It is open as before",
+        format!("install the site printed anew, and reload nginx: {print}"),
+    )
+}
+
+/// Adds to `why` that the site is as it was.
+fn opened_again(site: &Site, why: anyhow::Error) -> anyhow::Error {
+    match closed::open(&site.dir) {
+        Ok(()) => why,
+        Err(worse) => {
+            let open = Advice::call(site, "bg-switch", &["--open"]);
+            Exit::of(&why).refuse(format!("{why:#}. {worse:#}"), format!("once that can be done: {open}"))
+        }
+    }
+}
+
+/// What visitors are to find.
+enum Doorway<'a> {
+    /// The page with this text.
+    Closed(&'a [u8]),
+    /// Anything else.
+    Open,
+}
+
+/// Waits until a visitor is seen to find it so; how that was seen, in words.
+fn seen(site: &Site, doorway: &Doorway, within: Duration) -> Result<String> {
+    let FrontSetting::At(front) = &site.front else { return Ok(", which was not seen, for there is no front".into()) };
+    let Some(url) = front.on(front.scheme(), front.port(), "/") else { return Ok(String::new()) };
+    let get = Get::new(&url, site.front_host.as_deref())?;
+    let visitor = Visitor::Number(1).to_string();
+    let ask = || get.send_with(&[(AS_A_VISITOR, &visitor)], ANSWER_WITHIN);
+    let (deadline, mut in_a_row) = (Deadline::within(within), 0);
+    loop {
+        let reply = ask();
+        in_a_row = if doorway.is_found(&reply) { in_a_row + 1 } else { 0 };
+        if in_a_row == IN_A_ROW {
+            return Ok(format!(", seen {IN_A_ROW} times at {url}"));
+        }
+        if in_a_row == 0 && !deadline.pause(ASK_EVERY) {
+            return Err(doorway.missed(site, &url.to_string(), reply, within));
+        }
+    }
+}
+
+impl Doorway<'_> {
+    fn is_found(&self, reply: &Result<Reply, NoReply>) -> bool {
+        let Ok(reply) = reply else { return false };
+        let is_page = reply.headers.iter().any(|name| name.eq_ignore_ascii_case(HEADER));
+        match self {
+            Doorway::Open => !is_page,
+            Doorway::Closed(text) => is_page && reply.status == 503 && text.starts_with(&reply.body),
+        }
+    }
+
+    /// The failure to see it; `reply` was the last answer.
+    fn missed(&self, site: &Site, url: &str, reply: Result<Reply, NoReply>, within: Duration) -> anyhow::Error {
+        let within = bg_probe::say::seconds(within);
+        match (self, reply) {
+            (_, Err(why)) => {
+                Exit::NotMoved.because(format!("{url} was not answered within {within} ({why}), so nothing was seen"))
+            }
+            (Doorway::Open, Ok(_)) => Exit::NotMoved.because(format!(
+                "visitors still got the page {within} after the site was opened: has its server an open_file_cache?"
+            )),
+            (Doorway::Closed(_), Ok(reply)) if !reply.headers.iter().any(|name| name.eq_ignore_ascii_case(HEADER)) => {
+                no_door(site)
+            }
+            (Doorway::Closed(_), Ok(reply)) => Exit::NotMoved.because(format!(
+                "{url} was answered {} by {PATH}, but not with the page: may nginx's workers read {}?",
+                reply.status,
+                closed::page(&site.dir).display()
+            )),
+        }
+    }
+}

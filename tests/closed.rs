@@ -1,0 +1,199 @@
+//! A site that is closed: every visitor gets a page, and deploys go on.
+
+use bg_tests::{KeepAlive, Run, World, http, process, until};
+use nix::sys::signal::Signal;
+use std::io::{Read, Write};
+use std::net::TcpStream;
+
+use super::share::{numbers, shared_site, switch};
+
+const SOON: std::time::Duration = std::time::Duration::from_secs(20);
+
+/// A page of the operator's own.
+const PAGE: &str = "<!DOCTYPE html><title>Back at six</title>\n";
+
+/// The printed site with a release in set1; a page for its visitors is in `page.html`.
+fn site() -> (World, String) {
+    let (world, url) = shared_site(World::new().serving());
+    world.write(world.path("page.html"), PAGE);
+    (world, url)
+}
+
+fn close(world: &World) {
+    let page = world.path("page.html").display().to_string();
+    let run = world.run("bg-switch", &["--close", &page]).success();
+    run.said("closed to visitors, seen 5 times at http://").said("open it with: bg-switch --open").printed_nothing();
+}
+
+#[test]
+fn every_visitor_gets_the_page_whatever_the_method_and_nobody_a_broken_connection() {
+    let (world, url) = site();
+    let visitors = [("GET", "/version"), ("POST", "/echo")]
+        .map(|(method, path)| KeepAlive::start(method, &format!("{url}{path}"), 8));
+    until(SOON, "visitors come", || visitors.iter().all(|visitors| visitors.sent() > 200));
+    for _ in 0..3 {
+        close(&world);
+        let sent: u64 = visitors.iter().map(KeepAlive::sent).sum();
+        until(SOON, "visitors go on", || visitors.iter().map(KeepAlive::sent).sum::<u64>() > sent + 200);
+        world.run("bg-switch", &["--open"]).success().said("open to visitors, seen");
+    }
+    let failures = visitors.map(KeepAlive::stop).concat();
+    assert!(failures.len() > 100 && failures.iter().all(|why| why == "503"), "{failures:?}");
+
+    close(&world);
+    for (method, body) in [("GET", ""), ("POST", "a=b"), ("PUT", "a"), ("DELETE", ""), ("PATCH", "a"), ("OPTIONS", "")]
+    {
+        let answer = http::request(method, &format!("{url}/any/page?x=y"), &[], body.as_bytes()).expect("an answer");
+        assert_eq!((answer.status, answer.body.as_str()), (503, PAGE), "{method}");
+        let headers =
+            ["retry-after", "cache-control", "content-type"].map(|name| answer.header(name).map(str::to_owned));
+        assert_eq!(headers, ["60", "no-store", "text/html"].map(|value| Some(value.to_owned())), "{method}");
+    }
+    let mut stream = TcpStream::connect(url.trim_start_matches("http://")).expect("nginx listens");
+    stream.write_all(b"HEAD / HTTP/1.0\r\nHost: a\r\n\r\n").expect("nginx reads");
+    let mut head = String::new();
+    stream.read_to_string(&mut head).expect("nginx answers");
+    assert!(head.starts_with("HTTP/1.1 503 ") && head.ends_with("\r\n\r\n"), "{head}");
+    // Larger than what nginx takes: it is not read.
+    let large = http::request("POST", &format!("{url}/echo"), &[], &vec![b'a'; 3 << 20]).expect("an answer");
+    assert_eq!(large.status, 503);
+}
+
+#[test]
+fn a_pass_certificates_and_who_asks_for_a_slot_get_through_and_a_number_does_not() {
+    let (world, url) = site();
+    world.deploy(&["--version-text", "1.1"]).success();
+    close(&world);
+    let asked = |visitor: &str, path: &str| {
+        let answer =
+            http::request("GET", &format!("{url}{path}"), &[("X-Bg-Visitor", visitor)], b"").expect("an answer");
+        (answer.status, answer.body)
+    };
+    assert_eq!(asked("7", "/profile").0, 503);
+    for (visitor, slot) in [("preview", "set1"), ("set1", "set1"), ("set2", "set2"), ("live", "set2")] {
+        assert_eq!(asked(visitor, "/profile"), (200, slot.to_owned()), "{visitor}");
+    }
+    let get = |path: &str| http::get(&format!("{url}{path}")).expect("an answer");
+    assert_eq!(get("/.well-known/acme-challenge/x").body, "<h1>Not Found</h1>\n", "the application's own word");
+    assert_eq!(get("/_bg/slot").body.trim(), "set2");
+    assert_eq!(asked("7", "/_bg/slot"), (200, "set2\n".to_owned()));
+    world.run("bg-switch", &["--open"]).success();
+    assert_eq!((get("/_bg/closed.html").status, get("/profile").body.as_str()), (404, "set2"));
+}
+
+#[test]
+fn deploys_shares_watches_and_rollbacks_go_on_under_it_by_either_front() {
+    let (world, url) = site();
+    close(&world);
+    for (front, version) in [("/_bg/slot", "1.1"), ("/profile", "1.2")] {
+        let front = format!("{url}{front}");
+        let line =
+            ["--front", &front, "--ramp", "10=300ms", "--watch", "300ms", "--", "fake-app", "--version-text", version];
+        let record = world.run("bg-deploy", &line).success().said("closed to visitors").record();
+        assert_eq!((&record["closed"], &record["deploy"]["exit"]), (&true.into(), &0.into()));
+        world.run("bg-deploy", &["--front", &front, "--rollback"]).success();
+        world.run("bg-deploy", &["--front", &front, "--rollback"]).success();
+        world.run("bg-health", &["--front", &front, "--slot", "live", "--once"]).success();
+    }
+    assert_eq!(http::get(&format!("{url}/version")).expect("an answer").body, PAGE);
+    world.run("bg-switch", &["--open"]).success();
+    assert_eq!(http::get(&format!("{url}/version")).expect("an answer").body, "1.2");
+    switch(&world, &["--to", "set2", "--share", "0"]).success();
+    let live = world.run("bg-probe", &["--slot", "live", "--format", "name"]).stdout();
+    assert_eq!(numbers(&url, live.trim()).len(), 100);
+}
+
+#[test]
+fn it_survives_a_restart_and_everybody_says_so() {
+    let (world, url) = site();
+    close(&world);
+    world.nginx.stop();
+    until(SOON, "nginx has ended", || world.nginx.master().is_none());
+    process::signal(world.pid("set1"), Signal::SIGKILL);
+    process::gone(world.pid("set1"));
+    world.nginx.start();
+    world.run("bg-launch", &["--live"]).success();
+    until(SOON, "it listens", || world.listens("set1"));
+    assert_eq!(http::get(&url).expect("an answer").body, PAGE);
+    world.run("bg-probe", &["--slot", "live"]).success().printed("\"closed\":true").said("; closed to visitors");
+    let table = world.run("bg-probe", &["--format", "table"]).success().stdout();
+    assert!(table.ends_with("closed to visitors; open it with: bg-switch --open\n"), "{table}");
+    let check = world.run("bg-probe", &["--check"]).success().stdout();
+    assert!(
+        check.contains("warn    the site is closed: visitors get 503 and a page: open it with: bg-switch --open"),
+        "{check}"
+    );
+    world.run("bg-switch", &["--open"]).success();
+    world.run("bg-switch", &["--open"]).success().said("open already");
+    world.run("bg-probe", &["--slot", "live"]).success().never_printed("closed").never_said("closed");
+}
+
+#[test]
+fn without_a_page_there_is_a_built_in_one_and_the_next_page_takes_its_place() {
+    let (world, url) = site();
+    world.run("bg-switch", &["--close"]).success();
+    let answer = http::get(&url).expect("an answer");
+    assert!(answer.status == 503 && answer.body.contains("Please try again in a few minutes"), "{}", answer.body);
+    close(&world);
+    assert_eq!(http::get(&url).expect("an answer").body, PAGE);
+}
+
+#[test]
+fn a_page_that_can_not_be_used_changes_nothing() {
+    let (world, url) = site();
+    world.write(world.path("empty"), "");
+    world.write(world.path("long"), "a".repeat(1024 * 1024 + 1));
+    for (page, words) in
+        [("nowhere", "No such file"), ("empty", "is empty"), ("long", "is too long"), (".", "directory")]
+    {
+        let page = world.path(page).display().to_string();
+        world.run("bg-switch", &["--close", &page]).exit(1).said(words);
+    }
+    for words in
+        [["--close", "--open"], ["--close", "--convert=link"], ["--open", "--share=1"], ["--open", "--to=set1"]]
+    {
+        world.run("bg-switch", &words).exit(2);
+    }
+    assert_eq!(http::get(&format!("{url}/profile")).expect("an answer").body, "set1");
+    assert!(!world.dir().join("closed").exists());
+}
+
+#[test]
+fn a_site_without_the_lines_is_refused_with_what_to_install_and_stays_open() {
+    let world = World::new().link_form().serving();
+    let front = world.nginx.front_url("/profile");
+    for front in [front.as_str(), "-"] {
+        let run = world.run("bg-switch", &["--close", "--front", front, "--verify-timeout", "200ms"]).exit(1);
+        run.said("It is open as before. Install the site printed anew, and reload nginx: bg-switch ")
+            .said(" --print-site");
+    }
+    assert_eq!(world.live().as_deref(), Some("set1"));
+    world.run("bg-probe", &["--slot", "live"]).success().never_printed("closed");
+    let said = world.run("bg-switch", &["--check"]).stdout();
+    assert!(
+        said.contains("a site printed anew (bg-switch --print-site) would have a stand-in, and could be closed"),
+        "{said}"
+    );
+}
+
+#[test]
+fn a_site_whose_nginx_is_down_or_can_not_read_the_page_stays_open() {
+    let (world, url) = site();
+    let run = |words: &[&str]| world.run("bg-switch", &[words, &["--verify-timeout", "300ms"]].concat());
+    let folder = world.dir().join("closed");
+    std::fs::create_dir(&folder).expect("a folder of ours");
+    std::fs::set_permissions(&folder, std::os::unix::fs::PermissionsExt::from_mode(0o700)).expect("a folder of ours");
+    run(&["--close"]).exit(1);
+    assert_eq!(http::get(&format!("{url}/profile")).expect("an answer").body, "set1");
+    world.nginx.stop();
+    run(&["--close"]).exit(5).said("connection refused");
+    assert!(!world.dir().join("closed/visitors").exists());
+    // The reload form's site has a door as well.
+    let (world, url) = site();
+    world.cmd("bg-switch").args(["--convert", "reload"]).ran().success();
+    close(&world);
+    assert_eq!(http::get(&url).expect("an answer").body, PAGE);
+    world.deploy(&["--version-text", "1.1"]).success();
+    world.run("bg-switch", &["--open"]).success();
+    assert_eq!(http::get(&format!("{url}/version")).expect("an answer").body, "1.1");
+}
