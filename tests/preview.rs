@@ -251,3 +251,19 @@ fn the_hook_before_the_switch_has_a_pass_and_nobody_else_hears_of_it() {
     let history = std::fs::read_to_string(world.history_file()).expect("a history");
     assert!(![deploy.stdout(), deploy.stderr(), history].iter().any(|text| text.contains(secret)));
 }
+
+#[test]
+fn whoever_has_a_pass_gets_into_a_closed_site() {
+    let (world, url) = site_with(World::new().both_running(), "preview");
+    let pass = on(&world);
+    world.run("bg-switch", &["--close"]).success();
+    let status = |cookie: &str| {
+        http::request("GET", &format!("{url}/profile"), &[("Cookie", cookie)], b"").expect("an answer").status
+    };
+    assert_eq!((seen(&url, &pass.cookie).as_str(), status("")), ("set2", 503));
+    assert_eq!(http::get(&pass.url).expect("an answer").status, 302);
+    let forged = format!("bg_web_pass=set2-{}", "0".repeat(32));
+    assert_eq!(status(&forged), 503);
+    world.run("bg-switch", &["--preview", "off"]).success();
+    assert_eq!(status(&pass.cookie), 503);
+}

@@ -3,6 +3,7 @@
 use crate::live::front::{Answer, Front, LIMITED};
 use crate::live::pending::Pending;
 use crate::nginx::upstream::Upstream;
+use crate::nginx::upstream::link::Looks;
 use crate::site::closed::is_closed;
 use crate::site::route::Shares;
 use crate::site::settings::Site;
@@ -39,12 +40,14 @@ impl Heard {
         let said = front.map(|front| front.ask(within));
         let read = (by != By::Front).then(|| Upstream::read(&site.upstream_file));
         let shares = read.as_ref().and_then(|read| read.as_ref().ok()?.shares(site));
+        let looks = read.as_ref().and_then(|read| read.as_ref().ok()?.looks());
         let file = read.map(|read| file_says(site, read));
         let live = file.as_ref().and_then(|file| file.as_ref().ok());
         let stand_in = live.and_then(|live| stand_in_for(site, live)).filter(|other| {
             // While the site is closed nobody sees it, and it is so as soon as it is open.
             let seen = front.zip(said.as_ref()).map(|(front, said)| front.has_stand_in(site, other, said, within));
-            seen.unwrap_or(true) || is_closed(&site.dir)
+            // Where no front is asked, a site that has kinds of visitors is a printed one, which has stand-ins.
+            seen.unwrap_or(looks == Some(Looks::ForKind)) || is_closed(&site.dir)
         });
         Heard { front: said, file, shares, stand_in: stand_in.cloned() }
     }

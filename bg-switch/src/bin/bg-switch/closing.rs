@@ -36,7 +36,7 @@ pub(crate) const CLOSED: &str = "$bg_closed";
 /// The directives of the server that look whether the site is closed.
 pub(crate) fn door(site: &Site) -> String {
     format!(
-        "    # Closed by bg-switch --close, which makes a file, until --open removes it.
+        "    # While bg-switch has closed the site, by a file, visitors get a page.
     set {CLOSED} \"\";
     if (-f {}/{WHO}) {{ set {CLOSED} $bg_closes; }}
 ",

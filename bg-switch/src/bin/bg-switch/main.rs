@@ -4,9 +4,9 @@
 
 mod args;
 mod backing;
-mod extras;
 mod closing;
 mod door;
+mod extras;
 mod form;
 mod kinds;
 mod means;

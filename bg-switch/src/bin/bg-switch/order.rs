@@ -1,7 +1,7 @@
 //! The orders that a command line can give.
 
-use crate::extras::Extras;
 use crate::door;
+use crate::extras::Extras;
 use crate::means::Means;
 use crate::preflight::{self, foreseen};
 use crate::preview::{self, Preview};

@@ -115,7 +115,7 @@ fn pass(site: &Site) -> Own {
     let kinds = [first, second].map(|slot| format!("    \"~^{slot}-[0-9a-f]{{32}}$\" only-{slot};\n")).concat();
     let http = format!(
         "
-# A pass is a file, as bg-switch --preview makes it: who has its token, in the cookie {name}, sees the slot.
+# A pass is a file that bg-switch makes: who has its token, in the cookie {name}, sees the slot.
 map $bg_asked:$cookie_{name} {pass} {{
     default \"\";
     :       \"\";
