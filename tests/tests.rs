@@ -34,6 +34,9 @@ mod stand_in;
 /// A site that is closed: every visitor gets a page, and deploys go on.
 mod closed;
 
+/// A watch that sees the visitors: what nginx has answered them decides, and nothing that anybody else says.
+mod visitors;
+
 /// The address in the upstream file: scheme, host and path stay, and what is no slot's is refused.
 mod address;
 

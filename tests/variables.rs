@@ -131,7 +131,7 @@ fn of_the_help(world: &World) -> BTreeSet<String> {
 
 /// The variables of ours that a text names.
 fn named(text: &str) -> BTreeSet<String> {
-    let words = text.split(|c: char| !c.is_ascii_uppercase() && c != '_');
+    let words = text.split(|c: char| !c.is_ascii_uppercase() && !c.is_ascii_digit() && c != '_');
     words.filter(|word| word.starts_with("BG_") && !word.ends_with('_')).map(str::to_owned).collect()
 }
 

@@ -8,7 +8,7 @@ use crate::site::lock::INHERITED;
 use std::env::vars_os;
 
 /// What a person may set: the variables in `--help` of the five, and the two that have no flag.
-const KNOWN: [&str; 57] = [
+const KNOWN: [&str; 61] = [
     "BG_APP",
     "BG_DEPLOY_BEFORE_SWITCH",
     "BG_DEPLOY_ENV_FILE",
@@ -38,6 +38,10 @@ const KNOWN: [&str; 57] = [
     "BG_HEALTH_TIMEOUT",
     "BG_HEALTH_WARMUP",
     "BG_HEALTH_WARMUP_REQUESTS",
+    "BG_HEALTH_WATCH_ERRORS",
+    "BG_HEALTH_WATCH_P95",
+    "BG_HEALTH_WATCH_QUIET",
+    "BG_HEALTH_WATCH_REQUESTS",
     "BG_LAUNCH_ADOPT",
     "BG_LAUNCH_COMMAND",
     "BG_LAUNCH_DRAIN",

@@ -14,6 +14,7 @@
 //!   app                        the application that the folder belongs to
 //!   backed/visitors/set1        set2 may stand in for set1
 //!   closed/visitors            the site is closed; page.html beside it is what visitors get
+//!   watch/                     by which nginx is heard: gate, socket; verdict.json
 //!   switching.json             a switch in the reload form that is under way
 //!   lock
 //! ```

@@ -20,3 +20,4 @@ pub mod slot;
 pub mod stand_in;
 pub mod unit;
 pub mod visitor;
+pub mod watched;

@@ -5,18 +5,15 @@
 
 use crate::os::names;
 use crate::os::owner::hand_over;
+use crate::os::random;
 use crate::os::replace;
 use crate::site::dir::{Dir, make};
 use crate::site::slot::{Name, Slot};
 use crate::site::visitor::{PASS_PAGE, variable};
 use anyhow::{Context, Result};
-use rustix::rand::{GetRandomFlags, getrandom};
 use std::fs::{File, Permissions};
 use std::io::ErrorKind;
 use std::os::unix::fs::PermissionsExt;
-
-/// How many bytes of a token are drawn.
-const BYTES: usize = 16;
 
 /// A pass that was made: a secret.
 pub struct Pass {
@@ -30,10 +27,7 @@ impl Pass {
     /// # Errors
     /// When the kernel gives no random bytes, or the file can't be made.
     pub fn make(dir: &Dir, slot: &Slot) -> Result<Pass> {
-        let mut bytes = [0; BYTES];
-        getrandom(&mut bytes, GetRandomFlags::empty()).context("getrandom")?;
-        let token = bytes.iter().fold(String::new(), |text, byte| format!("{text}{byte:02x}"));
-        let word = format!("{slot}-{token}");
+        let word = format!("{slot}-{}", random::digits()?);
         let folder = dir.passes();
         make(&folder)?;
         close(dir)?;
@@ -88,7 +82,7 @@ pub fn revoke(dir: &Dir, slot: &Name) -> Result<usize> {
 
 fn is_of(name: &str, slot: &Name) -> bool {
     let token = name.strip_prefix(slot.as_str()).and_then(|rest| rest.strip_prefix('-'));
-    token.is_some_and(|token| token.len() == 2 * BYTES && token.bytes().all(|byte| byte.is_ascii_hexdigit()))
+    token.is_some_and(random::may_be_digits)
 }
 
 #[cfg(test)]

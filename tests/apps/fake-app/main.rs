@@ -28,7 +28,7 @@ use std::io::{self, BufReader, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::fd::AsRawFd;
 use std::process::{Command, ExitCode};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{self, Sender};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread;
@@ -98,6 +98,7 @@ struct App {
     options: Options,
     started: Instant,
     stopping: AtomicBool,
+    pages: AtomicUsize,
     listener: Mutex<Option<TcpListener>>,
     in_flight: Mutex<usize>,
     one_less: Condvar,
@@ -109,6 +110,7 @@ impl App {
             options,
             started: Instant::now(),
             stopping: AtomicBool::new(false),
+            pages: AtomicUsize::new(0),
             listener: Mutex::new(None),
             in_flight: Mutex::new(0),
             one_less: Condvar::new(),
@@ -226,7 +228,15 @@ impl App {
         if request.path == "/events" {
             return self.answer_with_events(request, stream);
         }
-        let reply = self.reply(request);
+        let is_page = !request.is_health() && request.path != "/profile";
+        if is_page {
+            thread::sleep(Duration::from_millis(self.options.page_ms));
+        }
+        let count = if is_page { self.pages.fetch_add(1, Ordering::Relaxed) + 1 } else { 0 };
+        let reply = match self.options.fail_every {
+            Some(every) if is_page && count % every == 0 => Reply::json(500, r#"{"error":"Internal Server Error"}"#),
+            _ => self.reply(request),
+        };
         let keep = request.keep_alive && !self.stopping.load(Ordering::SeqCst);
         stream.write_all(&reply.bytes(keep))?;
         Ok(keep)

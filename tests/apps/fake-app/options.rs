@@ -73,6 +73,15 @@ pub(crate) struct Options {
     /// Answer everything with 500 after so many milliseconds
     #[arg(long, value_name = "N")]
     pub(crate) fail_after_ms: Option<u64>,
+    /// Answer each Nth page with 500, and health always well
+    #[arg(long, value_name = "N")]
+    pub(crate) fail_every: Option<usize>,
+    /// Hold every page for so many milliseconds, but not health
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub(crate) page_ms: u64,
+    /// Have the page /assets/NAME.js, which says this version
+    #[arg(long, value_name = "NAME")]
+    pub(crate) asset: Option<String>,
     /// Answer health with a body that never ends
     #[arg(long)]
     pub(crate) endless: bool,

@@ -120,6 +120,9 @@ fn through(run: &Run, runner: &Runner, entry: &mut Entry) -> End {
         if !ended.output.is_empty() {
             end.line = ended.output;
         }
+        if matches!(at, Step::WatchedShare(_)) && ended.code == Exit::WentBad as u8 {
+            watch::keep_seen(&mut end.line);
+        }
         // A signal that comes when nginx has moved comes too late: the deploy is done.
         let is_done = at == Step::Stage(Name::Switch) && ended.code == 0;
         if let Some(record) = end.record().filter(|_| stage.name == Name::Probe) {

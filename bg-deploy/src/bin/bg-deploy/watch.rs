@@ -7,6 +7,7 @@ use anyhow::Result;
 use bg_probe::record::Record;
 use bg_probe::say::exit::Exit;
 use bg_probe::site::launched::Launched;
+use bg_probe::site::watched;
 use std::time::Duration;
 
 /// Has bg-health watch the slot that the record was switched to. The exit code: 0 where it stayed well, 9 where nginx is
@@ -26,10 +27,24 @@ pub(crate) fn watch(runner: &Runner, line: &mut String, within: Duration) -> Res
             voice.error(&format!("{signal} ended the watch; {slot} is serving"));
             return Ok(interrupt::code_of(signal));
         }
-        (code, None) if code == Exit::WentBad as u8 => return Ok(back(runner, &record)),
+        (code, None) if code == Exit::WentBad as u8 => {
+            keep_seen(line);
+            return Ok(back(runner, &record));
+        }
         (_, None) => voice.error(&format!("the watch could not be kept; {slot} is serving")),
     }
     Ok(ended.code)
+}
+
+/// Puts what a watch has seen of the visitors into the record, where the slot went bad: a stage that fails prints none.
+pub(crate) fn keep_seen(line: &mut String) {
+    let Ok(mut record) = Record::parse(line.as_bytes()) else { return };
+    let Some(seen) = watched::last_verdict(&record.site.dir) else { return };
+    if record.set("watch", &seen).is_ok()
+        && let Ok(with_it) = record.to_line()
+    {
+        *line = with_it;
+    }
 }
 
 /// Switches back to the slot that was live before, if that one is well; the exit code.

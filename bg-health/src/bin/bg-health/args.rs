@@ -1,5 +1,8 @@
 //! The command line of `bg-health`.
 
+mod limits;
+
+use crate::args::limits::OfVisitors;
 use crate::check::Expectation;
 use crate::check::manner::Manner;
 use crate::check::warmup::Requests;
@@ -72,6 +75,8 @@ pub(crate) struct Args {
     #[arg(long, conflicts_with = "once", value_name = "DURATION")]
     pub(crate) watch: Option<Span>,
     #[command(flatten)]
+    pub(crate) visitors: OfVisitors,
+    #[command(flatten)]
     pub(crate) voice: Voice,
     #[command(flatten)]
     pub(crate) check: Check,
@@ -98,13 +103,13 @@ impl Args {
         let text = self.expect.filter(|text| !text.is_empty());
         let within = *self.check_timeout;
         let expectation = Expectation { path: self.path, text, codes: self.expect_status, within, manner };
-        let voice = self.voice;
+        let (voice, limits) = (self.voice, self.visitors.limits());
         if self.check.of_record {
-            return Ok(Order::Foresee { settings: self.settings, expectation, voice });
+            return Ok(Order::Foresee { settings: self.settings, expectation, limits, voice });
         }
         if self.check.check {
             let site = site_of(&self.settings)?;
-            return Ok(Order::Preflight { site, expectation, as_json: self.check.json, voice });
+            return Ok(Order::Preflight { site, expectation, limits, as_json: self.check.json, voice });
         }
         let subject = Subject { settings: self.settings, slot: self.slot, voice };
         if self.once {
@@ -119,7 +124,7 @@ impl Args {
         if subject.slot == Some(Choice::Idle) {
             return Err(Exit::Usage.refuse("the idle slot can't be watched", "name a slot that serves: --slot live"));
         }
-        Ok(Order::Watch { subject, expectation, within: *within })
+        Ok(Order::Watch { subject, expectation, limits, within: *within })
     }
 }
 
@@ -163,7 +168,10 @@ which visitors may reach it. Without \"launch\" only the answers count.
 --watch looks every 200 ms, at the health and at the front, and ends when two
 looks in a row were bad. It moves nothing: where it ends with 9, nginx serves
 the slot still, and bg-switch --to moves it back. Its record must be that of
-bg-switch, unless --slot names what to watch.
+bg-switch, unless --slot names what to watch. With --watch-errors or --watch-p95
+it judges what nginx answers the visitors, too, by a site printed --with watch.
+While both slots have visitors, what the other slot answers as badly is not the
+new one's. Fewer answers than --watch-requests prove nothing: --watch-quiet.
 
 Exit codes:
   0  healthy; the record is on stdout

@@ -11,6 +11,7 @@ mod order;
 mod preflight;
 mod report;
 mod subject;
+mod visitors;
 mod wait;
 mod watch;
 
@@ -27,10 +28,14 @@ fn main() -> ExitCode {
 /// Does what is asked for.
 fn carry_out(order: Order) -> Result<()> {
     match order {
-        Order::Preflight { site, expectation, as_json, voice } => preflight::run(&site, &expectation, as_json, voice),
-        Order::Foresee { settings, expectation, voice } => preflight::foresee(&settings, &expectation, voice),
+        Order::Preflight { site, expectation, limits, as_json, voice } => {
+            preflight::run(&site, &expectation, limits, as_json, voice)
+        }
+        Order::Foresee { settings, expectation, limits, voice } => {
+            preflight::foresee(&settings, &expectation, limits, voice)
+        }
         Order::Once { subject, expectation } => once::run(&subject, &expectation),
         Order::Wait { subject, expectation, pace, warmup } => wait::run(&subject, &expectation, pace, &warmup),
-        Order::Watch { subject, expectation, within } => watch::run(&subject, &expectation, within),
+        Order::Watch { subject, expectation, limits, within } => watch::run(&subject, &expectation, limits, within),
     }
 }

@@ -7,11 +7,14 @@ use crate::inquiry::Inquiry;
 use crate::report;
 use crate::report::case::{Case, Failure};
 use crate::subject::Subject;
+use crate::visitors::limits::Limits;
+use crate::visitors::{self, Seen, Visitors};
 use anyhow::Result;
 use bg_health::verdict::Kind;
 use bg_launch::Launch;
 use bg_probe::live::front::{Answer as Served, FRONT_WITHIN, Front, LIMITED};
 use bg_probe::os::deadline::Deadline;
+use bg_probe::os::replace;
 use bg_probe::record::Record;
 use bg_probe::say;
 use bg_probe::say::exit::Exit;
@@ -19,6 +22,7 @@ use bg_probe::site::closed::is_closed;
 use bg_probe::site::route::Route;
 use bg_probe::site::settings::FrontSetting;
 use bg_probe::site::visitor::Visitor;
+use bg_probe::site::watched;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
@@ -38,6 +42,9 @@ struct Facts {
     /// How long it was watched, in milliseconds.
     took_ms: u64,
     evidence: Evidence,
+    /// What nginx has answered the visitors, where that was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    visitors: Option<visitors::Facts>,
 }
 
 /// What was looked at.
@@ -60,7 +67,12 @@ struct Switch {
 ///
 /// # Errors
 /// [`Exit::WentBad`] with what was seen; [`Exit::NoRecord`] where nginx was not moved to the slot before.
-pub(crate) fn run(subject: &Subject, expectation: &Expectation, within: Duration) -> Result<()> {
+pub(crate) fn run(
+    subject: &Subject,
+    expectation: &Expectation,
+    limits: Option<Limits>,
+    within: Duration,
+) -> Result<()> {
     let (mut record, voice) = (subject.record()?, subject.voice);
     if subject.slot.is_none() {
         ensure_switched(&record)?;
@@ -69,8 +81,12 @@ pub(crate) fn run(subject: &Subject, expectation: &Expectation, within: Duration
     voice.done("watch", &format!("looking after {slot} for {}", say::seconds(within)), None);
     let launch: Option<Launch> = record.get("launch")?;
     let inquiry = Inquiry::new(&record, launch.as_ref(), expectation, voice)?;
-    let mut watch = Watch { record: &record, patience: expectation.within, refused: 0, inquiry };
+    // That of an earlier watch is not taken for this one's.
+    let _ = replace::remove(&watched::verdict(&record.site.dir));
+    let visitors = limits.map(|limits| Visitors::new(&record, limits));
+    let mut watch = Watch { record: &record, patience: expectation.within, refused: 0, inquiry, visitors };
     let facts = watch.keep(within).map_err(|went_bad| {
+        watch.leave_verdict();
         let case = Case::new(&record, launch.as_ref(), expectation, &watch.inquiry, went_bad);
         Exit::WentBad.because(report::whole(&case))
     })?;
@@ -79,7 +95,13 @@ pub(crate) fn run(subject: &Subject, expectation: &Expectation, within: Duration
         let words = format!("in {} of {} looks health alone was seen: {LIMITED}", watch.refused, facts.looks);
         voice.warn(&words);
     }
-    voice.done("watch", &format!("{slot} stayed well in {} looks", facts.looks), Some(took));
+    let seen = watch.visitors.as_ref().map(Visitors::end);
+    if let Some(seen) = seen.as_ref().filter(|seen| !seen.is_proven()) {
+        voice.warn(&format!("{seen}; {slot} is kept, as --watch-quiet says"));
+    }
+    let words = seen.filter(Seen::is_proven).map(|seen| format!("; {seen}")).unwrap_or_default();
+    voice.done("watch", &format!("{slot} stayed well in {} looks{words}", facts.looks), Some(took));
+    drop(watch);
     record.set("watch", &facts)?;
     record.print()
 }
@@ -107,6 +129,8 @@ struct Watch<'a> {
     patience: Duration,
     /// In how many looks a rate limit kept the front from answering: health alone was seen then.
     refused: u32,
+    /// What nginx answers the visitors, where that is to be judged.
+    visitors: Option<Visitors<'a>>,
 }
 
 impl Watch<'_> {
@@ -128,14 +152,30 @@ impl Watch<'_> {
                     }
                 }
             }
+            if let Some(seen) = self.visitors.as_ref().and_then(Visitors::look) {
+                return Err(Failure::Visitors(self.inquiry.began.elapsed(), seen.into()));
+            }
             let _ = next.pause(LOOK_EVERY);
         }
+        let seen = self.visitors.as_ref().map(Visitors::end);
+        if let Some(seen) = seen.clone().filter(Seen::went_bad) {
+            return Err(Failure::Visitors(self.inquiry.began.elapsed(), seen.into()));
+        }
+        let visitors = seen.map(|seen| seen.facts());
         let took_ms = u64::try_from(self.inquiry.began.elapsed().as_millis()).unwrap_or(u64::MAX);
         let evidence = match self.record.site.front {
             FrontSetting::Unset => Evidence::Health,
             FrontSetting::At(_) => Evidence::Front,
         };
-        Ok(Facts { looks, bad, took_ms, evidence })
+        Ok(Facts { looks, bad, took_ms, evidence, visitors })
+    }
+
+    /// Leaves what was seen of the visitors to bg-deploy, whose history has it: a stage that fails prints no record.
+    fn leave_verdict(&self) {
+        let Some(visitors) = &self.visitors else { return };
+        let verdict = serde_json::json!({ "visitors": visitors.end().facts() });
+        // It is the failure that counts.
+        let _ = replace::file(&watched::verdict(&self.record.site.dir), verdict.to_string().as_bytes(), 0o644);
     }
 
     /// Looks once: whether the application is healthy, and nginx serves this slot. Of a bad look, what nginx answered

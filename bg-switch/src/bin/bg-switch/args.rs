@@ -88,7 +88,8 @@ struct Print {
     /// Give the server this name
     #[arg(long, env = "BG_SWITCH_SERVER_NAME", default_value = NAMELESS, value_name = "NAME")]
     server_name: String,
-    /// Give the site these extras, with commas: sticky (visitors get cookies and may stay with a release), preview
+    /// Give the site these extras, with commas: sticky (visitors get cookies and may stay with a release), preview, watch
+    /// (bg-health --watch sees what visitors are answered)
     #[arg(long, env = "BG_SWITCH_WITH", default_value = "", hide_default_value = true, value_name = "NAMES")]
     with: Extras,
 }
@@ -107,7 +108,7 @@ impl Args {
         let share = self.share.unwrap_or(NUMBERS);
         let print = self.print;
         let order = if self.check.of_record {
-            Order::Foresee(self.settings, Extras { sticky: false, preview: self.preview.is_some() })
+            Order::Foresee(self.settings, Extras { preview: self.preview.is_some(), ..Extras::default() })
         } else if self.check.check {
             Order::Preflight { site: site()?, as_json: self.check.json }
         } else if print.site {

@@ -16,6 +16,8 @@ pub(crate) struct Extras {
     pub(crate) sticky: bool,
     /// Whoever has a pass sees the slot that is not live.
     pub(crate) preview: bool,
+    /// nginx says what it answers, while somebody watches.
+    pub(crate) watch: bool,
 }
 
 impl Extras {
@@ -56,7 +58,8 @@ impl FromStr for Extras {
             match name {
                 "sticky" => extras.sticky = true,
                 "preview" => extras.preview = true,
-                _ => bail!("a site has no {name:?}. Give sticky, preview or both, with a comma"),
+                "watch" => extras.watch = true,
+                _ => bail!("a site has no {name:?}. Give some of sticky, preview and watch, with commas"),
             }
         }
         Ok(extras)
@@ -69,9 +72,10 @@ mod tests {
 
     #[test]
     fn extras_are_names_with_commas() {
-        let both = Extras { sticky: true, preview: true };
+        let both = Extras { sticky: true, preview: true, ..Extras::default() };
         assert_eq!("sticky,preview".parse::<Extras>().unwrap(), both);
         assert_eq!("preview,sticky,".parse::<Extras>().unwrap(), both);
+        assert!("watch".parse::<Extras>().unwrap().watch);
         assert_eq!("".parse::<Extras>().unwrap(), Extras::default());
         assert!("stickie".parse::<Extras>().is_err());
     }

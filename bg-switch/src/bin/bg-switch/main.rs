@@ -19,6 +19,7 @@ mod print;
 mod proof;
 mod switch;
 mod target;
+mod watched;
 
 use args::Args;
 use bg_probe::cli::command_line;

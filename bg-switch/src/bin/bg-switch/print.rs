@@ -9,6 +9,7 @@ use crate::means::Means;
 use crate::nginx::servers::rival_of;
 use crate::nginx::tree::Tree;
 use crate::own::own;
+use crate::watched::{Watched, watched};
 use anyhow::{Result, ensure};
 use bg_probe::nginx::upstream::{Form, VARIABLE};
 use bg_probe::say::exit::{Exit, OrExit};
@@ -85,6 +86,7 @@ pub(crate) fn site(site: &Site, server: &Server, means: &Means) -> Result<String
     let (who, exempt) = (backing::who(), closing::exempt());
     let kinds = kinds(site, &server.extras);
     let own = own(site, &server.extras);
+    let watched = if server.extras.watch { watched(site, means).or_exit(Exit::Usage)? } else { Watched::default() };
     // A path behind the port takes the place of the request's own URI, unless that is added.
     let pass = if site.address.has_path() { format!("{VARIABLE}$request_uri") } else { VARIABLE.to_owned() };
     let [first, second] = site.slots.both();
@@ -97,7 +99,7 @@ pub(crate) fn site(site: &Site, server: &Server, means: &Means) -> Result<String
 # Connections to the slots are kept, but only while they are busy: a tenth of a second after a
 # switch, the old slot has only those with a request in flight, and draining waits for nothing else.
 {groups}
-{kinds}{maps}
+{kinds}{maps}{said}
 {who}
 {exempt}
 map {VARIABLE} {slot} {{
@@ -128,7 +130,7 @@ server {{
     open_file_cache off;
     disable_symlinks off;
 
-{door}{looks}{shut}
+{door}{looks}{shut}{heard}
     # Says which slot is live. Changed by bg-switch, or looked up by nginx itself.
     include {file};
 
@@ -165,6 +167,8 @@ server {{
         looks = own.server,
         headers = own.location,
         pages = own.pages,
+        said = watched.http,
+        heard = watched.server,
     ))
 }
 

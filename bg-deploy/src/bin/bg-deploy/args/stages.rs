@@ -17,7 +17,7 @@ enum Takes {
 }
 
 /// Each flag: its stage; its name here, which begins with the stage's; what it takes; and its help.
-const FLAGS: [(Name, &str, Takes, &str); 24] = [
+const FLAGS: [(Name, &str, Takes, &str); 28] = [
     (Probe, "probe-by", One("WITNESS"), "Ask these which slot is live: front, file or both"),
     (Probe, "probe-timeout", One("DURATION"), "Let the front take this long for one answer"),
     (Launch, "launch-adopt", Nothing, "Take over a process of the same user that bg-launch did not start"),
@@ -40,6 +40,15 @@ const FLAGS: [(Name, &str, Takes, &str); 24] = [
     (Health, "health-successes", One("N"), "Require this many healthy answers in a row"),
     (Health, "health-warmup", Many("PATH"), "Send real requests to this path first"),
     (Health, "health-warmup-requests", One("N"), "Send this many requests to each of them"),
+    (Health, "health-watch-errors", One("PERCENT"), "While it is watched, let this part of its answers be 5xx at most"),
+    (
+        Health,
+        "health-watch-p95",
+        One("DURATION"),
+        "While it is watched, require that 95 % of its answers begin within this",
+    ),
+    (Health, "health-watch-requests", One("N"), "Judge it by so many answers at least; fewer prove nothing"),
+    (Health, "health-watch-quiet", One("WHAT"), "Where nothing is proven, keep the release, or go back"),
     (Switch, "switch-verify-timeout", One("DURATION"), "Wait this long until nginx is seen to serve the slot"),
     (Switch, "switch-pid-file", One("FILE"), "Read the process id of nginx from this file"),
 ];

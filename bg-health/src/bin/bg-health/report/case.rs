@@ -3,6 +3,7 @@
 use crate::check::Expectation;
 use crate::inquiry::Inquiry;
 use crate::report::answers::Answers;
+use crate::visitors::Seen;
 use crate::wait::pace::Pace;
 use bg_health::verdict::Kind;
 use bg_launch::Launch;
@@ -36,6 +37,8 @@ pub(crate) enum Failure {
     OnOtherPort,
     /// It went bad within the watch, after that time; and what nginx answered, where that was what was bad.
     WentBad(Duration, Option<Served>),
+    /// After that time nginx had answered the visitors so that it is not to stay.
+    Visitors(Duration, Box<Seen>),
 }
 
 /// What speaks for how an application has ended.
@@ -65,7 +68,7 @@ impl Failure {
         match self {
             Failure::Died(_) => true,
             // Neither waits for the process, but both see that it is gone.
-            Failure::Once | Failure::WentBad(..) => nothing_is_left,
+            Failure::Once | Failure::WentBad(..) | Failure::Visitors(..) => nothing_is_left,
             Failure::Late(_) | Failure::OnOtherPort => false,
         }
     }

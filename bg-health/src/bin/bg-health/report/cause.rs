@@ -22,7 +22,8 @@ impl Case<'_> {
                 return format!("its port is fixed, in its code or its settings: {}", self.remedy());
             }
             Failure::WentBad(_, Some(served)) => return self.of_front(served),
-            Failure::Once | Failure::Late(_) | Failure::Died(_) | Failure::WentBad(_, None) => {}
+            Failure::Once | Failure::Late(_) | Failure::Died(_) | Failure::WentBad(_, None) | Failure::Visitors(..) => {
+            }
         }
         let Some(mut last) = self.answers.last() else { return "it was never asked".into() };
         // Of an application that is healthy now and then, the other times are to be explained.

@@ -70,8 +70,12 @@ fn head(case: &Case, likely: &str) -> Head {
             };
             format!("{slot} went bad within the watch, after {}: {seen}", seconds(*after))
         }
+        Failure::Visitors(after, seen) => {
+            let how = if seen.is_proven() { "went bad" } else { "was not proven to be well" };
+            format!("{slot} {how} within the watch, after {}: {seen}", seconds(*after))
+        }
     };
-    Head { text, has_likely: matches!(case.failure, Failure::WentBad(_, None)) }
+    Head { text, has_likely: matches!(case.failure, Failure::WentBad(_, None) | Failure::Visitors(..)) }
 }
 
 /// What to do now, where nothing else does it.
@@ -84,7 +88,7 @@ fn now(case: &Case) -> Option<String> {
             let stop = Advice::call(site, "bg-launch", &["--slot", case.slot.name.as_str(), "--stop"]);
             Some(format!("stop it: {stop}"))
         }
-        Failure::WentBad(_, None | Some(Served::NoSlot(_))) => {
+        Failure::WentBad(_, None | Some(Served::NoSlot(_))) | Failure::Visitors(..) => {
             let old = case.record.live_beside()?;
             let back = Advice::call(site, "bg-switch", &["--to", old.name.as_str()]);
             Some(format!("move nginx back: {back}"))
@@ -121,7 +125,9 @@ fn serving(case: &Case) -> Option<String> {
     let record = case.record;
     match &case.failure {
         Failure::WentBad(_, Some(Served::Slot(served))) => return Some(format!("{served}, which nginx was moved to")),
-        Failure::WentBad(..) => return Some(format!("{}, to which nginx is still set", record.slot)),
+        Failure::WentBad(..) | Failure::Visitors(..) => {
+            return Some(format!("{}, to which nginx is still set", record.slot));
+        }
         Failure::Once | Failure::Late(_) | Failure::Died(_) | Failure::OnOtherPort => {}
     }
     match &record.live {
