@@ -102,7 +102,7 @@ fn switch_by_link_needs_neither_root_nor_the_nginx_program() {
 fn switch_writes_nothing_when_the_slot_serves_already() {
     let world = World::new().link_form().both_running();
     switch(&world, "set1").success();
-    assert_eq!(linked(&world), None, "nginx serves set1 without a link as well");
+    assert_eq!(linked(&world).as_deref(), Some("set1"), "nginx serves set1 without it as well, applications look");
     switch(&world, "set2").success();
     let identity = || fs::symlink_metadata(world.dir().join("live")).map(|link| (link.ino(), link.ctime_nsec())).ok();
     let before = identity();

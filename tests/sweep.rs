@@ -55,6 +55,11 @@ fn a_conversion_to_the_reload_form_is_whole() {
     Course::run(Act::Convert, Form::Link, &["bg-switch"]);
 }
 
+#[test]
+fn a_companion_that_follows_nginx_is_one_and_whole() {
+    Course::run(Act::Companion, Form::Link, &["bg-launch"]);
+}
+
 /// The stages that do the same in both forms are struck in the reload form.
 #[test]
 fn a_deploy_in_the_link_form_is_whole() {

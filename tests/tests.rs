@@ -106,6 +106,9 @@ mod hooks;
 /// Where a deploy is called from: CI runners, agents, cron and make, each by its example file.
 mod callers;
 
+/// What must happen once: jobs in the live release alone, migrations before a launch, the companion, signals.
+mod once;
+
 /// The history of deploys: who, what, when and how it ended; how it is kept, and shown.
 mod history;
 

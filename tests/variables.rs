@@ -141,11 +141,12 @@ fn the_known_variables_are_those_of_the_five_helps() {
     let source = pages::read(Path::new("bg-probe/src/cli/variables.rs"));
     let (_, list) = source.split_once("const KNOWN").expect("the list");
     let known = named(list.split("];").next().unwrap_or_default());
-    // These two have no flag.
-    let flagless = ["BG_SHARED_DIR", "BG_LAUNCH_COMMAND"].map(str::to_owned);
+    // These have no flag.
+    let flagless = ["BG_SHARED_DIR", "BG_LAUNCH_COMMAND", "BG_LAUNCH_COMPANION"].map(str::to_owned);
     assert_eq!(known, of_the_help(&world).into_iter().chain(flagless).collect());
-    // An application is given the first two, a hook the next two; the last is README's own typing error.
-    let others = ["BG_SLOT", "BG_RELEASE", "BG_PREVIEW_COOKIE", "BG_PREVIEW_URL", "BG_HEALTH_PAHT"].map(str::to_owned);
+    // An application is given the first three, a hook the next two; the last is README's own typing error.
+    let others = ["BG_SLOT", "BG_RELEASE", "BG_LIVE", "BG_PREVIEW_COOKIE", "BG_PREVIEW_URL", "BG_HEALTH_PAHT"];
+    let others = others.map(str::to_owned);
     let known: BTreeSet<String> = known.into_iter().chain(others).collect();
     let application = pages::read(Path::new("bg-launch/APPLICATION.md"));
     for text in pages::PROGRAMS.into_iter().map(pages::of).chain([pages::readme(), application]) {

@@ -28,10 +28,27 @@ const SETTINGS: [&str; 8] = ["env-file", "app", "slots", "front", "front-host", 
 
 /// The flags of a stage that are not for the driver's command line.
 const NOT_THROUGH_THE_DRIVER: [(&str, &[&str]); 4] = [
-    // The slot is the record's, the format is the record, and the history is no deploy.
-    ("probe", &["slot", "format", "history"]),
-    // What is launched, stopped or printed is what the driver was called for; --wait and --after are its own.
-    ("launch", &["slot", "live", "current", "release", "stop", "after", "print-unit", "wait"]),
+    // The slot is the record's, the format is the record, and the history is no deploy, as a command of cron is none.
+    ("probe", &["slot", "format", "history", "if-live"]),
+    // What is launched, stopped or printed is what the driver was called for; --wait and --after are its own, and the hooks
+    // have the same names there.
+    (
+        "launch",
+        &[
+            "slot",
+            "live",
+            "current",
+            "release",
+            "stop",
+            "after",
+            "print-unit",
+            "wait",
+            "companion",
+            "before-launch",
+            "before-rollback",
+            "after-retire",
+        ],
+    ),
     // The driver's own --watch; a look is no deploy.
     ("health", &["slot", "once", "watch"]),
     // The slot is the record's; --ramp, --preview, --nginx and --wait are the driver's own; the rest prints or converts.

@@ -57,7 +57,7 @@ fn live_starts_a_release_with_the_environment_and_limits_of_its_launch() {
     assert_eq!(around(&world, "set1"), then);
     assert!(has(&world, "set1", "SECRET=two words") && has(&world, "set1", "BG_SLOT=set1"));
     let ours = process::environment(world.pid("set1")).iter().filter(|one| one.starts_with("BG_")).count();
-    assert_eq!(ours, 3, "BG_APP, BG_SLOT, BG_RELEASE and no others");
+    assert_eq!(ours, 4, "BG_APP, BG_SLOT, BG_RELEASE, BG_LIVE and no others");
 }
 
 #[test]

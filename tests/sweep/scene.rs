@@ -47,6 +47,8 @@ pub(crate) enum Act {
     Open,
     /// `bg-switch --convert` to the other form.
     Convert,
+    /// `bg-launch --companion` after nginx has moved: that of the other slot is stopped, and the live one's started.
+    Companion,
     /// `bg-deploy` of a new release.
     Deploy,
 }
@@ -91,6 +93,8 @@ impl Scene {
         let world = if form == Form::Link { world.link_form() } else { world };
         let (world, door) =
             if matches!(act, Act::Close | Act::Open) { with_a_door(world) } else { (world, String::new()) };
+        let work = format!("fake-app --work {}", world.word("work"));
+        let world = if act == Act::Companion { world.env("BG_LAUNCH_COMPANION", &work) } else { world };
         if act == Act::Share {
             give_kinds(&world);
         } else {
@@ -109,7 +113,7 @@ impl Scene {
     /// The program that is run.
     pub(crate) fn program(&self) -> &'static str {
         match self.act {
-            Act::Launch => "bg-launch",
+            Act::Launch | Act::Companion => "bg-launch",
             Act::Switch | Act::Share | Act::Convert | Act::Close | Act::Open => "bg-switch",
             Act::Deploy => "bg-deploy",
         }
@@ -132,6 +136,14 @@ impl Scene {
         if matches!(self.act, Act::Close | Act::Open) {
             let word = if self.act == Act::Close { "--open" } else { "--close" };
             self.world.run("bg-switch", &[word]).success();
+        }
+        if self.act == Act::Companion {
+            self.look();
+            self.world.switch(&self.before.idle).success();
+            let logs = self.world.dir().join("slots/companion/logs");
+            for name in self.world.names(&logs) {
+                self.world.remove(logs.join(name));
+            }
         }
         self.renew_artifact();
         // As a folder from before it remembered whose it is: the run writes that too.
@@ -191,7 +203,9 @@ impl Scene {
     /// The slot that serves when the run has done its work.
     pub(crate) fn goal(&self) -> Option<&str> {
         match self.act {
-            Act::Launch | Act::Convert | Act::Share | Act::Close | Act::Open => Some(&self.before.live),
+            Act::Launch | Act::Convert | Act::Share | Act::Close | Act::Open | Act::Companion => {
+                Some(&self.before.live)
+            }
             Act::Switch => Some(&self.before.idle),
             // A deploy that is cut short after the switch has done its work: the next one goes on from there.
             Act::Deploy => None,
@@ -266,7 +280,7 @@ impl Scene {
     /// The processes of this world that no `process.json` and no nginx accounts for.
     pub(crate) fn strays(&self) -> Vec<u32> {
         let known: Vec<u64> =
-            ["set1", "set2"].iter().filter_map(|slot| self.launched(slot)?.get("pid")?.as_u64()).collect();
+            ["set1", "set2", "companion"].iter().filter_map(|slot| self.launched(slot)?.get("pid")?.as_u64()).collect();
         let session = |pid: &u32| process::family(*pid).map(|(_, _, session)| u64::from(session));
         let stray = |pid: &u32| session(pid).is_some_and(|session| !known.contains(&session));
         self.world.processes().into_iter().filter(stray).collect()
@@ -291,6 +305,7 @@ impl Scene {
         };
         match self.act {
             Act::Launch => command.args(["--slot", "idle"]).args(self.release()),
+            Act::Companion => command.args(["--slot", "live", "--companion"]),
             Act::Switch => command.args(["--to", &self.before.idle]),
             Act::Close => command.arg("--close").arg(self.world.write(self.world.path("page.html"), PAGE)),
             Act::Open => command.arg("--open"),

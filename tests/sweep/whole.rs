@@ -95,6 +95,9 @@ pub(crate) fn reached(scene: &Scene) -> Vec<String> {
     if scene.act == Act::Launch {
         faults.extend(runs(scene, &scene.before.idle));
     }
+    if scene.act == Act::Companion {
+        faults.extend(works(scene));
+    }
     if scene.now() != scene.form_at_the_end() {
         faults.push(format!("the upstream file is {:?}", scene.world.nginx.read_upstream()));
     }
@@ -224,6 +227,18 @@ fn runs(scene: &Scene, slot: &str) -> Vec<String> {
         Err(error) => faults.push(format!("{slot} does not answer: {error}")),
     }
     faults
+}
+
+/// The companion is that of the live release, and it runs. That there is but one, [`strays`] tells.
+fn works(scene: &Scene) -> Option<String> {
+    let Some(launched) = scene.launched("companion") else { return Some("no companion was launched".to_owned()) };
+    let pid = launched["pid"].as_u64().and_then(|pid| u32::try_from(pid).ok()).unwrap_or_default();
+    if !process::alive(pid) {
+        return Some(format!("the companion, pid {pid}, does not run"));
+    }
+    let held = scene.world.held(&scene.before.live);
+    (launched["release"].as_str() != held.as_deref())
+        .then(|| format!("the companion is that of {}", launched["release"]))
 }
 
 /// What a run that ends well must not leave, nor leave lying from one that was killed.

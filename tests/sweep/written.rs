@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime};
 use bg_tests::strace::Call;
 use sha2::{Digest, Sha256};
 
-use super::scene::Scene;
+use super::scene::{Act, Scene};
 
 /// How long after this moment a run may get to the file that is named after the time.
 const SECONDS: u64 = 20;
@@ -31,6 +31,12 @@ pub(crate) fn files(scene: &Scene) -> Vec<PathBuf> {
         let folder = state.join("slots").join(slot);
         files.extend([".process.json.bg-new", ".surroundings.bg-new"].map(|name| folder.join(name)));
         files.extend(releases(scene).map(|name| folder.join("logs").join(name + ".log")));
+    }
+    if scene.act == Act::Companion {
+        let folder = state.join("slots/companion");
+        files.extend([".process.json.bg-new", ".surroundings.bg-new"].map(|name| folder.join(name)));
+        let held = scene.world.held(&scene.before.live).unwrap_or_default();
+        files.extend([".log", ".again-2.log"].map(|end| folder.join("logs").join(held.clone() + end)));
     }
     files
 }

@@ -7,8 +7,8 @@ use crate::os::sudo::TYPED;
 use crate::site::lock::INHERITED;
 use std::env::vars_os;
 
-/// What a person may set: the variables in `--help` of the five, and the two that have no flag.
-const KNOWN: [&str; 61] = [
+/// What a person may set: the variables in `--help` of the five, and the three that have no flag.
+const KNOWN: [&str; 66] = [
     "BG_APP",
     "BG_DEPLOY_BEFORE_SWITCH",
     "BG_DEPLOY_ENV_FILE",
@@ -43,8 +43,13 @@ const KNOWN: [&str; 61] = [
     "BG_HEALTH_WATCH_QUIET",
     "BG_HEALTH_WATCH_REQUESTS",
     "BG_LAUNCH_ADOPT",
+    "BG_LAUNCH_AFTER_RETIRE",
+    "BG_LAUNCH_BEFORE_LAUNCH",
+    "BG_LAUNCH_BEFORE_ROLLBACK",
     "BG_LAUNCH_COMMAND",
+    "BG_LAUNCH_COMPANION",
     "BG_LAUNCH_DRAIN",
+    "BG_LAUNCH_HOOK_TIMEOUT",
     "BG_LAUNCH_KEEP",
     "BG_LAUNCH_SLOT",
     "BG_LAUNCH_STOP_SIGNAL",
@@ -73,7 +78,8 @@ const KNOWN: [&str; 61] = [
 ];
 
 /// What the programs set for each other and for the application.
-const OURS: [&str; 8] = [READ, LINES, TYPED, INHERITED, "BG_SLOT", "BG_RELEASE", "BG_PREVIEW_COOKIE", "BG_PREVIEW_URL"];
+const OURS: [&str; 9] =
+    [READ, LINES, TYPED, INHERITED, "BG_SLOT", "BG_RELEASE", "BG_LIVE", "BG_PREVIEW_COOKIE", "BG_PREVIEW_URL"];
 
 /// What all of them begin with.
 const PREFIX: &str = "BG_";

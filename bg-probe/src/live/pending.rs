@@ -13,6 +13,7 @@ use crate::os::replace;
 use crate::say::exit::Exit;
 use crate::site::advice::Advice;
 use crate::site::dir::{Dir, ensure_file};
+use crate::site::route::Route;
 use crate::site::settings::Site;
 use crate::site::slot::{Name, Slot};
 use anyhow::{Context, Result, anyhow};
@@ -175,6 +176,8 @@ pub fn settle(site: &Site) -> Result<Option<String>> {
     let Some(front) = Front::of(site)? else { return Ok(None) };
     let Some(serving) = pending.steady(site, &front)? else { return Ok(None) };
     pending.agree(site, &serving)?;
+    // Only applications look at it in this form, and a switch says where it can't be moved.
+    let _ = Route::whole(&site.slots, &serving).tell(&site.dir, &site.slots, &site.app);
     Pending::end(&site.dir)?;
     Ok(Some(format!(
         "an earlier switch to {} was cut short; nginx serves {serving}, and {} says so",

@@ -4,6 +4,7 @@ pub mod address;
 pub mod advice;
 pub(crate) mod by_hand;
 pub mod closed;
+pub mod companion;
 pub mod dir;
 pub mod family;
 pub mod first_to_go;

@@ -8,6 +8,7 @@
 //! that the seed `1a2b3c4d` gives; with more or fewer of the same order nobody moves who need not.
 
 use crate::os::names;
+use crate::os::replace;
 use crate::site::dir::{Dir, make};
 use crate::site::slot::{Name, Slot, Slots};
 use crate::site::visitor::{NUMBERS, Visitor, bucket};
@@ -139,7 +140,7 @@ impl Route {
         };
         // What a file looks for that knows nothing of kinds; what a deploy's hooks and scripts may look for; and what a
         // program looks for that takes the variable for a part of the name.
-        let mark = Some(format!("is-{live}")).filter(|mark| *mark != idle.name.as_str());
+        let mark = mark(live, idle);
         let mut files = vec![live.to_string(), Visitor::Prober.file(live), format!("{live}.{}", bucket(app))];
         files.extend(mark);
         files.push(Visitor::Preview.file(idle));
@@ -147,6 +148,24 @@ impl Route {
         files.extend(number(&self.to, to));
         files.extend(number(&self.beside, beside));
         files
+    }
+
+    /// The file that is there while `slot` is live: what an application looks for that does some things once alone.
+    #[must_use]
+    pub fn mark(dir: &Dir, slots: &Slots, slot: &Slot) -> PathBuf {
+        let mark = mark(slot, slots.other(&slot.name)).unwrap_or_else(|| Visitor::Prober.file(slot));
+        dir.live().join(mark)
+    }
+
+    /// Has `live` lead to the folder of this route in the reload form, where nginx does not look at it.
+    ///
+    /// # Errors
+    /// When the folder can't be made, or the link not be moved.
+    pub fn tell(&self, dir: &Dir, slots: &Slots, app: &Name) -> Result<()> {
+        if Route::of(dir, slots).as_ref() == Some(self) && self.is_made(dir, app) {
+            return Ok(());
+        }
+        replace::link(&dir.live(), &self.make(dir, app)?)
     }
 
     /// Makes its folder, or completes it, and syncs it; the path that `live` is to have.
@@ -167,6 +186,12 @@ impl Route {
         let there = names::names_in(&dir.root().join(self.path()));
         there.is_ok_and(|there| self.files(app).iter().all(|name| there.contains(OsStr::new(name.as_str()))))
     }
+}
+
+/// The name of the file that is there while a slot is live; `None` where the other slot is called so, which would look so as
+/// well.
+fn mark(live: &Slot, idle: &Slot) -> Option<String> {
+    Some(format!("is-{live}")).filter(|mark| *mark != idle.name.as_str())
 }
 
 /// Removes the folders of shares that `live` does not lead to. A worker of nginx's that is in the middle of a look is so for
@@ -300,6 +325,9 @@ mod tests {
                     assert_ne!(goes_to[0], goes_to[1], "{kind}");
                 }
                 assert_eq!([first, second].map(|slot| files.contains(&slot.to_string())), [share <= 50, share > 50]);
+                let mark = |slot: &Slot| Route::mark(&Dir::new("/".into()), &slots, slot).display().to_string();
+                let has = |slot: &Slot| files.contains(&mark(slot).replace("/live/", ""));
+                assert_eq!([first, second].map(has), [share <= 50, share > 50], "{files:?}");
             }
         }
     }

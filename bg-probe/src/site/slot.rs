@@ -24,6 +24,12 @@ impl Name {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// The name of the place that a companion has beside the slots, which no slot is called.
+    #[must_use]
+    pub fn companion() -> Name {
+        Name("companion".to_owned())
+    }
 }
 
 impl FromStr for Name {
@@ -147,6 +153,7 @@ impl Slots {
                 !matches!(name.as_str(), "live" | "idle"),
                 "a slot can't be called {name}: live and idle say what a slot does at the moment"
             );
+            ensure!(*name != Name::companion(), "a slot can't be called {name}: a companion has that place");
         }
         ensure!(first.name != second.name, "both slots are called {}", first.name);
         ensure!(first.port != second.port, "both slots have port {}", first.port);

@@ -19,6 +19,7 @@
 //! request asks for.
 #![forbid(unsafe_code)]
 
+mod jobs;
 mod options;
 mod wire;
 
@@ -63,11 +64,16 @@ fn main() -> ExitCode {
     if let Err(error) = term.thread_block() {
         return crash(&format!("can't block TERM: {error}"));
     }
+    if let Some(why) = jobs::begin(&options).err() {
+        return crash(&why.to_string());
+    }
     let (ends, end) = mpsc::channel();
     let app = Arc::new(App::new(options));
     app.clone().wait_for_term(term, ends.clone());
     app.clone().crash_later(ends.clone());
-    app.clone().boot(ends);
+    if app.options.work.is_none() {
+        app.clone().boot(ends);
+    }
     match end.recv() {
         Ok(End::Term) => {
             app.drain();

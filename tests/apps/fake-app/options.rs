@@ -2,6 +2,7 @@
 
 use clap::Parser;
 use std::net::IpAddr;
+use std::path::PathBuf;
 
 /// An application that boots, serves and misbehaves as its flags say.
 #[derive(Parser)]
@@ -47,6 +48,16 @@ pub(crate) struct Options {
     /// Take no notice of TERM
     #[arg(long)]
     pub(crate) ignore_term: bool,
+
+    /// Write the release's name into this file every few milliseconds, while the file $BG_LIVE is there
+    #[arg(long, value_name = "FILE")]
+    pub(crate) job: Option<PathBuf>,
+    /// Write the release's name into this file every few milliseconds, and serve nothing
+    #[arg(long, value_name = "FILE")]
+    pub(crate) work: Option<PathBuf>,
+    /// Write the names of TSTP, USR1 and USR2 into this file when they come, and do nothing else then
+    #[arg(long, value_name = "FILE")]
+    pub(crate) tell_signals: Option<PathBuf>,
 
     /// Accept every connection and never answer
     #[arg(long)]

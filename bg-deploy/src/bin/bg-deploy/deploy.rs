@@ -1,5 +1,6 @@
 //! What `bg-deploy` does: the stages in their order under one lock, and what is left to do when one fails.
 
+use crate::companion;
 use crate::history::Entry;
 use crate::leftover;
 use crate::messages;
@@ -85,10 +86,12 @@ fn deploy(run: &Run, runner: &Runner, entry: &mut Entry) -> End {
     if let Some(record) = end.record() {
         messages::live(run, &record);
     }
+    let companion = companion::follow(runner, &mut end);
     if let Some(within) = run.watch {
         entry.note(run, &end);
         watched(runner, within, &mut end);
     }
+    end.failure = end.failure.or(companion);
     if end.failure.is_none()
         && let Some(after) = run.stop_old
         && let Err(why) = retire::old(runner, &end.line, after)
@@ -115,7 +118,7 @@ fn through(run: &Run, runner: &Runner, entry: &mut Entry) -> End {
         }
         let began = Instant::now();
         let ended = runner.run(stage, &end.line);
-        let at = Step::of(stage);
+        let at = at(stage, ended.code, &run.goal);
         end.took.push((at, began.elapsed()));
         if !ended.output.is_empty() {
             end.line = ended.output;
@@ -134,6 +137,15 @@ fn through(run: &Run, runner: &Runner, entry: &mut Entry) -> End {
         }
     }
     end
+}
+
+/// The step that a stage was when it ended with this code: of bg-launch, 4 is said of its hook alone.
+fn at(stage: &Stage, code: u8, goal: &Goal) -> Step {
+    match (stage.name, goal) {
+        (Name::Launch, Goal::Deploy { .. }) if code == Exit::Unhealthy as u8 => Step::BeforeLaunch,
+        (Name::Launch, Goal::Rollback { .. }) if code == Exit::Unhealthy as u8 => Step::BeforeRollback,
+        _ => Step::of(stage),
+    }
 }
 
 /// The failure of a step that ended with this code, or that a signal has ended before it was done.

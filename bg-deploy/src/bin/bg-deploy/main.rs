@@ -4,6 +4,7 @@
 
 mod advice;
 mod args;
+mod companion;
 mod deploy;
 mod history;
 mod leftover;

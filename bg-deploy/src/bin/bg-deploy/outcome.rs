@@ -12,8 +12,14 @@ pub(crate) enum Step {
     Stage(Name),
     /// The look of all stages at what is in the way, which touches nothing.
     Preflight,
+    /// The hook that can keep a release from being launched.
+    BeforeLaunch,
+    /// The one that can keep nginx from being moved back.
+    BeforeRollback,
     /// The hook that can keep nginx from being moved.
     BeforeSwitch,
+    /// Having what runs once beside the application follow nginx.
+    Companion,
     Watch,
     /// Giving the new release this share of the visitors.
     Share(u8),
@@ -68,7 +74,10 @@ impl Display for Step {
         match self {
             Step::Stage(name) => name.fmt(f),
             Step::Preflight => f.write_str("preflight"),
+            Step::BeforeLaunch => f.write_str("before-launch"),
+            Step::BeforeRollback => f.write_str("before-rollback"),
             Step::BeforeSwitch => f.write_str("before-switch"),
+            Step::Companion => f.write_str("companion"),
             Step::Watch => f.write_str("watch"),
             Step::Share(share) => write!(f, "share-{share}"),
             Step::WatchedShare(share) => write!(f, "watch-{share}"),

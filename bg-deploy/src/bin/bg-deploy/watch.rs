@@ -1,5 +1,6 @@
 //! The watch: whether a release stays well once it has the traffic, and the way back if not.
 
+use crate::companion;
 use crate::messages;
 use crate::run::{Runner, interrupt};
 use crate::stage::Name;
@@ -73,6 +74,10 @@ fn back(runner: &Runner, record: &Record) -> u8 {
             return ended.code;
         }
         line = ended.output;
+    }
+    if let Ok(back) = Record::parse(line.as_bytes()) {
+        // It has said what is wrong.
+        let _ = companion::to_slot_of(runner, &back, &mut line);
     }
     let dir = &record.site.dir;
     let now = if Launched::runs_in(dir, &bad.name).unwrap_or(false) { "still runs" } else { "has ended" };

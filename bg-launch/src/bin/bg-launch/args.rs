@@ -1,5 +1,6 @@
 //! The command line of `bg-launch`.
 
+use crate::hooks::Hooks;
 use crate::manner::Manner;
 use crate::order::{Order, What};
 use crate::release::given::Given;
@@ -47,6 +48,10 @@ pub(crate) struct Args {
     /// slot holds again what it held before
     #[arg(long, conflicts_with_all = ["artifact", "command"])]
     pub(crate) stop: bool,
+    /// Have the companion of BG_LAUNCH_COMPANION follow nginx, behind bg-switch: one of another release is stopped
+    /// first; with --stop, it is only stopped
+    #[arg(long, conflicts_with_all = ["live", "current", "release", "after", "artifact", "command"])]
+    pub(crate) companion: bool,
     #[command(flatten)]
     pub(crate) later: Later,
     /// Take over a process of the same user that bg-launch did not start
@@ -77,7 +82,7 @@ pub(crate) struct Args {
     #[arg(long, env = "BG_LAUNCH_WORKDIR", value_name = "DIR")]
     pub(crate) workdir: Option<PathBuf>,
     /// Print a unit of systemd that starts the live slot again after a reboot, with these settings
-    #[arg(long, conflicts_with_all = ["live", "slot", "current", "release", "stop", "artifact", "command"])]
+    #[arg(long, conflicts_with_all = ["live", "slot", "current", "release", "stop", "companion", "artifact", "command"])]
     pub(crate) print_unit: bool,
     #[command(flatten)]
     pub(crate) wait: Wait,
@@ -87,6 +92,8 @@ pub(crate) struct Args {
     pub(crate) check: Check,
     #[command(flatten)]
     pub(crate) settings: Settings,
+    #[command(flatten)]
+    pub(crate) hooks: Hooks,
 }
 
 /// Stopping a slot later.
@@ -111,29 +118,41 @@ impl Args {
         let grace = Grace { signal: stop_signal.unwrap_or_default(), within: stop_timeout, voice: self.voice };
         let clearing = Clearing { adopt: self.adopt, thorough: self.stop, drain: *self.drain, grace };
         let given = Given { files: self.artifact, command: self.command };
-        let (slot, wait, keep) = (self.slot, self.wait, self.keep);
+        let (slot, wait, keep, hooks) = (self.slot, self.wait, self.keep, self.hooks);
         let named = self.release.map(What::Named).or_else(|| self.current.then_some(What::Current));
         // Before anything else: a preflight starts nothing.
         if self.check.of_record {
-            return Order::Foresee { what: named.unwrap_or(What::New(given)), wish, adopt: self.adopt };
+            return Order::Foresee { what: named.unwrap_or(What::New(given)), wish, hooks, adopt: self.adopt };
         }
         if self.check.check {
-            return Order::Preflight { given, wish, adopt: self.adopt, json: self.check.json };
+            return Order::Preflight { given, wish, hooks, adopt: self.adopt, json: self.check.json };
         }
         if self.print_unit {
             return Order::PrintUnit { wish, keep };
         }
         if self.live {
-            return Order::Revive { wait, manner: Manner { wish, clearing, keep } };
+            return Order::Revive { wait, manner: Manner { wish, clearing, hooks, keep } };
+        }
+        if self.companion {
+            return if self.stop {
+                Order::StopCompanion { wait, clearing }
+            } else {
+                Order::Companion { slot, wait, manner: Manner { wish, clearing, hooks, keep } }
+            };
         }
         if self.stop {
             return match self.later.after {
-                Some(after) if self.later.detached => Order::StopDetached { slot, after: *after, clearing },
-                Some(after) => Order::StopLater { slot, after: *after, clearing },
+                Some(after) if self.later.detached => Order::StopDetached { slot, after: *after, clearing, hooks },
+                Some(after) => Order::StopLater { slot, after: *after, clearing, hooks },
                 None => Order::Stop { slot, wait, clearing },
             };
         }
-        Order::Launch { slot, what: named.unwrap_or(What::New(given)), wait, manner: Manner { wish, clearing, keep } }
+        Order::Launch {
+            slot,
+            what: named.unwrap_or(What::New(given)),
+            wait,
+            manner: Manner { wish, clearing, hooks, keep },
+        }
     }
 }
 
@@ -151,14 +170,17 @@ Examples:
   bg-launch --slot idle server -- {artifact} --port {port}
   bg-launch --slot idle dist -- node {artifact}/server.js
   bg-launch --slot set1 --current
+  bg-probe | bg-launch app.jar | bg-health | bg-switch | bg-launch --companion
   bg-launch --slot idle --release 20261121T211357Z
   bg-launch --slot idle --stop --after 5m
   bg-launch --print-unit | sudo tee /etc/systemd/system/bg-web.service
   * * * * *  bg-launch --live        (a line of a crontab, also for @reboot)
 
-The application gets BG_APP, BG_SLOT, BG_RELEASE, PORT and SERVER_PORT, and
-the rest of the environment but for other BG_* and the marks of CI runners.
-BG_LAUNCH_COMMAND is the COMMAND where none is given. For a jar, java is
+The application gets BG_APP, BG_SLOT, BG_RELEASE, BG_LIVE, PORT and
+SERVER_PORT, and the rest of the environment but for other BG_* and the marks
+of CI runners. The file $BG_LIVE is there while the slot is live.
+BG_LAUNCH_COMMAND is the COMMAND where none is given, and BG_LAUNCH_COMPANION
+that of what runs once beside it, as a queue's worker: kept with the release. For a jar, java is
 $JAVA_HOME/bin/java where JAVA_HOME is set, else the one on PATH. The command
 must stay in the foreground. It runs in a session of its own, and its output
 goes to DIR/slots/SLOT/logs/app.log.
@@ -177,6 +199,7 @@ Exit codes:
   1  the system refused: the artifact, java, the disk, a permission
   2  usage
   3  no record on stdin, or one that is not valid
+  4  --before-launch or --before-rollback failed; nothing was stopped
   6  another deploy holds the lock
   7  the slot is live or may be, or its port is held by a process that bg-launch did not start;
      or what serves or the folder is another application's";

@@ -1,11 +1,12 @@
 //! The release that a slot holds already: started again, unless something runs there.
 
+use crate::hooks::Hook;
 use crate::manner::Manner;
 use crate::occupant::Occupant;
 use crate::release::Release;
 use crate::release::names::newest_first;
 use crate::start::mode::Mode;
-use crate::start::plan::Plan;
+use crate::start::plan::{Plan, Role};
 use crate::start::surroundings::Surroundings;
 use crate::start::{self, facts};
 use anyhow::Result;
@@ -43,15 +44,21 @@ pub(crate) struct Down {
 pub(crate) fn run(record: &Record, manner: &Manner, voice: Voice) -> Result<Option<Launch>> {
     let slot = &record.slot;
     match Current::of(&record.site, slot, manner.clearing.adopt)? {
-        Current::Runs { launch, .. } => {
+        Current::Runs { last, launch } => {
+            if let Some(release) = Release::in_slot(&record.site.dir, &slot.name)? {
+                manner.hooks.before_rollback(record, &release, &last, &manner.wish, voice)?;
+            }
             voice.done("launch", &runs_already(&launch, slot), None);
             Ok(Some(launch))
         }
         Current::Foreign => {
+            if manner.hooks.has(Hook::BeforeRollback) {
+                voice.warn("before-rollback was not run, for it is no release of bg-launch's that runs there");
+            }
             voice.done("launch", &is_foreign(slot), None);
             Ok(None)
         }
-        Current::Down(down) => down.start(record, manner, voice).map(Some),
+        Current::Down(down) => down.start(record, Some(Hook::BeforeRollback), manner, voice).map(Some),
     }
 }
 
@@ -124,26 +131,29 @@ impl Down {
         self.held.as_ref().map(drop).ok_or_else(|| holds_none(site, slot))
     }
 
-    /// Starts the release that the slot holds. Nothing listens there, so nothing can be serving: that is also how a live
+    /// Starts the release that the slot holds, after that hook. Nothing listens there, so nothing can be serving: that is also how a live
     /// slot comes back.
     ///
     /// # Errors
     /// When the slot holds no release, or it can't be started.
-    pub(crate) fn start(self, record: &Record, manner: &Manner, voice: Voice) -> Result<Launch> {
+    pub(crate) fn start(self, record: &Record, before: Option<Hook>, manner: &Manner, voice: Voice) -> Result<Launch> {
         let (site, slot) = (&record.site, &record.slot);
         let Some(release) = self.held else { return Err(holds_none(site, slot)) };
         let mode = Mode::of(&manner.wish, self.last.as_ref())?;
         let surroundings = Surroundings::again(&site.dir, &slot.name, self.last.as_ref(), mode.via, voice);
         let command = start::command(&release, slot, &surroundings)?;
         start::ensure_possible(&mode, site, slot, self.last.as_ref())?;
+        let (mode, surroundings) = (&mode, &surroundings);
+        let role = Role::Slot { beside: record.live_beside() };
+        let plan = Plan { site, slot, release: &release, command: &command, mode, surroundings, role };
         mode.make_folders(site, slot)?;
+        if let Some(before) = before {
+            manner.hooks.run(before, &plan, voice)?;
+        }
         stand_in::end(site, slot)?;
         if let Some(remains) = self.last {
             bg_launch::stop(&remains, manner.clearing.grace)?;
         }
-        let beside = record.live_beside();
-        let surroundings = &surroundings;
-        let plan = Plan { site, slot, release: &release, command: &command, mode: &mode, surroundings, beside };
         start::begin(&plan, manner.keep, voice)
     }
 }

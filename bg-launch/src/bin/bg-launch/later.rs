@@ -6,6 +6,7 @@
 //! very process that was meant, and not if that is live again. Of two that wait at one slot the one that was asked for last
 //! rules: its `stop.log` is a new file, by which the other sees that it is called off.
 
+use crate::hooks::Hooks;
 use crate::start::agent::warning_of_a_wait;
 use crate::start::hold::{GO, detach};
 use crate::start::surroundings::MARKS;
@@ -46,7 +47,7 @@ const SLACK: Duration = Duration::from_secs(10);
 ///
 /// # Errors
 /// When it can't be started; nothing will be stopped then.
-pub(crate) fn leave(record: &Record, after: Duration, clearing: Clearing, voice: Voice) -> Result<()> {
+pub(crate) fn leave(record: &Record, after: Duration, clearing: Clearing, hooks: &Hooks, voice: Voice) -> Result<()> {
     folder_app::ensure(&record.site)?;
     let slot = &record.slot;
     let Some((launched, running)) = meant(record)? else {
@@ -57,7 +58,7 @@ pub(crate) fn leave(record: &Record, after: Duration, clearing: Clearing, voice:
     let words = format!("pid {} in {slot} will be stopped {when}, unless it is live by then", running.pid);
     let mut its = record.clone();
     its.set("launch", &launched.process)?;
-    start(&its, after, clearing)?;
+    start(&its, after, clearing, hooks)?;
     voice.done("launch", &words, None);
     if let Some(what) = warning_of_a_wait(running.pid) {
         let stop = Advice::call(&record.site, "bg-launch", &["--slot", slot.name.as_str(), "--stop"]);
@@ -75,7 +76,7 @@ fn meant(record: &Record) -> Result<Option<(Launched, Process)>> {
     Ok(Some((launched, running)).filter(|_| is_meant))
 }
 
-fn start(record: &Record, after: Duration, clearing: Clearing) -> Result<()> {
+fn start(record: &Record, after: Duration, clearing: Clearing, hooks: &Hooks) -> Result<()> {
     let (path, log) = log(record)?;
     let (mut ours, theirs) = UnixStream::pair().context("make a socket pair")?;
     let time = |flag: &str, time: Duration| format!("--{flag}={}", humantime::format_duration(time));
@@ -83,6 +84,8 @@ fn start(record: &Record, after: Duration, clearing: Clearing) -> Result<()> {
     command.arg0("bg-launch").args(["--stop", "--detached"]).arg(time("after", after));
     command.arg(time("drain", clearing.drain)).arg(time("stop-timeout", clearing.grace.within));
     command.arg(format!("--stop-signal={}", clearing.grace.signal));
+    command.args(hooks.after_retire.iter().map(|hook| format!("--after-retire={hook}")));
+    command.arg(time("hook-timeout", *hooks.hook_timeout));
     for name in MARKS.into_iter().chain([INHERITED, "BG_LAUNCH_SLOT", "BG_LAUNCH_ADOPT"]) {
         command.env_remove(name);
     }
@@ -126,7 +129,7 @@ fn is_called_off(record: &Record) -> bool {
 ///
 /// # Errors
 /// When it can't be stopped, or may not.
-pub(crate) fn stop(record: &Record, after: Duration, clearing: Clearing, voice: Voice) -> Result<()> {
+pub(crate) fn stop(record: &Record, after: Duration, clearing: Clearing, hooks: &Hooks, voice: Voice) -> Result<()> {
     let began = SystemTime::now();
     be_left_alone()?;
     let (site, slot) = (&record.site, &record.slot);
@@ -138,7 +141,7 @@ pub(crate) fn stop(record: &Record, after: Duration, clearing: Clearing, voice: 
     // Who wants to go back now has not long to wait, and nobody to ask.
     let most = clearing.drain.saturating_add(clearing.grace.within).saturating_add(SLACK);
     let errand = Errand::new(format!("stops pid {} in {slot}, as --stop-old asked", process.pid), most);
-    let _lock = turn::take_on(site, Wait { within: Duration::MAX.into() }, voice, Some(errand))?;
+    let lock = turn::take_on(site, Wait { within: Duration::MAX.into() }, voice, Some(errand))?;
     if is_called_off(record) {
         return Ok(());
     }
@@ -147,7 +150,14 @@ pub(crate) fn stop(record: &Record, after: Duration, clearing: Clearing, voice: 
         return Ok(());
     }
     ensure_idle(site, slot)?;
-    vacate(record, clearing, voice).map(drop)
+    let old = Launched::of(&site.dir, &slot.name)?;
+    vacate(record, clearing, voice)?;
+    // Nobody should wait for what follows.
+    drop(lock);
+    if let Some(old) = old {
+        hooks.retired(site, slot, &old, voice);
+    }
+    Ok(())
 }
 
 /// Leaves the session, the descriptors and the signals of the process that started this one, and reports that on stdin,

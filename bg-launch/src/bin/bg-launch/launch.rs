@@ -1,7 +1,9 @@
 //! Putting a release into a slot and starting it, in the order that keeps what may be serving alive: everything that
 //! can be refused is refused before anything is stopped.
 
+use crate::companion;
 use crate::current::runs_already;
+use crate::hooks::Hook;
 use crate::manner::Manner;
 use crate::occupant::Occupant;
 use crate::release::Release;
@@ -12,13 +14,13 @@ use crate::release::prune::prune;
 use crate::release::room::{Room, Size};
 use crate::release::shelf;
 use crate::start::mode::Mode;
-use crate::start::plan::Plan;
+use crate::start::plan::{Plan, Role};
 use crate::start::surroundings::Surroundings;
 use crate::start::{self, facts};
 use crate::stop::vacate;
 use anyhow::{Context, Result};
-use bg_launch::Launch;
 use bg_launch::replaced::Replaced;
+use bg_launch::{Launch, is_there};
 use bg_probe::live::last_look::ensure_idle;
 use bg_probe::nginx::upstream::ensure_movable;
 use bg_probe::record::Record;
@@ -41,16 +43,19 @@ pub(crate) fn new(given: &Given, record: &Record, manner: &Manner, voice: Voice)
     ensure_free(record, manner)?;
     start::ensure_possible(&mode, site, slot, Launched::of(&site.dir, &slot.name)?.as_ref())?;
     make_room(&site.dir, artifact, voice)?;
-    let release = Release::make(&site.dir, artifact, &template)?;
-    let ready = make_ready(record, &release, &mode, &surroundings, manner, voice);
+    let release = Release::make(&site.dir, artifact, &template, given.companion()?.as_ref())?;
+    let (release, mode, surroundings) = (&release, &mode, &surroundings);
+    let role = Role::Slot { beside: record.live_beside() };
+    let command = start::command(release, slot, surroundings);
+    let ready = command.and_then(|command| {
+        let plan = Plan { site, slot, release, command: &command, mode, surroundings, role };
+        make_ready(&plan, record, Hook::BeforeLaunch, manner, voice).map(|()| command)
+    });
     if ready.is_err() {
         // The failure counts; what can't be removed is pruned by a later run.
         let _ = release.discard(&site.dir);
     }
-    let (command, beside) = (ready?, record.live_beside());
-    let plan =
-        Plan { site, slot, release: &release, command: &command, mode: &mode, surroundings: &surroundings, beside };
-    place(&plan, manner, voice)
+    place(&Plan { site, slot, release, command: &ready?, mode, surroundings, role }, manner, voice)
 }
 
 /// Puts a release that is on disk into the slot of the record and starts it, unless it runs there already.
@@ -63,6 +68,7 @@ pub(crate) fn named(wanted: &str, record: &Record, manner: &Manner, voice: Voice
     let last = Launched::of(&site.dir, &slot.name)?;
     let running = last.as_ref().and_then(|last| Some((last, last.running()?)));
     if let Some((last, process)) = running.filter(|(last, _)| last.release == release.name) {
+        manner.hooks.before_rollback(record, &release, last, &manner.wish, voice)?;
         let launch = facts(last, process, Some(&release), true);
         voice.done("launch", &runs_already(&launch, slot), None);
         // A launch that was undone by half leaves the slot with another one.
@@ -72,13 +78,13 @@ pub(crate) fn named(wanted: &str, record: &Record, manner: &Manner, voice: Voice
         return Ok(launch);
     }
     ensure_free(record, manner)?;
-    let mode = Mode::of(&manner.wish, last.as_ref())?;
-    start::ensure_possible(&mode, site, slot, last.as_ref())?;
-    let surroundings = Surroundings::again(&site.dir, &slot.name, last.as_ref(), mode.via, voice);
-    let command = make_ready(record, &release, &mode, &surroundings, manner, voice)?;
-    let beside = record.live_beside();
-    let plan =
-        Plan { site, slot, release: &release, command: &command, mode: &mode, surroundings: &surroundings, beside };
+    let mode = &Mode::of(&manner.wish, last.as_ref())?;
+    start::ensure_possible(mode, site, slot, last.as_ref())?;
+    let surroundings = &Surroundings::again(&site.dir, &slot.name, last.as_ref(), mode.via, voice);
+    let command = start::command(&release, slot, surroundings)?;
+    let role = Role::Slot { beside: record.live_beside() };
+    let plan = Plan { site, slot, release: &release, command: &command, mode, surroundings, role };
+    make_ready(&plan, record, Hook::BeforeRollback, manner, voice)?;
     place(&plan, manner, voice)
 }
 
@@ -96,19 +102,21 @@ fn ensure_free(record: &Record, manner: &Manner) -> Result<()> {
     Occupant::of(&record.site, &record.slot, manner.clearing.adopt, false).map(drop)
 }
 
-/// The last checks, and room in the slot; the command to start then.
-fn make_ready(
-    record: &Record,
-    release: &Release,
-    mode: &Mode,
-    surroundings: &Surroundings,
-    manner: &Manner,
-    voice: Voice,
-) -> Result<Vec<String>> {
-    let command = start::command(release, &record.slot, surroundings)?;
-    mode.make_folders(&record.site, &record.slot)?;
-    vacate(record, manner.clearing, voice)?;
-    Ok(command)
+/// What can still keep the release from being started, and then room in the slot.
+fn make_ready(plan: &Plan, record: &Record, before: Hook, manner: &Manner, voice: Voice) -> Result<()> {
+    let (site, slot) = (plan.site, plan.slot);
+    if let Some(template) = &plan.release.companion {
+        companion::command(template, plan.release, slot, plan.surroundings).context("BG_LAUNCH_COMPANION")?;
+    }
+    plan.mode.make_folders(site, slot)?;
+    manner.hooks.run(before, plan, voice)?;
+    let old = Launched::of(&site.dir, &slot.name)?.filter(|old| is_there(old).unwrap_or(false));
+    if vacate(record, manner.clearing, voice)?
+        && let Some(old) = old
+    {
+        manner.hooks.retired(site, slot, &old, voice);
+    }
+    Ok(())
 }
 
 /// Has the slot hold the release, and starts it there; where that fails, it holds what it held before.

@@ -4,7 +4,9 @@
 
 mod args;
 mod boot_unit;
+mod companion;
 mod current;
+mod hooks;
 mod later;
 mod launch;
 mod manner;

@@ -1,5 +1,6 @@
 //! How a launch is done, whatever is launched.
 
+use crate::hooks::Hooks;
 use crate::start::mode::Wish;
 use crate::stop::Clearing;
 
@@ -9,6 +10,8 @@ pub(crate) struct Manner {
     pub(crate) wish: Wish,
     /// How its slot is cleared before.
     pub(crate) clearing: Clearing,
+    /// What is run before and after.
+    pub(crate) hooks: Hooks,
     /// How many releases, and how many logs a slot, are kept.
     pub(crate) keep: usize,
 }

@@ -1,7 +1,9 @@
 //! What a command line asks for.
 
 use crate::boot_unit;
+use crate::companion;
 use crate::current;
+use crate::hooks::Hooks;
 use crate::later;
 use crate::launch;
 use crate::manner::Manner;
@@ -26,21 +28,25 @@ use std::time::Duration;
 /// What a command line asks for.
 pub(crate) enum Order {
     /// Report whether a launch would work, and change nothing.
-    Preflight { given: Given, wish: Wish, adopt: bool, json: bool },
+    Preflight { given: Given, wish: Wish, hooks: Hooks, adopt: bool, json: bool },
     /// Report what would keep the launch of the record on stdin from working.
-    Foresee { what: What, wish: Wish, adopt: bool },
+    Foresee { what: What, wish: Wish, hooks: Hooks, adopt: bool },
     /// Print the unit of systemd that starts the live slot again after a reboot.
     PrintUnit { wish: Wish, keep: usize },
     /// Make sure that the live slot's release runs.
     Revive { wait: Wait, manner: Manner },
     /// Start a release in a slot: that of the record, or the chosen one.
     Launch { slot: Option<Choice>, what: What, wait: Wait, manner: Manner },
+    /// Have the companion follow nginx to a slot.
+    Companion { slot: Option<Choice>, wait: Wait, manner: Manner },
+    /// Stop the companion.
+    StopCompanion { wait: Wait, clearing: Clearing },
     /// Stop what is in a slot.
     Stop { slot: Option<Choice>, wait: Wait, clearing: Clearing },
     /// Leave a process behind that stops it later.
-    StopLater { slot: Option<Choice>, after: Duration, clearing: Clearing },
+    StopLater { slot: Option<Choice>, after: Duration, clearing: Clearing, hooks: Hooks },
     /// Be that process.
-    StopDetached { slot: Option<Choice>, after: Duration, clearing: Clearing },
+    StopDetached { slot: Option<Choice>, after: Duration, clearing: Clearing, hooks: Hooks },
 }
 
 /// What is to be launched.
@@ -60,28 +66,44 @@ impl Order {
     /// Those of the order.
     pub(crate) fn run(self, settings: &Settings, voice: Voice) -> Result<()> {
         match self {
-            Order::Preflight { given, wish, adopt, json } => {
-                conclude(&preflight::findings(&site_of(settings)?, &given, &wish, adopt), json, voice)
+            Order::Preflight { given, wish, hooks, adopt, json } => {
+                conclude(&preflight::findings(&site_of(settings)?, &given, &wish, &hooks, adopt), json, voice)
             }
-            Order::Foresee { what, wish, adopt } => {
+            Order::Foresee { what, wish, hooks, adopt } => {
                 let record = Record::from_stdin()?.overruled(settings)?;
-                conclude(&preflight::foreseen::findings(&record, &what, &wish, adopt), true, voice)
+                conclude(&preflight::foreseen::findings(&record, &what, &wish, &hooks, adopt), true, voice)
             }
             Order::PrintUnit { wish, keep } => print(&boot_unit::unit(&site_of(settings)?, &wish, keep)?),
             Order::Revive { wait, manner } => revive::run(&site_of(settings)?, wait, &manner, voice),
             Order::Launch { slot, what, wait, manner } => {
                 launched(record(settings, slot.as_ref())?, &what, wait, &manner, voice)
             }
+            Order::Companion { slot, wait, manner } => {
+                let mut record = record(settings, slot.as_ref())?;
+                let lock = turn::take(&record.site, wait, voice)?;
+                companion::follow(&mut record, &manner, voice)?;
+                drop(lock);
+                record.print()
+            }
+            Order::StopCompanion { wait, clearing } => {
+                let site = site_of(settings)?;
+                site.dir.ensure_own()?;
+                let _lock = turn::take(&site, wait, voice)?;
+                if !companion::stop(&site, clearing.grace, voice)? {
+                    voice.done("launch", "no companion runs", None);
+                }
+                Ok(())
+            }
             Order::Stop { slot, wait, clearing } => {
                 let record = record(settings, slot.as_ref())?;
                 let lock = turn::take(&record.site, wait, voice)?;
                 stop::stop(&record, clearing, &lock, voice)
             }
-            Order::StopLater { slot, after, clearing } => {
-                later::leave(&record(settings, slot.as_ref())?, after, clearing, voice)
+            Order::StopLater { slot, after, clearing, hooks } => {
+                later::leave(&record(settings, slot.as_ref())?, after, clearing, &hooks, voice)
             }
-            Order::StopDetached { slot, after, clearing } => {
-                later::stop(&record(settings, slot.as_ref())?, after, clearing, voice)
+            Order::StopDetached { slot, after, clearing, hooks } => {
+                later::stop(&record(settings, slot.as_ref())?, after, clearing, &hooks, voice)
             }
         }
     }

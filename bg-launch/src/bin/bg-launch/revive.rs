@@ -2,6 +2,7 @@
 //!
 //! It is for cron and for systemd at boot, so it prints only where it has done something, or where somebody has to.
 
+use crate::companion;
 use crate::current::{Current, is_foreign, runs_already};
 use crate::manner::Manner;
 use crate::occupant::{Occupant, held};
@@ -47,7 +48,13 @@ pub(crate) fn run(site: &Site, wait: Wait, manner: &Manner, voice: Voice) -> Res
     }
     let live = live_slot(site, voice)?;
     let beside = Some(site.slots.other(&live.name).clone()).filter(|other| has_share(site, other));
-    std::iter::once(live).chain(beside).try_for_each(|slot| ensure_runs(site, slot, manner, voice))
+    let serving = std::iter::once(live.clone()).chain(beside);
+    let serve = serving.into_iter().try_for_each(|slot| ensure_runs(site, slot, manner, voice));
+    let companion = companion::ensure(site, &live, manner, voice);
+    if let Ok(Some(launch)) = companion.as_ref().map(|launch| launch.as_ref().filter(|launch| launch.was_running)) {
+        voice.detail(&format!("the companion runs already as pid {}", launch.process.pid));
+    }
+    serve.and(companion.map(drop))
 }
 
 fn ensure_runs(site: &Site, slot: Slot, manner: &Manner, voice: Voice) -> Result<()> {
@@ -58,7 +65,9 @@ fn ensure_runs(site: &Site, slot: Slot, manner: &Manner, voice: Voice) -> Result
             protect(&last, &slot, voice);
         }
         Current::Foreign => ensure_no_stranger(site, &slot, voice)?,
-        Current::Down(down) => drop(down.start(&Record::new(site.clone(), slot.clone(), Some(slot)), manner, voice)?),
+        Current::Down(down) => {
+            drop(down.start(&Record::new(site.clone(), slot.clone(), Some(slot)), None, manner, voice)?);
+        }
     }
     Ok(())
 }

@@ -9,8 +9,9 @@ use bg_probe::nginx::upstream::site_of;
 use bg_probe::os::span::Span;
 use bg_probe::say::Voice;
 use bg_probe::site::settings::{Settings, Site};
-use bg_probe::site::slot::Choice;
+use bg_probe::site::slot::{Choice, Name};
 use clap::{Parser, ValueEnum};
+use std::ffi::OsString;
 
 /// Find out which slot is live and which one a deploy is for, and print that as a record
 #[derive(Debug, Parser)]
@@ -31,6 +32,12 @@ pub(crate) struct Args {
     /// Print the last deploys as a table instead, the newest first [default of N: 10]
     #[arg(long, value_name = "N", num_args = 0..=1, default_missing_value = "10")]
     history: Option<usize>,
+    /// Become COMMAND where this slot is live, and do nothing where it is not: for cron
+    #[arg(long, value_name = "SLOT", requires = "command", conflicts_with = "history")]
+    if_live: Option<Name>,
+    /// What to run with --if-live
+    #[arg(last = true, requires = "if_live")]
+    command: Vec<OsString>,
     #[command(flatten)]
     pub(crate) voice: Voice,
     #[command(flatten)]
@@ -64,6 +71,9 @@ impl Args {
     /// What it asks for.
     pub(crate) fn order(self) -> Order {
         let ask = Ask { by: self.by, within: *self.timeout };
+        if let Some(slot) = self.if_live.filter(|_| !self.check.check) {
+            return Order::IfLive { slot, command: self.command, ask };
+        }
         let wanted = Wanted { slot: self.slot, ask };
         match (self.check.check, self.history, self.format) {
             (true, _, _) => Order::Preflight { ask, as_json: self.check.json },
@@ -90,11 +100,15 @@ Examples:
   LIVE=$(bg-probe --slot live --format name)
   bg-probe --format table
   bg-probe --history 20
+  0 3 * * *  bg-probe --if-live set1 -- /srv/web/nightly set1   (a line of a crontab)
 
 Two witnesses are heard: what nginx answers at --front, and where
 --upstream-file points. A front names a slot only with status 200 and a body
 that is that slot's name. Where it names none, the file decides; where
 nothing listens on either port either, no slot is live.
+
+With --if-live the exit code is COMMAND's own where the slot is live, and 0
+where it is not. Where nobody can tell it is 7, and COMMAND does not run.
 
 Exit codes:
   0  done

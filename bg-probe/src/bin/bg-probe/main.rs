@@ -4,6 +4,7 @@
 
 mod args;
 mod history;
+mod if_live;
 mod order;
 mod preflight;
 mod probe;

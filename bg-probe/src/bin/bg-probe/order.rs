@@ -1,7 +1,8 @@
 //! What a command line of `bg-probe` asks for.
 
 use bg_probe::live::witnesses::By;
-use bg_probe::site::slot::Choice;
+use bg_probe::site::slot::{Choice, Name};
+use std::ffi::OsString;
 use std::time::Duration;
 
 /// What to do.
@@ -13,6 +14,15 @@ pub(crate) enum Order {
         ask: Ask,
         /// Whether to print the findings as one JSON array.
         as_json: bool,
+    },
+    /// Become this command where the slot is live, and else do nothing.
+    IfLive {
+        /// The slot.
+        slot: Name,
+        /// The command.
+        command: Vec<OsString>,
+        /// Which witnesses to ask.
+        ask: Ask,
     },
     /// Print so many of the last deploys.
     History(usize),

@@ -1,6 +1,7 @@
 //! What `bg-probe` does.
 
 use crate::history;
+use crate::if_live;
 use crate::order::{Order, Wanted, Word};
 use crate::preflight;
 use crate::table::table;
@@ -22,6 +23,7 @@ use std::time::SystemTime;
 pub(crate) fn run(site: Site, voice: Voice, order: Order) -> Result<()> {
     match order {
         Order::Preflight { ask, as_json } => conclude(&preflight::findings(&site, ask), as_json, voice),
+        Order::IfLive { slot, command, ask } => if_live::run(&site, &slot, &command, ask, voice),
         Order::History(most) => past(&site.dir, voice, most),
         Order::Table(wanted) => both(&site, voice, &wanted),
         Order::Word(word, wanted) => one(&site, voice, word, &wanted),

@@ -7,7 +7,7 @@ use bg_probe::site::advice::Advice;
 use bg_probe::site::closed::is_closed;
 use bg_probe::site::launched::Launched;
 use bg_probe::site::settings::Site;
-use bg_probe::site::slot::Slot;
+use bg_probe::site::slot::{Name, Slot};
 
 /// The headings of the columns.
 const HEADINGS: [&str; 8] = ["SLOT", "PORT", "LIVE", "SHARE", "PID", "UP SINCE", "LISTENING", "RELEASE"];
@@ -17,11 +17,29 @@ const HEADINGS: [&str; 8] = ["SLOT", "PORT", "LIVE", "SHARE", "PID", "UP SINCE",
 pub(crate) fn table(site: &Site, verdict: Option<&Verdict>) -> String {
     let headings = HEADINGS.map(str::to_owned).to_vec();
     let rows = site.slots.both().iter().map(|slot| row(site, slot, verdict));
+    let rows = rows.chain(companion(site));
     let table = columns::table(&std::iter::once(headings).chain(rows).collect::<Vec<_>>(), HEADINGS.len() - 1);
     if !is_closed(&site.dir) {
         return table;
     }
     format!("{table}closed to visitors; open it with: {}\n", Advice::call(site, "bg-switch", &["--open"]))
+}
+
+/// The row of the companion, where there is one: it has no port, and no visitors.
+fn companion(site: &Site) -> Option<Vec<String>> {
+    let launched = Launched::of(&site.dir, &Name::companion()).ok().flatten()?;
+    let (pid, since) = told(launched.running());
+    let artifact = site.dir.file_of(&launched.release).map(|file| file.to_string_lossy().into_owned());
+    let release = clean(&std::iter::once(launched.release).chain(artifact).collect::<Vec<_>>().join(" "));
+    let [port, live, share, listening] = ["-"; 4].map(str::to_owned);
+    Some(vec![Name::companion().to_string(), port, live, share, pid, since, listening, release])
+}
+
+/// The pid of a process and when it started, for a row.
+fn told(process: Option<Process>) -> (String, String) {
+    let pid = process.as_ref().map_or("-".into(), |process| process.pid.to_string());
+    let since = process.and_then(|process| process.started());
+    (pid, since.map_or("-".into(), |since| humantime::format_rfc3339_seconds(since).to_string()))
 }
 
 fn row(site: &Site, slot: &Slot, verdict: Option<&Verdict>) -> Vec<String> {
@@ -35,10 +53,7 @@ fn row(site: &Site, slot: &Slot, verdict: Option<&Verdict>) -> Vec<String> {
         0 => "-".to_owned(),
         share => format!("{share}%"),
     });
-    let process = process_in(site, slot);
-    let pid = process.as_ref().map_or("-".into(), |process| process.pid.to_string());
-    let since = process.and_then(|process| process.started());
-    let since = since.map_or("-".into(), |since| humantime::format_rfc3339_seconds(since).to_string());
+    let (pid, since) = told(process_in(site, slot));
     let listening = if slot.listens() { "yes" } else { "no" };
     let artifact = site.dir.artifact(&slot.name).map(|file| file.to_string_lossy().into_owned());
     let held: Vec<String> = site.dir.release(&slot.name).into_iter().chain(artifact).collect();

@@ -188,6 +188,8 @@ fn move_to(site: &Site, slot: &Slot, share: u8, means: &Means) -> Result<Switch>
     let agreed = !was_pending && file_says.as_ref() == Some(route.live()) && from == file_says;
     let is_there = upstream.as_ref().is_some_and(|upstream| leads(site, upstream, &route));
     let evidence = if agreed && is_there && is_seen(&change, &route) {
+        // A version of before, a script, or nobody yet has moved nginx here.
+        form::tell(site, route.live(), means.voice);
         Evidence::Front
     } else {
         let to_do = Move { upstream: upstream.as_ref(), from: from.as_ref(), to: slot, route: &route };

@@ -1,5 +1,6 @@
 //! The flags of the hooks: commands of the operator's own.
 
+use bg_probe::cli::command_line::splittable;
 use bg_probe::os::span::Span;
 use clap::builder::FalseyValueParser;
 use std::str::FromStr;
@@ -26,6 +27,33 @@ pub(crate) struct Hooks {
     /// Kill a hook that takes longer than this
     #[arg(long, env = "BG_DEPLOY_HOOK_TIMEOUT", default_value = "30s", value_name = "DURATION")]
     pub(crate) hook_timeout: Span,
+}
+
+/// The hooks of bg-launch, which are handed on to it under the same names. Their variables are its own.
+#[derive(clap::Args, Debug)]
+#[command(next_help_heading = "Hooks of bg-launch (run as the application's user, with its environment)")]
+pub(crate) struct Launching {
+    /// Run before anything is stopped for a new release, when that is on disk: a migration; if it fails, the deploy fails (4)
+    #[arg(long, value_name = "CMD", value_parser = splittable)]
+    before_launch: Option<String>,
+    /// The same before a rollback
+    #[arg(long, value_name = "CMD", value_parser = splittable)]
+    before_rollback: Option<String>,
+    /// Run when an old release has ended, by --stop-old or for the next one
+    #[arg(long, value_name = "CMD", value_parser = splittable)]
+    after_retire: Option<String>,
+}
+
+impl Launching {
+    /// The words for bg-launch.
+    pub(crate) fn words(self) -> impl Iterator<Item = String> {
+        let hooks = [
+            ("before-launch", self.before_launch),
+            ("before-rollback", self.before_rollback),
+            ("after-retire", self.after_retire),
+        ];
+        hooks.into_iter().filter_map(|(flag, hook)| Some(format!("--{flag}={}", hook?)))
+    }
 }
 
 /// A command in words, its program first; none for an empty text.

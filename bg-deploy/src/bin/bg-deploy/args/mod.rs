@@ -6,13 +6,14 @@ pub(crate) mod steps;
 pub(crate) mod stop_old;
 
 use crate::advice::Advice;
-use crate::args::hooks::Hooks;
+use crate::args::hooks::{Hooks, Launching};
 use crate::args::stages::Stages;
 use crate::args::steps::Steps;
 use crate::args::stop_old::StopOld;
+use crate::companion;
 use crate::order::{Goal, Order, Run};
 use crate::ramp;
-use crate::stage::{Calls, Name};
+use crate::stage::{Calls, Name, Stage};
 use anyhow::Result;
 use bg_probe::cli::command_line::{Program, splittable};
 use bg_probe::cli::origin;
@@ -73,6 +74,8 @@ pub(crate) struct Args {
     #[command(flatten)]
     pub(crate) hooks: Hooks,
     #[command(flatten)]
+    pub(crate) launching: Launching,
+    #[command(flatten)]
     pub(crate) stages: Stages,
     #[command(flatten)]
     pub(crate) settings: Settings,
@@ -96,7 +99,8 @@ impl Args {
         let settings = self.settings.typed_flags()?;
         let advice = self.advice(&settings);
         let nginx = self.nginx.into_iter().flat_map(|nginx| ["--nginx".to_owned(), nginx]);
-        let words = self.stages.own().chain(nginx.map(|word| (Name::Switch, word))).collect();
+        let hooks = self.launching.words().map(|word| (Name::Launch, word));
+        let words = self.stages.own().chain(hooks).chain(nginx.map(|word| (Name::Switch, word))).collect();
         let calls = Calls { voice: self.voice, settings, words };
         let goal = if self.rollback {
             Goal::Rollback { to: self.to }
@@ -111,8 +115,10 @@ impl Args {
         let steps = self.ramp.filter(|_| !self.rollback).unwrap_or_default().0;
         let [probe, launch, health, switch] = calls.chain(goal.to_launch())?;
         let ramp = ramp::stages(&calls, &steps);
-        let stages = [probe, launch, health].into_iter().chain(ramp).chain([switch]).collect();
+        let mut stages: Vec<Stage> = [probe, launch, health].into_iter().chain(ramp).chain([switch]).collect();
         if self.dry_run {
+            let has_companion = std::env::var_os("BG_LAUNCH_COMPANION").is_some_and(|words| !words.is_empty());
+            stages.extend(has_companion.then(|| companion::stage(&calls)));
             let back = (!steps.is_empty()).then(|| ramp::back(&calls));
             return Ok(Order::DryRun { stages, back, env_file: origin::settings_file() });
         }
@@ -176,7 +182,7 @@ DIR/deploys.jsonl; so is that of a deploy that failed.
 
 A hook is split into words as a shell does it, but no shell runs it: for one,
 write sh -c '...'. Its output is on stderr. Hooks run for whatever comes into
-DIR/deploys.jsonl; only --before-switch can make it fail.
+DIR/deploys.jsonl; only those called --before-... can make it fail.
 
 A flag of a stage is also a variable: BG_HEALTH_TIMEOUT=60s means the same as
 --health-timeout 60s. A rollback asks the idle slot for its health as a
@@ -186,7 +192,7 @@ Exit codes:
   0  done
   1  the system refused: I/O, a permission, a missing program
   2  usage
-  4  not healthy in time, or --before-switch failed; the old slot goes on serving
+  4  not healthy in time, or --before-launch, --before-rollback or --before-switch failed; the old slot goes on serving
   5  nginx refused or did not move; it is back on the slot it was on
   6  another deploy holds the lock
   7  can't tell which slot is live, or the live one would be touched, or it or the folder is another application's

@@ -17,7 +17,7 @@ enum Takes {
 }
 
 /// Each flag: its stage; its name here, which begins with the stage's; what it takes; and its help.
-const FLAGS: [(Name, &str, Takes, &str); 28] = [
+const FLAGS: [(Name, &str, Takes, &str); 29] = [
     (Probe, "probe-by", One("WITNESS"), "Ask these which slot is live: front, file or both"),
     (Probe, "probe-timeout", One("DURATION"), "Let the front take this long for one answer"),
     (Launch, "launch-adopt", Nothing, "Take over a process of the same user that bg-launch did not start"),
@@ -28,6 +28,7 @@ const FLAGS: [(Name, &str, Takes, &str); 28] = [
     (Launch, "launch-user", One("NAME"), "Run the application as this user, where root launches it"),
     (Launch, "launch-keep", One("N"), "Keep this many releases, and this many logs a slot"),
     (Launch, "launch-workdir", One("DIR"), "Run the application in this folder"),
+    (Launch, "launch-hook-timeout", One("DURATION"), "End a hook of bg-launch that takes longer than this"),
     (Health, "health-path", One("PATH"), "Ask for the health at this path"),
     (Health, "health-expect", One("TEXT"), "Require this text in the answer"),
     (Health, "health-expect-status", One("STATUS"), "Require this status of the answer"),

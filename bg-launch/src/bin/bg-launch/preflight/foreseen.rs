@@ -3,6 +3,7 @@
 //! that is missing, is left to it: nothing else was touched by then.
 
 use crate::current::Current;
+use crate::hooks::{Hook, Hooks};
 use crate::order::What;
 use crate::preflight::{disk, folder, goods, mode, port};
 use crate::release::executable::nearest;
@@ -16,7 +17,7 @@ use bg_probe::site::settings::Site;
 use bg_probe::site::slot::Slot;
 
 /// What would keep this from being launched into the record's slot.
-pub(crate) fn findings(record: &Record, what: &What, wish: &Wish, adopt: bool) -> Vec<Finding> {
+pub(crate) fn findings(record: &Record, what: &What, wish: &Wish, hooks: &Hooks, adopt: bool) -> Vec<Finding> {
     let (site, slot) = (&record.site, &record.slot);
     let mut findings = match what {
         What::New(given) => {
@@ -38,6 +39,11 @@ pub(crate) fn findings(record: &Record, what: &What, wish: &Wish, adopt: bool) -
             Ok(true) => place(site, slot, wish),
         },
     };
+    let (due, given) = match what {
+        What::New(given) => (Hook::BeforeLaunch, Some(given)),
+        What::Named(_) | What::Current => (Hook::BeforeRollback, None),
+    };
+    findings.extend(hooks.findings(&[due, Hook::AfterRetire], given, slot));
     findings.retain(|finding| finding.state == State::Fail);
     findings
 }

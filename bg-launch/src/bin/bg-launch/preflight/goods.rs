@@ -4,13 +4,13 @@ use crate::release::artifact;
 use crate::release::executable::ensure_executable;
 use crate::release::given::Given;
 use crate::release::parts::{self, Parts};
-use crate::release::template::{Blanks, Template};
+use crate::release::template::Template;
 use anyhow::{Context, Result};
 use bg_probe::cli::preflight::Finding;
 use bg_probe::site::advice::Advice;
 use bg_probe::site::dir::Dir;
 use bg_probe::site::slot::Slot;
-use std::path::{Path, absolute};
+use std::path::Path;
 use std::process::{Command, Stdio};
 
 /// Whether the artifact that is given could be deployed, and started in `slot`. Only where there is time, `asks_java`, java
@@ -31,7 +31,23 @@ pub(crate) fn findings(given: &Given, dir: &Dir, slot: &Slot, asks_java: bool) -
     });
     let barred = ensure_executable(&template, dir).err();
     let barred = barred.map(|why| Finding::refused("noexec", &why, "choose another --dir"));
-    whole.into_iter().chain(barred).chain([command(&template, artifact, slot, asks_java)]).collect()
+    let companion = companion(given, artifact, slot);
+    whole.into_iter().chain(barred).chain([command(&template, artifact, slot, asks_java)]).chain(companion).collect()
+}
+
+/// The program of the companion, where the release is to have one.
+fn companion(given: &Given, artifact: Option<&Path>, slot: &Slot) -> Option<Finding> {
+    let found = given.companion().and_then(|template| {
+        let Some(template) = template else { return Ok(None) };
+        if artifact.is_none() && template.runs_the_artifact() {
+            return Ok(Some("the artifact".to_owned()));
+        }
+        template.program(artifact, slot).map(Some)
+    });
+    match found {
+        Ok(program) => Some(Finding::ok("companion", format!("the companion's program is {}", program?))),
+        Err(why) => Some(Finding::refused("companion", &why.context("BG_LAUNCH_COMPANION"), "correct that command")),
+    }
 }
 
 /// Both looks that a launch takes: before it copies the file, and at the copy.
@@ -47,7 +63,7 @@ fn command(template: &Template, artifact: Option<&Path>, slot: &Slot, asks_java:
     if artifact.is_none() && template.runs_the_artifact() {
         return Finding::ok(name, "the command's program is the artifact");
     }
-    let program = match program(template, artifact, slot) {
+    let program = match template.program(artifact, slot) {
         Ok(program) => program,
         Err(why) if template.is_java() => {
             let install = Advice::by_root(&["apt", "install", "default-jre-headless"]);
@@ -65,18 +81,6 @@ fn command(template: &Template, artifact: Option<&Path>, slot: &Slot, asks_java:
             Finding::refused("java", &why, &format!("install it again: {again}"))
         }
     }
-}
-
-/// The program as a launch finds it, in the command that is filled in. The release has no name yet, and no copy.
-fn program(template: &Template, artifact: Option<&Path>, slot: &Slot) -> Result<String> {
-    let artifact = absolute(artifact.unwrap_or(Path::new("app.jar"))).context("the current folder")?;
-    let words = template.fill(&Blanks {
-        slot,
-        release: "RELEASE",
-        artifact: Some(&artifact),
-        path: std::env::var_os("PATH"),
-    })?;
-    words.into_iter().next().context("the command is empty")
 }
 
 /// The line in which java names its version, `openjdk version "17.0.13" 2024-10-15`, on stderr.

@@ -9,6 +9,7 @@ mod goods;
 mod memory;
 mod ports;
 
+use crate::hooks::{Hook, Hooks};
 use crate::memory::Room;
 use crate::occupant::Occupant;
 use crate::release::executable::nearest;
@@ -26,11 +27,12 @@ use bg_probe::site::settings::Site;
 use bg_probe::site::slot::Slot;
 
 /// Everything that bg-launch has to look at.
-pub(crate) fn findings(site: &Site, given: &Given, wish: &Wish, adopt: bool) -> Vec<Finding> {
+pub(crate) fn findings(site: &Site, given: &Given, wish: &Wish, hooks: &Hooks, adopt: bool) -> Vec<Finding> {
     let verdict = live(site, By::Both, FRONT_WITHIN);
     // Where nothing tells which slot is idle, one is as good as the other for all but its port.
     let slot = verdict.as_ref().map_or(site.slots.first(), |verdict| verdict.idle(site));
     let mut findings = goods::findings(given, &site.dir, slot, true);
+    findings.extend(hooks.findings(&[Hook::BeforeLaunch, Hook::BeforeRollback, Hook::AfterRetire], Some(given), slot));
     let there = nearest(&site.dir);
     findings.push(folder::finding(&site.dir, there, &folder::places(&site.dir)));
     findings.push(disk::finding(&site.dir, there, given.artifact().ok().flatten()));

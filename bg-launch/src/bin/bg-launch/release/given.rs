@@ -22,6 +22,15 @@ impl Given {
         artifact::choose(&self.files)
     }
 
+    /// How its companion is started, if it is to have one.
+    ///
+    /// # Errors
+    /// Those of [`Template::of_companion`].
+    #[expect(clippy::unused_self, reason = "what is given in the environment belongs to it as well")]
+    pub(crate) fn companion(&self) -> Result<Option<Template>> {
+        Template::of_companion()
+    }
+
     /// How `artifact` is started.
     ///
     /// # Errors

@@ -23,9 +23,11 @@ use bg_probe::os::owner::is_trusted;
 use bg_probe::os::replace::{self, sync_folder_of};
 use bg_probe::os::sudo::typed_as;
 use bg_probe::say::exit::Exit;
+use bg_probe::site::companion;
 use bg_probe::site::dir::{Dir, is_shared, make};
 use bg_probe::site::slot::Name;
 use sha2::{Digest, Sha256};
+use std::io::ErrorKind;
 use std::iter;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -50,6 +52,8 @@ pub(crate) struct Release {
     pub(crate) sha256: Option<String>,
     /// How it is started.
     pub(crate) template: Template,
+    /// How its companion is started, if it has one.
+    pub(crate) companion: Option<Template>,
 }
 
 impl Release {
@@ -57,10 +61,15 @@ impl Release {
     ///
     /// # Errors
     /// When the artifact can't be read or is not whole, or the disk refuses; nothing is left behind.
-    pub(crate) fn make(dir: &Dir, artifact: Option<&Path>, template: &Template) -> Result<Release> {
+    pub(crate) fn make(
+        dir: &Dir,
+        artifact: Option<&Path>,
+        template: &Template,
+        companion: Option<&Template>,
+    ) -> Result<Release> {
         make(&dir.releases())?;
         let incoming = dir.releases().join(INCOMING);
-        let made = fill(&incoming, artifact, template).and_then(|digest| settle(dir, &incoming, &digest));
+        let made = fill(&incoming, artifact, template, companion).and_then(|digest| settle(dir, &incoming, &digest));
         if made.is_err() {
             // The failure counts; what can't be removed is removed by the next run.
             let _ = std::fs::remove_dir_all(&incoming);
@@ -95,6 +104,13 @@ impl Release {
         let command = folder.join(COMMAND);
         let text = std::fs::read_to_string(&command).with_context(|| format!("read {}", command.display()))?;
         let template = serde_json::from_str(&text).with_context(|| format!("understand {}", command.display()))?;
+        let companion = match std::fs::read(folder.join(companion::COMMAND)) {
+            Ok(bytes) => {
+                Some(serde_json::from_slice(&bytes).with_context(|| format!("understand {}", companion::COMMAND))?)
+            }
+            Err(e) if e.kind() == ErrorKind::NotFound => None,
+            Err(e) => return Err(e).with_context(|| format!("read {}", folder.join(companion::COMMAND).display())),
+        };
         let files = std::fs::read_dir(&folder).with_context(|| format!("read {}", folder.display()))?;
         let artifact = files.filter_map(Result::ok).map(|file| file.path()).find(|path| !is_hidden(path));
         let lines = std::fs::read(folder.join(DIGEST)).ok();
@@ -102,7 +118,7 @@ impl Release {
             Some(folder) if folder.is_dir() => Some(sums::of_lines(&lines)),
             _ => String::from_utf8_lossy(&lines).split(' ').next().map(str::to_owned).filter(|text| is_digest(text)),
         });
-        Ok(Release { name: name.to_owned(), artifact, sha256, template })
+        Ok(Release { name: name.to_owned(), artifact, sha256, template, companion })
     }
 
     /// Makes it the one that `slot` holds.
@@ -177,7 +193,7 @@ fn is_digest(text: &str) -> bool {
 }
 
 /// Fills a new folder with what belongs into a release; the hex digits of what is in it.
-fn fill(folder: &Path, artifact: Option<&Path>, template: &Template) -> Result<String> {
+fn fill(folder: &Path, artifact: Option<&Path>, template: &Template, companion: Option<&Template>) -> Result<String> {
     if folder.symlink_metadata().is_ok() {
         remove(folder)?;
     }
@@ -186,6 +202,9 @@ fn fill(folder: &Path, artifact: Option<&Path>, template: &Template) -> Result<S
     let sums = artifact.map(|path| take_in(path, folder, template).with_context(|| path.display().to_string()));
     let sums = sums.transpose()?;
     replace::file(&folder.join(COMMAND), &command, 0o640)?;
+    if let Some(companion) = companion {
+        replace::file(&folder.join(companion::COMMAND), &serde_json::to_vec(companion)?, 0o640)?;
+    }
     match sums {
         Some(sums) => replace::file(&folder.join(DIGEST), &sums.lines, 0o640).map(|()| sums.whole()),
         None => Ok(sums::in_digits(Sha256::new_with_prefix(&command))),

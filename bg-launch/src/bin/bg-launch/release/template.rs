@@ -55,6 +55,23 @@ impl Template {
         }
     }
 
+    /// The command of the companion, that of `BG_LAUNCH_COMPANION`; `None` where that is not set.
+    ///
+    /// # Errors
+    /// Those of [`Template::of_line`].
+    pub(crate) fn of_companion() -> Result<Option<Template>> {
+        let words = words_of("BG_LAUNCH_COMPANION")?;
+        if words.is_empty() { Ok(None) } else { Template::from_here(words).map(Some) }
+    }
+
+    /// A command in one line, split into words as a shell does it.
+    ///
+    /// # Errors
+    /// [`Exit::Usage`] when it has an unclosed quote; else those of a command that is typed.
+    pub(crate) fn of_line(text: &str) -> Result<Template> {
+        Template::from_here(shell_words::split(text).or_exit(Exit::Usage)?)
+    }
+
     /// The command that starts a jar.
     fn of_java(jar: &str) -> Result<Template> {
         let start = [PROFILE, "-jar", jar].map(str::to_owned).to_vec();
@@ -105,6 +122,17 @@ impl Template {
     /// Whether it is java that runs it.
     pub(crate) fn is_java(&self) -> bool {
         self.0.first().is_some_and(|program| Path::new(program).ends_with("java"))
+    }
+
+    /// The program as a launch finds it, in the command that is filled in. The release has no name yet, and no copy.
+    ///
+    /// # Errors
+    /// Those of [`Template::fill`].
+    pub(crate) fn program(&self, artifact: Option<&Path>, slot: &Slot) -> Result<String> {
+        let artifact = std::path::absolute(artifact.unwrap_or(Path::new("app.jar"))).context("the current folder")?;
+        let path = std::env::var_os("PATH");
+        let words = self.fill(&Blanks { slot, release: "RELEASE", artifact: Some(&artifact), path })?;
+        words.into_iter().next().context("the command is empty")
     }
 
     /// The command, its program found on PATH and made absolute, everything filled in.

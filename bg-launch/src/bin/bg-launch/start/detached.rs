@@ -13,7 +13,7 @@ use std::fs::File;
 use std::io::{Read, Write};
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 
 /// Starts it in a session of its own.
 ///
@@ -22,7 +22,8 @@ use std::process::{Command, Stdio};
 pub(crate) fn start(plan: &Plan) -> Result<Launched> {
     let (path, output) = log::new(plan)?;
     let (mut ours, theirs) = UnixStream::pair().context("make a socket pair")?;
-    let pid = hold(plan, theirs, output)?;
+    let child = hold(plan, theirs, output)?;
+    let pid = i32::try_from(child.id()).context("its pid")?;
     let process = Process::with_pid(pid).context("the new process is gone before it began")?;
     let launched = Launched {
         log: Some(path.to_str().context("the log's path is not UTF-8")?.to_owned()),
@@ -54,15 +55,18 @@ fn make_first_to_go(pid: i32) -> Option<Place> {
     Some(place)
 }
 
-fn hold(plan: &Plan, stdin: UnixStream, output: File) -> Result<i32> {
+/// Starts a holder of the plan's command, with all that is to be around it.
+///
+/// # Errors
+/// When it can't be started.
+pub(crate) fn hold(plan: &Plan, stdin: UnixStream, output: File) -> Result<Child> {
     let workdir = plan.mode.workdir(plan.site, plan.slot);
     let user = plan.mode.user.as_ref();
     let mut holder = Command::new("/proc/self/exe");
     holder.arg(HOLD).arg(user.map_or("", |user| &user.name)).arg(plan.surroundings.limits().to_word()?);
     holder.args(plan.command).current_dir(&workdir);
     holder.env_clear().envs(plan.surroundings.variables());
-    holder.envs(user.into_iter().flat_map(user::environment)).envs(plan.variables());
+    holder.envs(user.into_iter().flat_map(user::environment)).envs(plan.variables()?);
     holder.stdin(OwnedFd::from(stdin)).stderr(output.try_clone().context("share the log")?).stdout(Stdio::from(output));
-    let child = holder.spawn().with_context(|| format!("start a process in {}", workdir.display()))?;
-    i32::try_from(child.id()).context("its pid")
+    holder.spawn().with_context(|| format!("start a process in {}", workdir.display()))
 }

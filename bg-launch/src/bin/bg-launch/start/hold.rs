@@ -6,10 +6,11 @@
 
 use crate::start::limits::Limits;
 use crate::start::user;
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use nix::libc::{SIG_DFL, SIGRTMAX, signal};
-use nix::sys::signal::SigSet;
-use nix::unistd::{close, dup2_stdin, execv, setsid};
+use nix::sys::prctl::set_pdeathsig;
+use nix::sys::signal::{SigSet, Signal};
+use nix::unistd::{Pid, close, dup2_stdin, execv, getppid, setsid};
 use std::convert::Infallible;
 use std::ffi::{CString, OsString};
 use std::fs::File;
@@ -25,6 +26,9 @@ pub(crate) const HOLD: &str = "--hold-and-exec";
 
 /// The word that the holder waits for on its stdin.
 pub(crate) const GO: &[u8] = b"go";
+
+/// The same word for a command that is to end with bg-launch.
+pub(crate) const BOUND: &[u8] = b"we";
 
 /// What a holder holds.
 pub(crate) struct Held {
@@ -46,9 +50,9 @@ pub(crate) fn held() -> Option<Held> {
 /// Waits for [`GO`] on stdin, a socket, and becomes the command. If that can't be done, writes why to the socket.
 pub(crate) fn run(held: &Held) -> ExitCode {
     match wait() {
-        Ok(mut socket) => {
+        Ok((mut socket, launcher)) => {
             // Returns only with an error.
-            let Err(error) = become_it(held, &socket);
+            let Err(error) = become_it(held, &socket, launcher);
             // The launcher may be gone; the exit status shows it, too.
             let _ = write!(socket, "{error:#}");
             ExitCode::from(127)
@@ -57,18 +61,20 @@ pub(crate) fn run(held: &Held) -> ExitCode {
     }
 }
 
-fn wait() -> Result<UnixStream> {
+/// The socket, and the launcher, where the command is bound to it.
+fn wait() -> Result<(UnixStream, Option<Pid>)> {
+    let launcher = getppid();
     setsid().context("setsid")?;
     // The copy is closed by exec, which is how bg-launch learns that the application runs.
     let mut socket = UnixStream::from(std::io::stdin().as_fd().try_clone_to_owned().context("keep the socket")?);
     let mut word = [0; GO.len()];
     socket.read_exact(&mut word).context("wait for the word")?;
-    Ok(socket)
+    Ok((socket, (word == BOUND).then_some(launcher)))
 }
 
 /// Not by `execvp(3)`, as the standard library does it: that has the shell run what the kernel will not, a half
 /// copied program too.
-fn become_it(held: &Held, socket: &UnixStream) -> Result<Infallible> {
+fn become_it(held: &Held, socket: &UnixStream, launcher: Option<Pid>) -> Result<Infallible> {
     let words: Vec<CString> =
         held.command.iter().map(|word| CString::new(word.as_bytes())).collect::<Result<_, _>>()?;
     let program = words.first().context("no command")?;
@@ -77,6 +83,11 @@ fn become_it(held: &Held, socket: &UnixStream) -> Result<Infallible> {
     // Last: a process that has become another user's may not even list its own descriptors any more.
     if !held.user.is_empty() {
         user::become_user(&held.user)?;
+    }
+    if let Some(launcher) = launcher {
+        // After that: the kernel forgets it when the user changes (prctl(2)).
+        set_pdeathsig(Signal::SIGTERM).context("be bound to bg-launch")?;
+        ensure!(getppid() == launcher, "bg-launch has ended");
     }
     execv(program, &words).with_context(|| format!("execute {}", program.to_string_lossy()))
 }

@@ -58,10 +58,12 @@ pub(crate) fn ensure_possible(mode: &Mode, site: &Site, slot: &Slot, last: Optio
 /// # Errors
 /// When it can't be started, or not be written down.
 pub(crate) fn begin(plan: &Plan, keep: usize, voice: Voice) -> Result<Launch> {
-    for risk in risks::risks(plan) {
+    // Those of a companion are those of its application, of which they were told.
+    let risks = if plan.is_companion() { Vec::new() } else { risks::risks(plan) };
+    for risk in risks {
         voice.warn(&risk);
     }
-    if let Some(live) = plan.beside
+    if let Some(live) = plan.beside()
         && let Ok(Some(launched)) = Launched::of(&plan.site.dir, &live.name)
     {
         protect(&launched, live, voice);
@@ -87,7 +89,8 @@ fn report(plan: &Plan, launched: &Launched, began: Instant, voice: Voice) {
     // The program alone: the rest of the command may hold a secret.
     voice.detail(&format!("running {}, its output is in {output}", plan.command[0]));
     let name = launched.unit.as_ref().map_or_else(String::new, |unit| format!("{unit}, "));
-    let words = format!("release {} as {name}pid {}", plan.release.name, launched.process.pid);
+    let what = if plan.is_companion() { "the companion of release" } else { "release" };
+    let words = format!("{what} {} as {name}pid {}", plan.release.name, launched.process.pid);
     voice.done("launch", &words, Some(began.elapsed()));
 }
 

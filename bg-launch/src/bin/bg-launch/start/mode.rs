@@ -39,6 +39,13 @@ pub(crate) struct Wish {
     pub(crate) stop_signal: Option<StopSignal>,
 }
 
+impl Wish {
+    /// None: all is to be as it was before.
+    pub(crate) fn none() -> Wish {
+        Wish { via: None, user: None, workdir: None, stop_timeout: Duration::ZERO, stop_signal: None }
+    }
+}
+
 /// How a release is started.
 pub(crate) struct Mode {
     pub(crate) via: Via,

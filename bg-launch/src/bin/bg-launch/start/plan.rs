@@ -7,7 +7,8 @@ use anyhow::Result;
 use bg_probe::os::process::Process;
 use bg_probe::os::replace;
 use bg_probe::site::launched::Launched;
-use bg_probe::site::settings::Site;
+use bg_probe::site::route::Route;
+use bg_probe::site::settings::{Site, text_of};
 use bg_probe::site::slot::Slot;
 
 /// A release that is about to be started in a slot.
@@ -20,26 +21,65 @@ pub(crate) struct Plan<'a> {
     pub(crate) mode: &'a Mode,
     /// What the application takes over.
     pub(crate) surroundings: &'a Surroundings,
-    /// The live slot beside this one, which memory is kept for.
-    pub(crate) beside: Option<&'a Slot>,
+    /// What it is to be there.
+    pub(crate) role: Role<'a>,
+}
+
+/// What is started.
+#[derive(Clone, Copy)]
+pub(crate) enum Role<'a> {
+    /// The application of a slot.
+    Slot {
+        /// The live slot beside this one, which memory is kept for.
+        beside: Option<&'a Slot>,
+    },
+    /// What the release of this slot has running once, beside the application.
+    Companion {
+        /// The slot.
+        of: &'a Slot,
+    },
 }
 
 impl Plan<'_> {
+    /// The live slot beside this one.
+    pub(crate) fn beside(&self) -> Option<&Slot> {
+        match self.role {
+            Role::Slot { beside } => beside,
+            Role::Companion { .. } => None,
+        }
+    }
+
+    /// Whether it is a companion.
+    pub(crate) fn is_companion(&self) -> bool {
+        matches!(self.role, Role::Companion { .. })
+    }
+
     /// Whether it is the first to go when memory runs out.
     pub(crate) fn gives_way(&self) -> bool {
-        self.beside.is_some()
+        self.beside().is_some()
     }
 
     /// What the application gets of our own in its environment.
-    pub(crate) fn variables(&self) -> [(&'static str, String); 5] {
-        let port = self.slot.port.to_string();
-        [
+    ///
+    /// # Errors
+    /// When the folder's path is not UTF-8.
+    pub(crate) fn variables(&self) -> Result<Vec<(&'static str, String)>> {
+        let of = match self.role {
+            Role::Slot { .. } => self.slot,
+            Role::Companion { of } => of,
+        };
+        let live = Route::mark(&self.site.dir, &self.site.slots, of);
+        let mut variables = vec![
             ("BG_APP", self.site.app.to_string()),
             ("BG_SLOT", self.slot.name.to_string()),
             ("BG_RELEASE", self.release.name.clone()),
-            ("PORT", port.clone()),
-            ("SERVER_PORT", port),
-        ]
+            ("BG_LIVE", text_of(&live)?.to_owned()),
+        ];
+        // The port is the application's: a companion that took it would keep visitors away.
+        if !self.is_companion() {
+            variables.extend(["PORT", "SERVER_PORT"].map(|name| (name, self.slot.port.to_string())));
+        }
+        Ok(variables)
     }
 
     /// What is to be written down of it, as far as both ways to start it have that.

@@ -17,7 +17,7 @@ pub(crate) fn risks(plan: &Plan) -> Vec<String> {
         Via::Session => agent::warning(plan.site, plan.mode.via).map(|(what, remedy)| format!("{what}: {remedy}")),
     };
     // The slot is empty by now.
-    let memory = plan.beside.and_then(|live| Room::beside(plan.site, live)?.warning(live));
+    let memory = plan.beside().and_then(|live| Room::beside(plan.site, live)?.warning(live));
     root.into_iter().chain(end).chain(memory).collect()
 }
 

@@ -133,7 +133,7 @@ fn run(plan: &Plan, unit: &Unit) -> Result<()> {
     let workdir = plan.mode.workdir(plan.site, plan.slot);
     run.arg(format!("--working-directory={}", workdir.to_str().context("the folder's path is not UTF-8")?));
     run.arg(format!("--property=EnvironmentFile={}", keep_variables(plan)?));
-    run.args(plan.variables().map(|(name, value)| format!("--setenv={name}={value}")));
+    run.args(plan.variables()?.into_iter().map(|(name, value)| format!("--setenv={name}={value}")));
     if let Some(user) = plan.mode.user.as_ref().filter(|_| geteuid().is_root()) {
         run.arg(format!("--uid={}", user.name));
     }

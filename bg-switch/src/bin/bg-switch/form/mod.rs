@@ -17,6 +17,7 @@ mod share;
 
 use crate::form::link::Link;
 use crate::form::reload::Reload;
+pub(crate) use crate::form::rewrite::tell;
 use crate::form::rules::Rules;
 use bg_probe::nginx::upstream::Form;
 

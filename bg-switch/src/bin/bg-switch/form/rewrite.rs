@@ -14,8 +14,10 @@ use bg_probe::cli::preflight::Finding;
 use bg_probe::live::front::Front;
 use bg_probe::live::pending::Pending;
 use bg_probe::os::replace;
+use bg_probe::say::Voice;
 use bg_probe::say::exit::Exit;
 use bg_probe::site::advice::{Advice, flag_of};
+use bg_probe::site::route::Route;
 use bg_probe::site::settings::Site;
 use bg_probe::site::slot::Slot;
 
@@ -50,9 +52,21 @@ pub(super) fn apply(change: &Change, plan: &Pending, text: &str, to: &Slot) -> R
     if let Err(why) = replace::file(&site.upstream_file, text.as_bytes(), 0o644) {
         return Err(rewrite.unwritten(why));
     }
-    match rewrite.reload(to).and_then(|evidence| rewrite.end().map(|()| evidence)) {
+    match rewrite.reload(to).and_then(|evidence| rewrite.end(to).map(|()| evidence)) {
         Ok(evidence) => Ok(evidence),
         Err(why) => Err(rewrite.back(&why)),
+    }
+}
+
+/// Has `DIR/live` say which slot is live, for applications: nginx itself does not look at it here.
+pub(crate) fn tell(site: &Site, live: &Slot, voice: Voice) {
+    if let Err(why) = Route::whole(&site.slots, live).tell(&site.dir, &site.slots, &site.app) {
+        let (link, again) = (site.dir.live(), Advice::call(site, "bg-switch", &["--to", live.name.as_str()]));
+        voice.warn(&format!(
+            "{live} serves, but applications that look at BG_LIVE do not see it, for {} could not be moved: {why:#}. Once \
+             that can be done: {again}",
+            link.display()
+        ));
     }
 }
 
@@ -131,12 +145,13 @@ impl Rewrite<'_> {
     }
 
     /// Removes the note of what was begun. Where one of a conversion can't be removed, the next run would undo it.
-    fn end(&self) -> Result<()> {
-        let ended = Pending::end(&self.change.site.dir);
+    fn end(&self, to: &Slot) -> Result<()> {
         if self.plan.is_conversion {
-            return ended;
+            return Pending::end(&self.change.site.dir);
         }
-        if let Err(why) = ended {
+        // Before the note goes: who ends a switch that was cut short here does this as well.
+        tell(self.change.site, to, self.change.voice);
+        if let Err(why) = Pending::end(&self.change.site.dir) {
             let words = format!("nginx has moved; the note of that is for the next run to remove: {why:#}");
             self.change.voice.warn(&words);
         }
