@@ -3,3 +3,4 @@
 mod companion;
 mod jobs;
 mod migration;
+mod quiet;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use bg_tests::{World, process, until};
+use bg_tests::{Run, World, process, until};
 use nix::sys::signal::Signal;
 
 const SOON: Duration = Duration::from_secs(20);
@@ -125,4 +125,26 @@ fn a_command_behind_if_live_does_not_run_where_nobody_can_tell() {
     world.edit_upstream("set2");
     let run = world.run("bg-probe", &["--if-live", "set1", "--", "echo", "twice"]).exit(7);
     run.printed_nothing().said("bg-probe: ");
+}
+
+#[test]
+fn what_it_means_for_jobs_is_told_by_check_and_by_the_first_deploy_alone() {
+    let world = World::new();
+    let both =
+        "scheduled jobs in both, unless they look at BG_LIVE; to have the old one end: BG_DEPLOY_STOP_OLD=after=10m";
+    world.run("bg-deploy", &["--check"]).success().printed(both);
+    let check = world.cmd("bg-deploy").env("BG_DEPLOY_STOP_OLD", "after=10m").arg("--check").ran().success();
+    check.never_printed(both).printed("for 10m after a deploy scheduled jobs run in both releases");
+    world.deploy(&[]).success().said(format!("\njobs    after a deploy both releases run, and so do {both}\n"));
+    for _ in 0..2 {
+        world.deploy(&[]).success().never_said("\njobs ");
+    }
+    let other = World::new();
+    other
+        .cmd("bg-deploy")
+        .env("BG_DEPLOY_STOP_OLD", "now")
+        .args(["--", "fake-app"])
+        .ran()
+        .success()
+        .never_said("\njobs ");
 }

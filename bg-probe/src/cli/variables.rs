@@ -8,7 +8,7 @@ use crate::site::lock::INHERITED;
 use std::env::vars_os;
 
 /// What a person may set: the variables in `--help` of the five, and the three that have no flag.
-const KNOWN: [&str; 66] = [
+const KNOWN: &[&str] = &[
     "BG_APP",
     "BG_DEPLOY_BEFORE_SWITCH",
     "BG_DEPLOY_ENV_FILE",
@@ -69,6 +69,8 @@ const KNOWN: [&str; 66] = [
     "BG_SWITCH_FRONT_FROM",
     "BG_SWITCH_LISTEN",
     "BG_SWITCH_PID_FILE",
+    "BG_SWITCH_QUIET_NEW",
+    "BG_SWITCH_QUIET_OLD",
     "BG_SWITCH_SERVER_NAME",
     "BG_SWITCH_TO",
     "BG_SWITCH_VERIFY_TIMEOUT",
@@ -121,7 +123,7 @@ fn judged(name: &str) -> Option<Unknown> {
 fn nearest(name: &str) -> Option<&'static str> {
     let most = (name.len().saturating_sub(PREFIX.len()) / 3).max(1);
     let distances = KNOWN.into_iter().map(|known| (strsim::damerau_levenshtein(name, known), known));
-    distances.filter(|(distance, _)| *distance <= most).min().map(|(_, known)| known)
+    distances.filter(|(distance, _)| *distance <= most).min().map(|(_, known)| *known)
 }
 
 #[cfg(test)]

@@ -17,4 +17,5 @@ pub mod sockets;
 pub mod span;
 pub mod stop_signal;
 pub mod sudo;
+pub mod told_signal;
 pub mod who;

@@ -4,6 +4,7 @@
 //! time the process started and the boot it started in, it is one process for ever (`proc_pid_stat(5)`).
 
 use anyhow::{Context, Result};
+use nix::sys::signal::Signal;
 use nix::unistd::{Pid, getsid};
 use serde::{Deserialize, Serialize};
 use std::fs::File;
@@ -164,6 +165,18 @@ pub fn environment(pid: i32) -> Option<Vec<u8>> {
 pub fn umask_of(pid: &str) -> Option<u32> {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
     u32::from_str_radix(status.lines().find_map(|line| line.strip_prefix("Umask:"))?.trim(), 8).ok()
+}
+
+/// Whether a process takes note of a signal, and so lives on when it comes: it has a handler, waits for it, or ignores it
+/// (`proc_pid_status(5)`).
+#[must_use]
+pub fn hears(pid: i32, signal: Signal) -> bool {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+    let set = |name: &str| {
+        let set = status.lines().find_map(|line| line.strip_prefix(name));
+        set.and_then(|set| u64::from_str_radix(set.trim(), 16).ok()).unwrap_or_default()
+    };
+    (set("SigBlk:") | set("SigIgn:") | set("SigCgt:")) >> (signal as i32 - 1) & 1 == 1
 }
 
 /// Whether this process may do what takes the capability of that number (`capabilities(7)`): root in a container lacks some.

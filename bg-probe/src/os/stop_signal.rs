@@ -40,14 +40,22 @@ impl FromStr for StopSignal {
 
     /// Reads `QUIT`, `SIGQUIT` or `quit`.
     fn from_str(text: &str) -> Result<StopSignal> {
-        let name = text.to_ascii_uppercase();
-        let name = name.strip_prefix("SIG").unwrap_or(&name);
-        let signal = Signal::from_str(&format!("SIG{name}"));
-        let signal = signal.map_err(|_| anyhow!("\"{}\" is not a signal like QUIT", crate::say::quoted(text)))?;
+        let signal = named(text)?;
         let is_heard = !matches!(signal, Signal::SIGKILL | Signal::SIGSTOP | Signal::SIGCONT);
         ensure!(is_heard, "{signal} asks no process to end: to kill it at once, give --stop-timeout 0s");
         Ok(StopSignal(signal))
     }
+}
+
+/// The signal that is called so: `QUIT`, `SIGQUIT` or `quit`.
+///
+/// # Errors
+/// When none is.
+pub(crate) fn named(text: &str) -> Result<Signal> {
+    let name = text.to_ascii_uppercase();
+    let name = name.strip_prefix("SIG").unwrap_or(&name);
+    let signal = Signal::from_str(&format!("SIG{name}"));
+    signal.map_err(|_| anyhow!("\"{}\" is not a signal like QUIT", crate::say::quoted(text)))
 }
 
 impl From<StopSignal> for String {

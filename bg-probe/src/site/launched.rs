@@ -3,6 +3,7 @@
 use crate::os::process::Process;
 use crate::os::process::{Stat, command_line, environment, pids};
 use crate::os::stop_signal::StopSignal;
+use crate::os::told_signal::ToldSignal;
 use crate::say::exit::Exit;
 use crate::site::dir::{Dir, ensure_file};
 use crate::site::place;
@@ -39,6 +40,9 @@ pub struct Launched {
     /// made the first to go until it is live; `None` where it was not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub oom_score_adj: Option<i32>,
+    /// The signal by which a switch away from it has told it to be quiet, and that nothing has undone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub quieted: Option<ToldSignal>,
 }
 
 impl Launched {

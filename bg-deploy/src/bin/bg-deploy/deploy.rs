@@ -28,8 +28,8 @@ const PREVIEW: &str = "--preview=on";
 /// Does what is asked for; the exit code, which may be a stage's own.
 pub(crate) fn carry_out(order: Order) -> Result<u8> {
     match order {
-        Order::Preflight { stages, hooks, as_json, voice } => {
-            preflight::run(stages.as_slice(), &hooks, as_json, voice)?;
+        Order::Preflight { stages, hooks, stop_old, as_json, voice } => {
+            preflight::run(stages.as_slice(), &hooks, stop_old, as_json, voice)?;
         }
         Order::DryRun { stages, back, env_file } => {
             print(&format!("{}\n", stage::shell(&stages, back.as_ref(), env_file.as_deref())))?;

@@ -7,6 +7,7 @@ mod args;
 mod companion;
 mod deploy;
 mod history;
+mod jobs;
 mod leftover;
 mod messages;
 mod order;

@@ -1,5 +1,6 @@
 //! The last words of a deploy, to be read at three in the morning: what serves now, and what to do next.
 
+use crate::jobs;
 use crate::leftover::{self, Leftover};
 use crate::order::{Goal, Run};
 use crate::outcome::{Failure, Step};
@@ -23,6 +24,11 @@ pub(crate) fn live(run: &Run, record: &Record) {
         None => "there is nothing to go back to yet".to_owned(),
     };
     run.calls.voice.done("live", &format!("{}; {other}", named(dir, &record.slot)), None);
+    let slots = &record.site.slots;
+    let is_first = record.live.is_none() && dir.release(&slots.other(&record.slot.name).name).is_none();
+    if is_first && run.stop_old.is_none() {
+        run.calls.voice.done("jobs", &jobs::in_words(None), None);
+    }
 }
 
 /// Prints where a rollback goes, where that is not back: a rollback after a rollback goes to the release which that one left.

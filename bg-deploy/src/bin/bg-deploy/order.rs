@@ -15,7 +15,7 @@ use std::time::Duration;
 /// What is asked for.
 pub(crate) enum Order {
     /// Ask these stages whether a deploy would work here, and change nothing.
-    Preflight { stages: Box<[Stage; 4]>, hooks: Hooks, as_json: bool, voice: Voice },
+    Preflight { stages: Box<[Stage; 4]>, hooks: Hooks, stop_old: Option<Duration>, as_json: bool, voice: Voice },
     /// Print these stages as shell, and do nothing.
     DryRun { stages: Vec<Stage>, back: Option<Stage>, env_file: Option<String> },
     /// Deploy or roll back.

@@ -2,6 +2,7 @@
 //! what is in the way is its refusal.
 
 use crate::args::hooks::Hooks;
+use crate::jobs;
 use crate::run::FOR_ONE_STAGE;
 use crate::stage::{Name, Stage};
 use anyhow::{Context, Result};
@@ -11,14 +12,22 @@ use bg_probe::say::Voice;
 use bg_probe::say::error;
 use std::io::{ErrorKind, Write};
 use std::process::{Child, Command, Stdio};
+use std::time::Duration;
 
 /// Runs the preflight.
 ///
 /// # Errors
 /// [`bg_probe::say::exit::Exit::Refused`] where a deploy would fail.
-pub(crate) fn run(stages: &[Stage], hooks: &Hooks, as_json: bool, voice: Voice) -> Result<()> {
+pub(crate) fn run(
+    stages: &[Stage],
+    hooks: &Hooks,
+    stop_old: Option<Duration>,
+    as_json: bool,
+    voice: Voice,
+) -> Result<()> {
     let barred = hooks.refusals().map(|why| Finding::refused("hook", &why, "correct the hook"));
-    let findings: Vec<Finding> = stages.iter().flat_map(findings).chain(barred).collect();
+    let jobs = Finding::ok("jobs", jobs::in_words(stop_old));
+    let findings: Vec<Finding> = stages.iter().flat_map(findings).chain(barred).chain([jobs]).collect();
     conclude(&findings, as_json, voice)
 }
 

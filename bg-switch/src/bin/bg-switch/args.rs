@@ -6,6 +6,7 @@ use crate::nginx::Nginx;
 use crate::order::Order;
 use crate::preview::Preview;
 use crate::print::{NAMELESS, Server};
+use crate::quiet::Quiet;
 use crate::target::Target;
 use anyhow::{Context, Result};
 use bg_probe::cli::command_line::{Program, splittable};
@@ -53,6 +54,8 @@ pub(crate) struct Args {
     /// Find the process id of nginx in this file [default: as in nginx's configuration or nginx -V]
     #[arg(long, env = "BG_SWITCH_PID_FILE", value_name = "FILE")]
     pid_file: Option<PathBuf>,
+    #[command(flatten)]
+    quiet: Quiet,
     // Under the same heading as the flags above; what follows has one of its own.
     #[command(flatten)]
     wait: Wait,
@@ -103,7 +106,8 @@ impl Args {
     pub(crate) fn order(self) -> Result<(Order, Means)> {
         let nginx = Nginx::new(&self.nginx, self.pid_file)?;
         let nginx = if self.check.of_record { nginx.in_brief() } else { nginx };
-        let means = Means { nginx, within: *self.verify_timeout, wait: self.wait, voice: self.voice };
+        let means =
+            Means { nginx, within: *self.verify_timeout, quiet: self.quiet, wait: self.wait, voice: self.voice };
         let site = || site_of(&self.settings);
         let share = self.share.unwrap_or(NUMBERS);
         let print = self.print;

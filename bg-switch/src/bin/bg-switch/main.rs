@@ -17,6 +17,7 @@ mod preflight;
 mod preview;
 mod print;
 mod proof;
+mod quiet;
 mod switch;
 mod target;
 mod watched;

@@ -9,6 +9,7 @@ use crate::form::settle::settle;
 use crate::means::Means;
 use crate::nginx::cache::{UNCACHED, remembered};
 use crate::proof::{Asks, BRIEFLY, Evidence};
+use crate::quiet::Told;
 use crate::target::{Target, ensure_fit};
 use anyhow::Result;
 use bg_probe::live::front::{Answer, LIMITED, Silence};
@@ -43,6 +44,8 @@ struct Switch {
     /// How many visitors of a hundred the slot has from now on, where not all.
     #[serde(skip_serializing_if = "Option::is_none")]
     share: Option<u8>,
+    #[serde(flatten)]
+    told: Told,
 }
 
 /// Moves nginx to the slot that was asked for, and prints the record.
@@ -82,9 +85,12 @@ fn switch_under(lock: Lock, mut record: Record, share: u8, means: &Means) -> Res
     if goes_back {
         stand_in::end(&site, left)?;
     }
-    let switch = move_to(&site, &record.slot, share, means)?;
+    let mut switch = move_to(&site, &record.slot, share, means)?;
     voice.done("switch", &switch.in_words(&site), Some(began.elapsed()));
     keep(&site, &record.slot.name, voice);
+    if switch.share.is_none() {
+        switch.told = means.quiet.tell(&site, &record.slot, voice);
+    }
     settle_stand_in(&site, &record.slot, voice);
     end_passes(&site, &record.slot, voice);
     match there(&site)?.and_then(|upstream| upstream.shares(&site)) {
@@ -201,7 +207,15 @@ fn move_to(site: &Site, slot: &Slot, share: u8, means: &Means) -> Result<Switch>
     // The visitors who come from the other slot, where both had some or have some now.
     let from = if is_shared || route.is_shared() { Some(site.slots.other(&slot.name).clone()) } else { from };
     let share = route.is_shared().then_some(share);
-    Ok(Switch { from: from.map(|from| from.name), to: slot.name.clone(), form: form.name(), took_ms, evidence, share })
+    Ok(Switch {
+        from: from.map(|from| from.name),
+        to: slot.name.clone(),
+        form: form.name(),
+        took_ms,
+        evidence,
+        share,
+        told: Told::default(),
+    })
 }
 
 /// Whether what nginx looks at is that route already.

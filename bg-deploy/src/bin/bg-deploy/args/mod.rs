@@ -109,7 +109,8 @@ impl Args {
         };
         if self.check.check {
             let (stages, as_json) = (calls.preflight(goal.to_launch())?, self.check.json);
-            return Ok(Order::Preflight { stages: Box::new(stages), hooks: self.hooks, as_json, voice: self.voice });
+            let (hooks, stop_old, voice) = (self.hooks, self.stop_old.0, self.voice);
+            return Ok(Order::Preflight { stages: Box::new(stages), hooks, stop_old, as_json, voice });
         }
         goal.ensure_something()?;
         let steps = self.ramp.filter(|_| !self.rollback).unwrap_or_default().0;

@@ -17,7 +17,7 @@ enum Takes {
 }
 
 /// Each flag: its stage; its name here, which begins with the stage's; what it takes; and its help.
-const FLAGS: [(Name, &str, Takes, &str); 29] = [
+const FLAGS: &[(Name, &str, Takes, &str)] = &[
     (Probe, "probe-by", One("WITNESS"), "Ask these which slot is live: front, file or both"),
     (Probe, "probe-timeout", One("DURATION"), "Let the front take this long for one answer"),
     (Launch, "launch-adopt", Nothing, "Take over a process of the same user that bg-launch did not start"),
@@ -51,6 +51,8 @@ const FLAGS: [(Name, &str, Takes, &str); 29] = [
     (Health, "health-watch-requests", One("N"), "Judge it by so many answers at least; fewer prove nothing"),
     (Health, "health-watch-quiet", One("WHAT"), "Where nothing is proven, keep the release, or go back"),
     (Switch, "switch-verify-timeout", One("DURATION"), "Wait this long until nginx is seen to serve the slot"),
+    (Switch, "switch-quiet-old", One("SIGNAL"), "Tell the old release by this signal that all visitors have gone"),
+    (Switch, "switch-quiet-new", One("SIGNAL"), "Tell one that was quieted so, and is live again, by this signal"),
     (Switch, "switch-pid-file", One("FILE"), "Read the process id of nginx from this file"),
 ];
 

@@ -93,6 +93,7 @@ impl Plan<'_> {
             user: self.mode.user.as_ref().map(|user| user.name.clone()),
             stop_signal: Some(self.mode.stop_signal),
             oom_score_adj: None,
+            quieted: None,
         }
     }
 
