@@ -5,7 +5,7 @@ use nix::sys::signal::Signal;
 use std::io::{Read, Write};
 use std::net::TcpStream;
 
-use super::share::{numbers, shared_site, switch};
+use super::share::{numbers, shared_site, site_with, switch};
 
 const SOON: std::time::Duration = std::time::Duration::from_secs(20);
 
@@ -79,6 +79,30 @@ fn a_pass_certificates_and_who_asks_for_a_slot_get_through_and_a_number_does_not
     assert_eq!(asked("7", "/_bg/slot"), (200, "set2\n".to_owned()));
     world.run("bg-switch", &["--open"]).success();
     assert_eq!((get("/_bg/closed.html").status, get("/profile").body.as_str()), (404, "set2"));
+}
+
+#[test]
+fn whoever_has_a_pass_is_let_in_and_no_other_slot_stands_in_for_it() {
+    let (world, url) = site_with(World::new().serving(), "sticky,preview");
+    world.deploy(&["--version-text", "1.1"]).success();
+    world.write(world.path("page.html"), PAGE);
+    let printed = world.run("bg-switch", &["--preview", "on"]).success().stdout();
+    let pass = |name: &str| printed.lines().find_map(|line| line.strip_prefix(name)).expect("a pass").to_owned();
+    let (cookie, page) = (pass("BG_PREVIEW_COOKIE="), pass("BG_PREVIEW_URL="));
+    let get = |cookie: &str| {
+        let answer = http::request("GET", &format!("{url}/profile"), &[("Cookie", cookie)], b"").expect("an answer");
+        (answer.status, answer.body)
+    };
+    close(&world);
+    assert_eq!(get(&cookie), (200, "set1".to_owned()));
+    assert_eq!(http::get(&page).expect("an answer").status, 302);
+    for forged in ["bg_web_pass=set1-00000000000000000000000000000000", "bg_web_slot=set1", "bg_visitor=7"] {
+        assert_eq!(get(forged), (503, PAGE.to_owned()), "{forged}");
+    }
+    world.run("bg-switch", &["--open"]).success();
+    process::signal(world.pid("set1"), Signal::SIGKILL);
+    process::gone(world.pid("set1"));
+    assert_eq!((get(&cookie).0, get("").1.as_str()), (502, "set2"));
 }
 
 #[test]

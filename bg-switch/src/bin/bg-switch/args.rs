@@ -40,10 +40,10 @@ pub(crate) struct Args {
     #[arg(long, value_enum, value_name = "FORM", conflicts_with_all = ["to", "share"])]
     convert: Option<Form>,
     /// Answer all visitors with 503 and the page in this file, or a built-in one, until --open
-    #[arg(long, value_name = "PAGE", num_args = 0..=1, default_missing_value = "", conflicts_with_all = ["to", "share", "convert", "open"])]
+    #[arg(long, value_name = "PAGE", num_args = 0..=1, default_missing_value = "", conflicts_with_all = ["to", "share", "convert", "preview", "open"])]
     close: Option<OsString>,
     /// Answer visitors again
-    #[arg(long, conflicts_with_all = ["to", "share", "convert"])]
+    #[arg(long, conflicts_with_all = ["to", "share", "convert", "preview"])]
     open: bool,
     /// Call nginx by this command line: `sudo nginx`, `nginx -c FILE`, `docker exec web nginx`
     #[arg(long, env = "BG_NGINX", default_value = "nginx", value_name = "COMMAND", value_parser = splittable)]

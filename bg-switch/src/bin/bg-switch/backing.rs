@@ -9,6 +9,9 @@ use bg_probe::site::stand_in::{HEADER, VISITORS, folder};
 /// The variable that says whether a request is a visitor's: the same for all applications.
 pub(crate) const WHO: &str = "$bg_who";
 
+/// What it says of a request that is no visitor's. There is no file of that name.
+pub(crate) const NOBODY: &str = "nobody";
+
 /// The directive for the `http` block that sets it. Who says which slot is asked, and who asks which one is live, is told the
 /// truth.
 pub(crate) fn who() -> String {
@@ -16,7 +19,7 @@ pub(crate) fn who() -> String {
         "\
 # Who asks for a slot, or which one is live, is no visitor: for those the other slot does not stand in.
 map $bg_asked {WHO} {{
-    default nobody;
+    default {NOBODY};
     \"\" {VISITORS};
     \"~^[0-9]\" {VISITORS};
 }}

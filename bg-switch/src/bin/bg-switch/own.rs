@@ -3,6 +3,7 @@
 //! A cookie names a file, and where that is there its holder is the kind of visitor who sees one slot. So neither the
 //! upstream file nor a route knows of cookies, and whoever brings none is looked at no further: the path is empty.
 
+use crate::backing::{NOBODY, WHO};
 use crate::closing::CLOSED;
 use crate::extras::Extras;
 use bg_probe::site::settings::Site;
@@ -133,7 +134,9 @@ map $arg_pass {shown} {{
 }}
 "
     );
-    let server = format!("    if (-f {pass}) {{ set {is} {passed}; set {CLOSED} \"\"; }}\n");
+    // A pass is for one slot, so the other does not stand in for it; and it opens a door that is closed.
+    let opened = format!("set {CLOSED} \"\"; set {WHO} {NOBODY};");
+    let server = format!("    if (-f {pass}) {{ set {is} {passed}; {opened} }}\n");
     let pages = format!(
         "
     # Gives the cookie of a pass to whoever has its URL.
