@@ -62,6 +62,8 @@ pub(crate) struct Before {
     pub(crate) version: String,
     /// The other slot.
     pub(crate) idle: String,
+    /// What that one answered, past nginx.
+    pub(crate) idle_version: Option<String>,
 }
 
 pub(crate) struct Scene {
@@ -101,7 +103,7 @@ impl Scene {
             make_routes(&world);
         }
         let twin = world.nginx.twin(&world.path("twin"));
-        let before = Before { live: String::new(), version: String::new(), idle: String::new() };
+        let before = Before { live: String::new(), version: String::new(), idle: String::new(), idle_version: None };
         let mut scene = Self { world, act, before, door, twin, form, round: 0, scripts: Scripts::new() };
         for _ in 0..2 {
             scene.renew_artifact();
@@ -176,7 +178,8 @@ impl Scene {
         });
         let (live, version) = now;
         let idle = if live == "set1" { "set2" } else { "set1" }.to_owned();
-        self.before = Before { live, version, idle };
+        let idle_version = self.world.get_slot(&idle, "/version").ok().map(|answer| answer.body);
+        self.before = Before { live, version, idle, idle_version };
     }
 
     /// Runs it as it is.

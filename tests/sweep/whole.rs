@@ -23,6 +23,7 @@ pub(crate) fn half_done(scene: &Scene) -> Vec<String> {
     faults.extend(untold(scene));
     faults.extend(share(scene, &[0, SHARE]));
     faults.extend(door(scene, None));
+    faults.extend(unfit(scene));
     if let Some(why) = nginx_test(scene) {
         faults.push(why);
         return faults;
@@ -40,6 +41,16 @@ pub(crate) fn stayed(scene: &Scene) -> Option<String> {
     }
     let (slot, _) = Scene::serving(&scene.world.nginx).ok()?;
     (slot != scene.before.live).then(|| format!("it failed, and yet nginx has moved to {slot}"))
+}
+
+/// What would stand in for the slot that serves is what was there before: a release that was never switched to is not.
+fn unfit(scene: &Scene) -> Option<String> {
+    let (live, _) = Scene::serving(&scene.world.nginx).ok()?;
+    let before = &scene.before;
+    let stands_in = scene.world.dir().join("backed/visitors").join(&live).exists();
+    let now = scene.world.get_slot(&before.idle, "/version").ok().map(|answer| answer.body);
+    let is_other = live == before.live && now.is_some() && now != before.idle_version;
+    (stands_in && is_other).then(|| format!("{now:?} stands in for {live}"))
 }
 
 /// Where a site is closed or opened: visitors get the whole page or the application's answer, and the one of these that is
