@@ -160,19 +160,23 @@ fn a_release_that_dies_in_its_watch_is_bad_although_the_one_before_stands_in() {
 }
 
 #[test]
-fn a_switch_is_not_seen_through_a_stand_in() {
+fn a_front_that_may_not_say_who_it_is_names_the_stand_in_and_that_is_no_disagreement() {
     let (world, url) = two_releases();
-    // A site whose front is the application's page, and that is asked from where nobody may say who it is.
-    world.nginx.add_to_http("realip", "set_real_ip_from 127.0.0.1; real_ip_header X-Real;\n");
+    // As nginx sees who asks by the machine's own name, or through a proxy.
+    let site = world.nginx.conf().with_file_name("http.d/site.conf");
+    let printed = world.read(&site);
+    let (kinds, here) = printed.split_once("geo $bg_is_here").expect("who may say so");
+    let elsewhere = here.replacen("127.0.0.0/8     1;", "127.0.0.0/8     0;", 1);
+    world.write(&site, format!("{kinds}geo $bg_is_here{elsewhere}"));
     world.nginx.reload();
-    let front = format!("{url}/profile");
     let run =
-        |words: &[&str]| world.run("bg-switch", &[words, &["--front", &front, "--verify-timeout", "1s"]].concat());
-    kill(&world, "set1");
-    run(&["--to", "set1"]).exit(5).said("nothing listens");
-    run(&["--to", "set2"]).success();
+        |program: &str, words: &[&str]| world.run(program, &[words, &["--front", &format!("{url}/profile")]].concat());
     kill(&world, "set2");
-    run(&["--to", "set2"]).exit(5);
+    assert_eq!(seen_by(&url, "live"), "set1", "a visitor");
+    let words = "set2 is live and down; set1 stands in for it";
+    run("bg-probe", &["--slot", "live"]).success().said(words).printed("\"live\":\"set2\"");
+    run("bg-launch", &["--live"]).success().said(words);
+    until(SOON, "the stand-in ends", || visit(&url, "/profile").1 == "set2");
 }
 
 #[test]

@@ -126,8 +126,7 @@ impl Front {
         if is_nginx_own(&site.front) {
             return self.has_stand_in.get() && !named(said);
         }
-        // Who asks which slot is live is told the truth by a site that has stand-ins; one that names the other slot is set to it.
-        !named(said) && named(&self.ask_as(&Visitor::Number(1), within))
+        named(said) || named(&self.ask_as(&Visitor::Number(1), within))
     }
 
     /// Asks once, on a fresh connection, and without waiting: to see whether that is refused.

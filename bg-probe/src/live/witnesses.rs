@@ -1,6 +1,6 @@
 //! The two witnesses, and what is heard from them at one moment.
 
-use crate::live::front::{Answer, Front, LIMITED};
+use crate::live::front::{Answer, Front, LIMITED, is_nginx_own};
 use crate::live::pending::Pending;
 use crate::nginx::upstream::Upstream;
 use crate::nginx::upstream::link::Looks;
@@ -45,9 +45,15 @@ impl Heard {
         let live = file.as_ref().and_then(|file| file.as_ref().ok());
         let stand_in = live.and_then(|live| stand_in_for(site, live)).filter(|other| {
             // While the site is closed nobody sees it, and it is so as soon as it is open.
-            let seen = front.zip(said.as_ref()).map(|(front, said)| front.has_stand_in(site, other, said, within));
-            // Where no front is asked, a site that has kinds of visitors is a printed one, which has stand-ins.
-            seen.unwrap_or(looks == Some(Looks::ForKind)) || is_closed(&site.dir)
+            // A site that has kinds of visitors is a printed one, which has stand-ins, and it looks at `live` itself. Any other
+            // may be set to the other slot by an edit that nginx has not read, or has read and not the file.
+            let is_printed = looks == Some(Looks::ForKind);
+            let seen = front.zip(said.as_ref()).map(|(front, said)| match said {
+                // By way of a proxy, or at another address than loopback, whoever asks is a visitor.
+                Answer::Slot(named) if named == *other => is_printed && !is_nginx_own(&site.front),
+                _ => front.has_stand_in(site, other, said, within),
+            });
+            seen.unwrap_or(is_printed) || is_closed(&site.dir)
         });
         Heard { front: said, file, shares, stand_in: stand_in.cloned() }
     }
