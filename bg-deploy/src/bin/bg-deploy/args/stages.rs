@@ -89,7 +89,7 @@ impl clap::Args for Stages {
             }
         };
         let heading = "Flags of the stages (--health-timeout is --timeout of bg-health)";
-        command.next_help_heading(heading).args(FLAGS.map(arg))
+        command.next_help_heading(heading).args(FLAGS.iter().copied().map(arg))
     }
 
     fn augment_args_for_update(command: Command) -> Command {
@@ -108,7 +108,7 @@ impl FromArgMatches for Stages {
                 }
             }
         };
-        Ok(Stages(FLAGS.into_iter().flat_map(given).collect()))
+        Ok(Stages(FLAGS.iter().copied().flat_map(given).collect()))
     }
 
     fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), Error> {
