@@ -122,7 +122,7 @@ fn judged(name: &str) -> Option<Unknown> {
 /// or only one.
 fn nearest(name: &str) -> Option<&'static str> {
     let most = (name.len().saturating_sub(PREFIX.len()) / 3).max(1);
-    let distances = KNOWN.into_iter().map(|known| (strsim::damerau_levenshtein(name, known), known));
+    let distances = KNOWN.iter().map(|known| (strsim::damerau_levenshtein(name, known), known));
     distances.filter(|(distance, _)| *distance <= most).min().map(|(_, known)| *known)
 }
 
