@@ -34,6 +34,9 @@ mod stand_in;
 /// A site that is closed: every visitor gets a page, and deploys go on.
 mod closed;
 
+/// Assets of the release before: asked of the other slot where the first does not have them.
+mod assets;
+
 /// A watch that sees the visitors: what nginx has answered them decides, and nothing that anybody else says.
 mod visitors;
 

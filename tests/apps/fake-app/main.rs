@@ -299,6 +299,9 @@ impl App {
             "/echo" => Reply::new(200, "application/octet-stream", request.body.clone()),
             "/env" => Reply::text(&environment()),
             "/headers" => Reply::text(&request.head),
+            path if options.asset.as_ref().is_some_and(|name| path == format!("/assets/{name}.js")) => {
+                Reply::text(&format!("{} asked for {}", options.version_text, request.head))
+            }
             _ => Reply::html(404, "<h1>Not Found</h1>\n"),
         }
     }

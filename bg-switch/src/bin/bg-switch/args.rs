@@ -92,7 +92,8 @@ struct Print {
     #[arg(long, env = "BG_SWITCH_SERVER_NAME", default_value = NAMELESS, value_name = "NAME")]
     server_name: String,
     /// Give the site these extras, with commas: sticky (visitors get cookies and may stay with a release), preview, watch
-    /// (bg-health --watch sees what visitors are answered)
+    /// (bg-health --watch sees what visitors are answered), assets=/assets/,/static/ (what one slot answers there with 404
+    /// is asked of the other)
     #[arg(long, env = "BG_SWITCH_WITH", default_value = "", hide_default_value = true, value_name = "NAMES")]
     with: Extras,
 }

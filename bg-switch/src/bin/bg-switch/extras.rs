@@ -18,6 +18,8 @@ pub(crate) struct Extras {
     pub(crate) preview: bool,
     /// nginx says what it answers, while somebody watches.
     pub(crate) watch: bool,
+    /// Below these paths a file that one slot does not have is asked of the other.
+    pub(crate) assets: Vec<String>,
 }
 
 impl Extras {
@@ -59,11 +61,27 @@ impl FromStr for Extras {
                 "sticky" => extras.sticky = true,
                 "preview" => extras.preview = true,
                 "watch" => extras.watch = true,
-                _ => bail!("a site has no {name:?}. Give some of sticky, preview and watch, with commas"),
+                _ => match name.strip_prefix("assets=").or(Some(name).filter(|_| !extras.assets.is_empty())) {
+                    Some(path) if is_folder(path) && !extras.assets.iter().any(|one| one == path) => {
+                        extras.assets.push(path.to_owned());
+                    }
+                    Some(path) if path.starts_with('/') || name.starts_with("assets=") => {
+                        bail!("{path:?} is no path of assets, or twice there. Give some like assets=/assets/,/static/")
+                    }
+                    _ => bail!(
+                        "a site has no {name:?}. Give some of sticky, preview, watch and assets=/assets/, with commas"
+                    ),
+                },
             }
         }
         Ok(extras)
     }
+}
+
+/// Whether a path is one below which there are files: not the whole site, nor pages of ours.
+fn is_folder(path: &str) -> bool {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "/._-~@".contains(c);
+    path.starts_with('/') && path.len() > 1 && !path.starts_with("/_bg") && path.chars().all(plain)
 }
 
 #[cfg(test)]
@@ -75,6 +93,15 @@ mod tests {
         let both = Extras { sticky: true, preview: true, ..Extras::default() };
         assert_eq!("sticky,preview".parse::<Extras>().unwrap(), both);
         assert_eq!("preview,sticky,".parse::<Extras>().unwrap(), both);
+        let assets = |text: &str| text.parse::<Extras>().ok().map(|extras| (extras.watch, extras.assets));
+        let both = vec!["/a/".to_owned(), "/b/".to_owned()];
+        assert_eq!(assets("assets=/a/,/b/,watch"), Some((true, both.clone())));
+        assert_eq!(assets("assets=/a/,watch,assets=/b/"), Some((true, both)));
+        for bad in
+            ["/a/", "assets", "assets=", "assets=/", "assets=a/", "assets=/a/,/a/", "assets=/_bg/", "assets=/a b/"]
+        {
+            assert_eq!(assets(bad), None, "{bad:?}");
+        }
         assert!("watch".parse::<Extras>().unwrap().watch);
         assert_eq!("".parse::<Extras>().unwrap(), Extras::default());
         assert!("stickie".parse::<Extras>().is_err());

@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 mod args;
+mod assets;
 mod backing;
 mod closing;
 mod door;

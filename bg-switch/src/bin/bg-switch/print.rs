@@ -1,5 +1,6 @@
 //! The nginx configuration to install for an application: `--print-site` and `--print-upstream`.
 
+use crate::assets::assets;
 use crate::backing;
 use crate::closing;
 use crate::extras::Extras;
@@ -87,6 +88,8 @@ pub(crate) fn site(site: &Site, server: &Server, means: &Means) -> Result<String
     let kinds = kinds(site, &server.extras);
     let own = own(site, &server.extras);
     let watched = if server.extras.watch { watched(site, means).or_exit(Exit::Usage)? } else { Watched::default() };
+    let settings = settings();
+    let assets = assets(site, &server.extras, &slot, &(settings.clone() + &own.location));
     // A path behind the port takes the place of the request's own URI, unless that is added.
     let pass = if site.address.has_path() { format!("{VARIABLE}$request_uri") } else { VARIABLE.to_owned() };
     let [first, second] = site.slots.both();
@@ -105,7 +108,7 @@ pub(crate) fn site(site: &Site, server: &Server, means: &Means) -> Result<String
 map {VARIABLE} {slot} {{
     default \"\";
 {names}}}
-
+{others_of}
 map $http_upgrade $bg_connection {{
     default upgrade;
     \"\"      \"\";
@@ -137,22 +140,14 @@ server {{
 {backing}
     location / {{
         proxy_pass {pass};
-        proxy_http_version 1.1;
-        proxy_set_header Host $bg_host;
-        proxy_set_header X-Real-IP $remote_addr;
-        proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
-        proxy_set_header X-Forwarded-Proto $scheme;
-        proxy_set_header Upgrade $http_upgrade;
-        proxy_set_header Connection $bg_connection;
-        proxy_set_header {HEADER} \"\";
-        # Uploads of more than 1 MB: else nginx answers 413.
+{settings}        # Uploads of more than 1 MB: else nginx answers 413.
         #client_max_body_size 50m;
         # Event streams: else nginx keeps small events back, unless they come with X-Accel-Buffering: no.
         #proxy_buffering off;
         # Answers, streams and websockets that are silent for more than a minute: else they end, with 504.
         #proxy_read_timeout 10m;
 {headers}    }}
-{pages}
+{files}{pages}
     # --front http://127.0.0.1/_bg/slot, for applications without /profile. nginx runs return
     # before allow and deny, so the address is looked at here.
     location = /_bg/slot {{
@@ -167,9 +162,27 @@ server {{
         looks = own.server,
         headers = own.location,
         pages = own.pages,
+        others_of = assets.http,
+        files = assets.pages,
         said = watched.http,
         heard = watched.server,
     ))
+}
+
+/// What each location of the application has.
+fn settings() -> String {
+    format!(
+        "\
+        proxy_http_version 1.1;
+        proxy_set_header Host $bg_host;
+        proxy_set_header X-Real-IP $remote_addr;
+        proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
+        proxy_set_header X-Forwarded-Proto $scheme;
+        proxy_set_header Upgrade $http_upgrade;
+        proxy_set_header Connection $bg_connection;
+        proxy_set_header {HEADER} \"\";
+"
+    )
 }
 
 fn group(site: &Site, slot: &Slot) -> String {
