@@ -233,8 +233,13 @@ fn the_hook_before_the_switch_has_a_pass_and_nobody_else_hears_of_it() {
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
 
     let run = world.run("bg-deploy", &words).exit(1);
-    run.said("the site was printed without --with preview. Nothing was touched");
+    run.said("has nginx look for one slot").said("print-site --with preview").said("Nothing was touched");
     assert!(!told.exists() && !world.is_launched("set2"));
+
+    let (world, _) = shared_site(world);
+    world.run("bg-deploy", &words).exit(1).said("the site was printed without --with preview. Nothing was touched");
+    assert!(!told.exists() && !world.is_launched("set2"));
+    world.nginx.add_to_http("site", "");
 
     let (world, url) = site_with(world, "preview");
     let deploy = world.start("bg-deploy", &words);

@@ -52,6 +52,9 @@ mod site;
 /// A rate limit on the site: what it refuses says nothing, and few questions are asked.
 mod limited;
 
+/// Staying: who was in the old slot stays there for a while after a deploy, and is moved in the end.
+mod linger;
+
 /// A pass to the slot that is not live.
 mod preview;
 

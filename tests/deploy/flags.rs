@@ -51,7 +51,7 @@ const NOT_THROUGH_THE_DRIVER: [(&str, &[&str]); 4] = [
     ),
     // The driver's own --watch; a look is no deploy.
     ("health", &["slot", "once", "watch"]),
-    // The slot is the record's; --ramp, --preview, --nginx and --wait are the driver's own; the rest prints or converts.
+    // The slot is the record's; --ramp, --preview, --linger, --nginx and --wait are the driver's own; the rest prints or converts.
     (
         "switch",
         &[
@@ -60,6 +60,7 @@ const NOT_THROUGH_THE_DRIVER: [(&str, &[&str]); 4] = [
             "preview",
             "close",
             "open",
+            "linger",
             "nginx",
             "wait",
             "convert",

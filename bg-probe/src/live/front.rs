@@ -5,7 +5,7 @@ use crate::os::deadline::Deadline;
 use crate::os::http::{Get, NoReply, Reply};
 use crate::say::quoted;
 use crate::site::settings::{FrontSetting, Site};
-use crate::site::slot::{Slot, Slots};
+use crate::site::slot::{Name, Slot, Slots};
 use crate::site::stand_in;
 use crate::site::visitor::{HEADER, Visitor};
 use anyhow::Result;
@@ -29,6 +29,7 @@ pub const SLOT_PAGE: &str = "/_bg/slot";
 /// The front of a site, ready to be asked.
 pub struct Front {
     get: Get,
+    app: Name,
     slots: Slots,
     pace: Pace,
     /// Whether it has ever named a slot.
@@ -83,6 +84,7 @@ impl Front {
         let get = Get::new(url, site.front_host.as_deref())?;
         Ok(Some(Front {
             get,
+            app: site.app.clone(),
             slots: site.slots.clone(),
             pace: Pace::default(),
             has_named: Cell::default(),
@@ -101,7 +103,8 @@ impl Front {
     /// another machine, take it for a visitor like any other.
     #[must_use]
     pub fn ask_as(&self, visitor: &Visitor, within: Duration) -> Answer {
-        self.ask_saying((HEADER, &visitor.to_string()), within)
+        let (name, value) = visitor.header(&self.app);
+        self.ask_saying((name, &value), within)
     }
 
     /// The same with this header, by which nginx knows a visitor: a cookie.

@@ -1,6 +1,7 @@
 //! The last look before anything in a slot is touched: a record can be old.
 
 use crate::live::front::{Answer, FRONT_WITHIN, Front};
+use crate::live::lingering::Lingering;
 use crate::live::verdict::live;
 use crate::live::witnesses::{By, Heard};
 use crate::say::exit::Exit;
@@ -14,6 +15,20 @@ use anyhow::Result;
 /// # Errors
 /// [`Exit::Unsure`], also when nobody can tell.
 pub fn ensure_idle(site: &Site, slot: &Slot) -> Result<()> {
+    ensure_not_live(site, slot)?;
+    let Some(lingering) = Lingering::of(site).filter(|lingering| lingering.old == *slot) else { return Ok(()) };
+    let end = Advice::call(site, "bg-switch", &["--linger", "0"]);
+    Err(Exit::Unsure.refuse(
+        format!("{slot} still serves: {lingering}. Nothing in it was touched"),
+        format!("wait for that; or have all of them moved now with: {end}"),
+    ))
+}
+
+/// The same, where it does not count that some visitors stay in the slot: they will be moved first.
+///
+/// # Errors
+/// Those of [`ensure_idle`].
+pub fn ensure_not_live(site: &Site, slot: &Slot) -> Result<()> {
     let verdict = live(site, By::Both, FRONT_WITHIN)?;
     verdict.ensure_stands_in_for_nobody(site, slot)?;
     if verdict.share_of(slot) > 0 {

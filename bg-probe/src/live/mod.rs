@@ -2,6 +2,7 @@
 
 pub mod front;
 pub mod last_look;
+pub mod lingering;
 mod pace;
 pub mod pending;
 pub mod provable;

@@ -1,6 +1,7 @@
 //! The record a stage works on.
 
 use crate::live::front::FRONT_WITHIN;
+use crate::live::lingering::Lingering;
 use crate::live::verdict::{Verdict, live};
 use crate::live::witnesses::By;
 use crate::nginx::upstream::site_of;
@@ -37,6 +38,9 @@ pub fn minted(site: Site, slot: Slot, verdict: &Verdict) -> Result<Record> {
     }
     if is_closed(&record.site.dir) {
         record.set("closed", &true)?;
+    }
+    if let Some(lingering) = Lingering::of(&record.site) {
+        record.set("lingers", &lingering.to_json())?;
     }
     record.set("probe", &verdict.facts)?;
     Ok(record)

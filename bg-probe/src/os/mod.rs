@@ -2,6 +2,7 @@
 
 pub mod advice;
 pub mod deadline;
+pub mod detached;
 pub mod http;
 pub mod lifetime;
 pub mod mailbox;

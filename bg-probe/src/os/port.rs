@@ -1,6 +1,6 @@
 //! A slot's port, as the kernel sees it: its listeners and its connections.
 
-use crate::os::sockets::{State, sockets};
+use crate::os::sockets::{State, sockets, sockets_to};
 use anyhow::Result;
 use std::collections::BTreeSet;
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
@@ -83,6 +83,18 @@ pub fn listeners(port: u16) -> Result<BTreeSet<u64>> {
 /// When the kernel does not list its sockets.
 pub fn established(port: u16) -> Result<usize> {
     Ok(sockets(State::Established, Some(port))?.len())
+}
+
+/// Whether anybody is connected to a port, or was within the last minute: whichever end closes first has the connection in
+/// TIME_WAIT for so long (`tcp(7)`). A client in another network namespace is seen only while it is connected, or where the
+/// server closes first.
+///
+/// # Errors
+/// When the kernel does not list its sockets.
+pub fn was_visited(port: u16) -> Result<bool> {
+    Ok(established(port)? > 0
+        || !sockets(State::TimeWait, Some(port))?.is_empty()
+        || !sockets_to(State::TimeWait, port)?.is_empty())
 }
 
 /// The ports on which any of these processes listens.

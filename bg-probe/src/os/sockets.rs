@@ -17,6 +17,8 @@ pub enum State {
     Established = 1,
     /// Waiting for connections.
     Listen = 10,
+    /// Closed by this side within the last minute.
+    TimeWait = 6,
 }
 
 /// One socket.
@@ -33,7 +35,22 @@ pub struct Socket {
 /// # Errors
 /// When the kernel gives neither answer.
 pub fn sockets(state: State, port: Option<u16>) -> Result<Vec<Socket>> {
-    asked(state, port).or_else(|_| listed(state, port))
+    asked(state, port, End::Own).or_else(|_| listed(state, port, End::Own))
+}
+
+/// The sockets in that state whose other end has that port.
+///
+/// # Errors
+/// Those of [`sockets`].
+pub fn sockets_to(state: State, port: u16) -> Result<Vec<Socket>> {
+    asked(state, Some(port), End::Other).or_else(|_| listed(state, Some(port), End::Other))
+}
+
+/// The end of a connection that a port is of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum End {
+    Own,
+    Other,
 }
 
 const AF_INET: u8 = 2;
@@ -56,14 +73,14 @@ const ANSWER: usize = 72;
 const LEAST: usize = 8 * 1024;
 const MOST: usize = 64 * 1024;
 
-fn asked(state: State, port: Option<u16>) -> Result<Vec<Socket>> {
+fn asked(state: State, port: Option<u16>, end: End) -> Result<Vec<Socket>> {
     let netlink = socket(AddressFamily::Netlink, SockType::Raw, SockFlag::SOCK_CLOEXEC, SockProtocol::NetlinkSockDiag)?;
     let mut netlink = File::from(netlink);
     let mut found = Vec::new();
     // Those of one port are few; and zeroing the room for a whole machine's takes longer than all the rest.
     let mut answer = vec![0; if port.is_some() { LEAST } else { MOST }];
     for family in [AF_INET, AF_INET6] {
-        netlink.write_all(&question(family, state, port))?;
+        netlink.write_all(&question(family, state, port, end))?;
         loop {
             let count = netlink.read(&mut answer)?;
             ensure!(count >= HEADER, "half an answer from sock_diag");
@@ -75,7 +92,7 @@ fn asked(state: State, port: Option<u16>) -> Result<Vec<Socket>> {
     Ok(found)
 }
 
-fn question(family: u8, state: State, port: Option<u16>) -> Vec<u8> {
+fn question(family: u8, state: State, port: Option<u16>, end: End) -> Vec<u8> {
     let length = u32::try_from(HEADER + QUESTION).unwrap_or_default();
     let mut bytes = Vec::with_capacity(HEADER + QUESTION);
     bytes.extend(length.to_ne_bytes());
@@ -84,7 +101,10 @@ fn question(family: u8, state: State, port: Option<u16>) -> Vec<u8> {
     bytes.extend([0; 8]);
     bytes.extend([family, TCP, 0, 0]);
     bytes.extend((1_u32 << state as u8).to_ne_bytes());
-    // The rest is struct inet_diag_sockid, of which the first is the source port; 0 is any.
+    // The rest is struct inet_diag_sockid, which begins with the source port and the other end's; 0 is any.
+    if end == End::Other {
+        bytes.extend([0; 2]);
+    }
     bytes.extend(port.unwrap_or(0).to_be_bytes());
     bytes.resize(HEADER + QUESTION, 0);
     bytes
@@ -127,22 +147,26 @@ fn number(bytes: &[u8], at: usize) -> Option<u32> {
 }
 
 /// The same from `/proc/net/tcp` (`proc_pid_net(5)`).
-fn listed(state: State, port: Option<u16>) -> Result<Vec<Socket>> {
+fn listed(state: State, port: Option<u16>, end: End) -> Result<Vec<Socket>> {
     let mut text = std::fs::read_to_string("/proc/net/tcp").context("read /proc/net/tcp")?;
     // A kernel without IPv6 has no such file.
     text += &std::fs::read_to_string("/proc/net/tcp6").unwrap_or_default();
-    let wanted = |socket: &Socket| port.is_none_or(|port| port == socket.port);
-    Ok(text.lines().filter_map(|line| row(line, state)).filter(wanted).collect())
+    let wanted = |line: &&str| port.is_none_or(|port| port_in(line, end) == Some(port));
+    Ok(text.lines().filter(wanted).filter_map(|line| row(line, state)).collect())
 }
 
 /// The socket of a line of `/proc/net/tcp`, if it is one in that state.
 #[must_use]
 pub fn row(line: &str, state: State) -> Option<Socket> {
     let fields: Vec<&str> = line.split_ascii_whitespace().collect();
-    let (_, port) = fields.get(1)?.rsplit_once(':')?;
     let is = u8::from_str_radix(fields.get(3)?, 16).ok()?;
-    let socket = Socket { port: u16::from_str_radix(port, 16).ok()?, inode: fields.get(9)?.parse().ok()? };
+    let socket = Socket { port: port_in(line, End::Own)?, inode: fields.get(9)?.parse().ok()? };
     (is == state as u8).then_some(socket)
+}
+
+fn port_in(line: &str, end: End) -> Option<u16> {
+    let address = line.split_ascii_whitespace().nth(if end == End::Own { 1 } else { 2 })?;
+    u16::from_str_radix(address.rsplit_once(':')?.1, 16).ok()
 }
 
 #[cfg(test)]
@@ -156,13 +180,19 @@ mod tests {
         let port = listener.local_addr().unwrap().port();
         let client = TcpStream::connect(("127.0.0.1", port)).unwrap();
         for state in [State::Listen, State::Established] {
-            let asked = asked(state, Some(port)).unwrap();
+            let asked = asked(state, Some(port), End::Own).unwrap();
             assert_eq!(asked.len(), 1, "{state:?}: the client's own end must not count");
-            assert_eq!(asked, listed(state, Some(port)).unwrap());
+            assert_eq!(asked, listed(state, Some(port), End::Own).unwrap());
         }
-        assert!(asked(State::Listen, None).unwrap().iter().any(|socket| socket.port == port));
-        drop((client, listener));
-        assert_eq!(asked(State::Listen, Some(port)).unwrap(), []);
+        let to = asked(State::Established, Some(port), End::Other).unwrap();
+        assert_eq!((to.len(), to[0].port), (1, client.local_addr().unwrap().port()));
+        assert_eq!(to, listed(State::Established, Some(port), End::Other).unwrap());
+        assert!(asked(State::Listen, None, End::Own).unwrap().iter().any(|socket| socket.port == port));
+        let accepted = listener.accept().unwrap();
+        drop(client);
+        drop((accepted, listener));
+        assert_eq!(asked(State::Listen, Some(port), End::Own).unwrap(), []);
+        assert_eq!(sockets_to(State::TimeWait, port).unwrap().len(), 1, "the client has closed first");
     }
 
     #[test]

@@ -121,6 +121,12 @@ impl Dir {
         self.slot(slot).join("work")
     }
 
+    /// The file of what was done in the end with those who stayed with an old release, when nobody was there to be told.
+    #[must_use]
+    pub fn linger_log(&self) -> PathBuf {
+        self.0.join("linger.log")
+    }
+
     /// The folder of the passes, each a file with its token for a name.
     #[must_use]
     pub fn passes(&self) -> PathBuf {

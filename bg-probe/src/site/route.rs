@@ -5,7 +5,8 @@
 //! rename of `live`. The folder is complete and synced before that.
 //!
 //! `set2` sends everybody to set2. `set2+10-1a2b3c4d` sends ten numbers of a hundred there, the first ten in the order
-//! that the seed `1a2b3c4d` gives; with more or fewer of the same order nobody moves who need not.
+//! that the seed `1a2b3c4d` gives; with more or fewer of the same order nobody moves who need not. `set2+keep-6745a0b1`
+//! sends everybody to set2 but those who were in set1 before, until that second of Unix time.
 
 use crate::os::names;
 use crate::os::replace;
@@ -29,6 +30,8 @@ pub struct Route {
     share: u8,
     /// What the order comes from.
     seed: u32,
+    /// Until when those stay who were in the other slot before, in seconds of Unix time; only where all others go to one.
+    keep: Option<u64>,
 }
 
 /// How many visitors of a hundred go to each slot; none of both is left out.
@@ -39,7 +42,14 @@ impl Route {
     /// Everybody goes to `slot`.
     #[must_use]
     pub fn whole(slots: &Slots, slot: &Slot) -> Route {
-        Route { to: slot.clone(), beside: slots.other(&slot.name).clone(), share: NUMBERS, seed: 0 }
+        Route { to: slot.clone(), beside: slots.other(&slot.name).clone(), share: NUMBERS, seed: 0, keep: None }
+    }
+
+    /// Everybody goes to `slot`, but those who were in the other one before: they stay there until so many seconds of Unix
+    /// time.
+    #[must_use]
+    pub fn keeping(slots: &Slots, slot: &Slot, until: u64) -> Route {
+        Route { keep: Some(until), ..Route::whole(slots, slot) }
     }
 
     /// `share` of a hundred go to `slot`, in the order of the share that is out, if one is; else in one that the release
@@ -71,6 +81,10 @@ impl Route {
             return Some(Route::whole(slots, slots.named(name).ok()?));
         };
         let (share, seed) = share.split_once('-')?;
+        if share == "keep" {
+            let until = u64::from_str_radix(seed, 16).ok()?;
+            return Some(Route::keeping(slots, slots.named(slot).ok()?, until));
+        }
         let share = share.parse().ok().filter(|share| (1..NUMBERS).contains(share))?;
         let seed = u32::from_str_radix(seed, 16).ok()?;
         Some(Route { share, seed, ..Route::whole(slots, slots.named(slot).ok()?) })
@@ -81,7 +95,11 @@ impl Route {
     pub fn path(&self) -> PathBuf {
         let Route { to, share, seed, .. } = self;
         let whole = Dir::route(&to.name);
-        if self.is_shared() { whole.with_file_name(format!("{to}+{share}-{seed:08x}")) } else { whole }
+        match self.keep {
+            Some(until) => whole.with_file_name(format!("{to}+keep-{until:08x}")),
+            None if self.is_shared() => whole.with_file_name(format!("{to}+{share}-{seed:08x}")),
+            None => whole,
+        }
     }
 
     /// Whether it leads to both slots.
@@ -102,6 +120,12 @@ impl Route {
         (&self.to, &self.beside)
     }
 
+    /// The slot in which those stay who were there before, and until when, in seconds of Unix time.
+    #[must_use]
+    pub fn keeps(&self) -> Option<(&Slot, u64)> {
+        Some((&self.beside, self.keep?))
+    }
+
     /// The numbers that go to the first slot, and those that go to the other.
     fn numbers(&self) -> (Vec<u8>, Vec<u8>) {
         let order = order(self.seed);
@@ -118,7 +142,10 @@ impl Route {
         let last = to.last().map(|number| (Visitor::Number(*number), self.to.clone()));
         let first = beside.first().map(|number| (Visitor::Number(*number), self.beside.clone()));
         let prober = (Visitor::Prober, self.live().clone());
-        [Some(prober), last, first].into_iter().flatten().collect()
+        // Whoever was in the other slot stays there or does not; in a share each has a number all the same.
+        let is_kept = |old: &Slot| if self.keep.is_some() { old.clone() } else { self.to.clone() };
+        let old = (!self.is_shared()).then(|| (Visitor::WasIn(self.beside.name.clone()), is_kept(&self.beside)));
+        [Some(prober), last, first, old].into_iter().flatten().collect()
     }
 
     /// A kind of visitor whom it leads to `slot`, for whoever asks whether visitors are served there.
@@ -143,6 +170,7 @@ impl Route {
         let mark = mark(live, idle);
         let mut files = vec![live.to_string(), Visitor::Prober.file(live), format!("{live}.{}", bucket(app))];
         files.extend(mark);
+        files.extend(self.keeps().map(|(old, _)| Visitor::WasIn(old.name.clone()).file(old)));
         files.push(Visitor::Preview.file(idle));
         files.extend([live, idle].map(|slot| Visitor::Of(slot.name.clone()).file(slot)));
         files.extend(number(&self.to, to));
@@ -284,10 +312,20 @@ mod tests {
 
     #[test]
     fn a_route_is_known_by_its_name() {
-        for name in ["set1", "set2", "set2+10-1a2b3c4d", "set1+99-00000000"] {
+        for name in ["set1", "set2", "set2+10-1a2b3c4d", "set1+99-00000000", "set2+keep-6745a0b1"] {
             assert_eq!(Route::parse(name, &slots()).unwrap().path(), Path::new("routes").join(name));
         }
-        for name in ["set3", "set2+0-1a2b3c4d", "set2+100-1a2b3c4d", "set2+10", "set2+10-x", "", "+1-1"] {
+        for name in [
+            "set3",
+            "set2+0-1a2b3c4d",
+            "set2+100-1a2b3c4d",
+            "set2+10",
+            "set2+10-x",
+            "",
+            "+1-1",
+            "set2+keep",
+            "set2+keep-",
+        ] {
             assert_eq!(Route::parse(name, &slots()), None, "{name}");
         }
     }

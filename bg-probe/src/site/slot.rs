@@ -122,6 +122,14 @@ impl Slot {
         port::established(self.port)
     }
 
+    /// Whether anybody is connected to the slot's port, or was within the last minute.
+    ///
+    /// # Errors
+    /// When the kernel does not list its sockets.
+    pub fn was_visited(&self) -> Result<bool> {
+        port::was_visited(self.port)
+    }
+
     /// Whether any of these processes listens on the slot's port.
     ///
     /// # Errors

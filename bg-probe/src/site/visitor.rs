@@ -23,6 +23,8 @@ pub enum Visitor {
     Of(Name),
     /// One who sees the slot that is not live.
     Preview,
+    /// One who was in this slot before, by a cookie, and stays there where there is a file for it.
+    WasIn(Name),
 }
 
 impl Visitor {
@@ -35,13 +37,17 @@ impl Visitor {
             Visitor::Number(number) => number.to_string(),
             Visitor::Of(slot) => format!("only-{slot}"),
             Visitor::Preview => "preview".to_owned(),
+            Visitor::WasIn(slot) => format!("keep-{slot}"),
         }
     }
 
-    /// The name of the file in a route that has those stay who were in `slot` before.
+    /// The header by which a request is of this kind.
     #[must_use]
-    pub fn keep(slot: &str) -> String {
-        format!("keep-{slot}")
+    pub fn header(&self, app: &Name) -> (&'static str, String) {
+        match self {
+            Visitor::WasIn(slot) => ("Cookie", format!("{}={slot}", variable(app, "slot").trim_start_matches('$'))),
+            _ => (HEADER, self.to_string()),
+        }
     }
 
     /// The name of the file that sends this kind to `slot`.
@@ -56,7 +62,7 @@ impl Display for Visitor {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
         match self {
             Visitor::Of(slot) => slot.fmt(f),
-            Visitor::Prober | Visitor::Number(_) | Visitor::Preview => f.write_str(&self.kind()),
+            Visitor::Prober | Visitor::Number(_) | Visitor::Preview | Visitor::WasIn(_) => f.write_str(&self.kind()),
         }
     }
 }

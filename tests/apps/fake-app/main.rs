@@ -12,6 +12,7 @@
 //! | `/echo`            | the request's body                               |
 //! | `/events`          | an event stream: one event, and no end; with `?unbuffered` nginx is told to pass it on |
 //! | `/env`             | its environment, one variable a line             |
+//! | `/session`         | `--version-text` and how often this visitor was here, by a cookie and a counter in memory |
 //! | `/headers`         | the request's own first line and headers         |
 //! | `/ws`              | 101, and then whatever comes, back again         |
 //!
@@ -106,6 +107,8 @@ struct App {
     stopping: AtomicBool,
     pages: AtomicUsize,
     listener: Mutex<Option<TcpListener>>,
+    /// How often the visitor with each session's number was here.
+    sessions: Mutex<Vec<u32>>,
     in_flight: Mutex<usize>,
     one_less: Condvar,
 }
@@ -118,6 +121,7 @@ impl App {
             stopping: AtomicBool::new(false),
             pages: AtomicUsize::new(0),
             listener: Mutex::new(None),
+            sessions: Mutex::default(),
             in_flight: Mutex::new(0),
             one_less: Condvar::new(),
         }
@@ -298,12 +302,29 @@ impl App {
             }
             "/echo" => Reply::new(200, "application/octet-stream", request.body.clone()),
             "/env" => Reply::text(&environment()),
+            "/session" => self.session(&head),
             "/headers" => Reply::text(&request.head),
             path if options.asset.as_ref().is_some_and(|name| path == format!("/assets/{name}.js")) => {
                 Reply::text(&format!("{} asked for {}", options.version_text, request.head))
             }
             _ => Reply::html(404, "<h1>Not Found</h1>\n"),
         }
+    }
+
+    /// A session is of this process alone: who brings that of another begins anew.
+    fn session(&self, head: &str) -> Reply {
+        let mark = format!("session={}-", std::process::id());
+        let mut sessions = lock(&self.sessions);
+        let digits = head.split_once(&mark).map(|(_, rest)| rest.split(|c: char| !c.is_ascii_digit()).next());
+        let known = digits.flatten().and_then(|digits| digits.parse().ok()).filter(|number| *number < sessions.len());
+        let number = known.unwrap_or(sessions.len());
+        if known.is_none() {
+            sessions.push(0);
+        }
+        sessions[number] += 1;
+        let text = format!("{} {}", self.options.version_text, sessions[number]);
+        let reply = Reply::text(&text);
+        Reply { header: format!("{}\r\nSet-Cookie: {mark}{number}; Path=/; HttpOnly", reply.header), ..reply }
     }
 
     fn health(&self) -> Reply {

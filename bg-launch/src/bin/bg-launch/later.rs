@@ -14,6 +14,7 @@ use crate::stop::{Clearing, vacate};
 use crate::turn;
 use anyhow::{Context, Result};
 use bg_probe::live::last_look::ensure_idle;
+use bg_probe::live::lingering::Lingering;
 use bg_probe::os::deadline::Deadline;
 use bg_probe::os::process::Process;
 use bg_probe::os::replace;
@@ -24,7 +25,7 @@ use bg_probe::site::advice::Advice;
 use bg_probe::site::folder_app;
 use bg_probe::site::holder::Errand;
 use bg_probe::site::launched::Launched;
-use bg_probe::site::lock::{INHERITED, Wait};
+use bg_probe::site::lock::{INHERITED, Lock, Wait};
 use nix::unistd::setsid;
 use std::fs::{File, Metadata, OpenOptions};
 use std::io::{Read, Write};
@@ -141,7 +142,7 @@ pub(crate) fn stop(record: &Record, after: Duration, clearing: Clearing, hooks: 
     // Who wants to go back now has not long to wait, and nobody to ask.
     let most = clearing.drain.saturating_add(clearing.grace.within).saturating_add(SLACK);
     let errand = Errand::new(format!("stops pid {} in {slot}, as --stop-old asked", process.pid), most);
-    let lock = turn::take_on(site, Wait { within: Duration::MAX.into() }, voice, Some(errand))?;
+    let lock = turn_without_visitors(record, &process, &errand, voice)?;
     if is_called_off(record) {
         return Ok(());
     }
@@ -158,6 +159,21 @@ pub(crate) fn stop(record: &Record, after: Duration, clearing: Clearing, hooks: 
         hooks.retired(site, slot, &old, voice);
     }
     Ok(())
+}
+
+/// The lock, once nobody stays in the slot who was there before the switch: that ends by itself, or by the next who holds the
+/// lock.
+fn turn_without_visitors(record: &Record, process: &Process, errand: &Errand, voice: Voice) -> Result<Lock> {
+    let site = &record.site;
+    let stays = || Lingering::of(site).is_some_and(|now| now.old == record.slot && now.is_left().is_none());
+    loop {
+        let may_go_on = || Ok(is_called_off(record) || !still_there(record, process) || !stays());
+        let _ = Deadline::within(Duration::MAX).wait(LOOK_EVERY, may_go_on)?;
+        let lock = turn::take_on(site, Wait { within: Duration::MAX.into() }, voice, Some(errand.clone()))?;
+        if may_go_on()? {
+            return Ok(lock);
+        }
+    }
 }
 
 /// Leaves the session, the descriptors and the signals of the process that started this one, and reports that on stdin,

@@ -21,7 +21,8 @@ use crate::stop::vacate;
 use anyhow::{Context, Result};
 use bg_launch::replaced::Replaced;
 use bg_launch::{Launch, is_there};
-use bg_probe::live::last_look::ensure_idle;
+use bg_probe::live::last_look::ensure_not_live;
+use bg_probe::live::lingering::Lingering;
 use bg_probe::nginx::upstream::ensure_movable;
 use bg_probe::record::Record;
 use bg_probe::say::Voice;
@@ -98,7 +99,7 @@ fn make_room(dir: &Dir, artifact: Option<&Path>, voice: Voice) -> Result<()> {
 /// Refuses a slot that another release may not be put into.
 fn ensure_free(record: &Record, manner: &Manner) -> Result<()> {
     ensure_movable(&record.site)?;
-    ensure_idle(&record.site, &record.slot)?;
+    ensure_not_live(&record.site, &record.slot)?;
     Occupant::of(&record.site, &record.slot, manner.clearing.adopt, false).map(drop)
 }
 
@@ -110,12 +111,23 @@ fn make_ready(plan: &Plan, record: &Record, before: Hook, manner: &Manner, voice
     }
     plan.mode.make_folders(site, slot)?;
     manner.hooks.run(before, plan, voice)?;
+    end_lingering(record, voice)?;
     let old = Launched::of(&site.dir, &slot.name)?.filter(|old| is_there(old).unwrap_or(false));
     if vacate(record, manner.clearing, voice)?
         && let Some(old) = old
     {
         manner.hooks.retired(site, slot, &old, voice);
     }
+    Ok(())
+}
+
+/// Moves those first who stay with what is in the slot: a deploy that comes while they do needs it.
+fn end_lingering(record: &Record, voice: Voice) -> Result<()> {
+    let Some(lingering) = Lingering::of(&record.site).filter(|lingering| lingering.old == record.slot) else {
+        return Ok(());
+    };
+    lingering.end(&record.site)?;
+    voice.done("launch", &format!("{}, for this release comes there", lingering.ended()), None);
     Ok(())
 }
 

@@ -1,6 +1,7 @@
 //! A turn at the site: the lock, with nothing of an earlier switch left undone.
 
 use anyhow::Result;
+use bg_probe::live::lingering;
 use bg_probe::live::pending;
 use bg_probe::say::Voice;
 use bg_probe::site::holder::Errand;
@@ -24,6 +25,9 @@ pub(crate) fn take_on(site: &Site, wait: Wait, voice: Voice, errand: Option<Erra
     let lock = Lock::take_on(site, wait, voice, errand)?;
     if let Some(words) = pending::settle(site)? {
         voice.warn(&words);
+    }
+    if let Some(words) = lingering::settle(site)? {
+        voice.done("launch", &words, None);
     }
     for slot in site.slots.both() {
         if let Some(why) = Launched::damage(&site.dir, &slot.name) {

@@ -7,6 +7,7 @@ use crate::preflight;
 use crate::table::table;
 use anyhow::Result;
 use bg_probe::cli::preflight::conclude;
+use bg_probe::live::lingering::Lingering;
 use bg_probe::live::provable::ensure_provable;
 use bg_probe::live::subject::{choose, minted};
 use bg_probe::live::verdict::{self, Verdict};
@@ -67,8 +68,12 @@ fn record(site: Site, voice: Voice, wanted: &Wanted) -> Result<()> {
     let said = verdict.in_words();
     let said = if is_live { said } else { format!("{said}; this deploy is for {}", slot.on_port()) };
     let said = if is_closed(&site.dir) { format!("{said}; closed to visitors") } else { said };
+    let lingering = Lingering::of(&site);
     let record = minted(site, slot, &verdict)?;
     voice.done("probe", &said, None);
+    if let Some(lingering) = lingering {
+        voice.done("probe", &lingering.to_string(), None);
+    }
     record.print()
 }
 

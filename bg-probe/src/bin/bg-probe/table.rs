@@ -1,5 +1,6 @@
 //! Both slots as a table, for people.
 
+use bg_probe::live::lingering::Lingering;
 use bg_probe::live::verdict::Verdict;
 use bg_probe::os::process::Process;
 use bg_probe::say::{clean, columns};
@@ -49,7 +50,9 @@ fn row(site: &Site, slot: &Slot, verdict: Option<&Verdict>) -> Vec<String> {
         Some(verdict) if verdict.stand_in.as_ref() == Some(slot) => "stands in",
         Some(_) => "-",
     };
+    let lingers = Lingering::of(site).is_some_and(|lingering| lingering.old == *slot);
     let share = verdict.map_or("?".into(), |verdict| match verdict.share_of(slot) {
+        0 if lingers => "stays".to_owned(),
         0 => "-".to_owned(),
         share => format!("{share}%"),
     });

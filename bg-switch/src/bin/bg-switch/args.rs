@@ -1,6 +1,7 @@
 //! The command line of `bg-switch`.
 
 use crate::extras::Extras;
+use crate::linger::Linger;
 use crate::means::Means;
 use crate::nginx::Nginx;
 use crate::order::Order;
@@ -33,8 +34,17 @@ pub(crate) struct Args {
     /// Move only N visitors of a hundred to the slot, as the record or --to names it; 0 takes a share back [default: all]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(0..100))]
     share: Option<u8>,
+    /// After a whole switch, have those stay where they were who were there, this long at most; 0 moves them now
+    #[arg(long, value_name = "DURATION", conflicts_with_all = ["share", "convert"])]
+    linger: Option<Span>,
+    /// And no longer than until none of them has come for this long
+    #[arg(long, env = "BG_SWITCH_LINGER_IDLE", default_value = "5m", value_name = "DURATION")]
+    linger_idle: Span,
+    /// Be the process that moves them in the end
+    #[arg(long, hide = true, requires = "linger")]
+    attend: bool,
     /// Make a pass to the slot that is not live, or to that of --to, and print its cookie and URL; or take all passes back
-    #[arg(long, value_enum, value_name = "WHAT", conflicts_with_all = ["share", "convert"])]
+    #[arg(long, value_enum, value_name = "WHAT", conflicts_with_all = ["share", "convert", "linger"])]
     preview: Option<Preview>,
     /// Change the upstream file to the other form, keeping the live slot
     #[arg(long, value_enum, value_name = "FORM", conflicts_with_all = ["to", "share"])]
@@ -74,10 +84,10 @@ pub(crate) struct Args {
 #[command(next_help_heading = "The nginx configuration to install")]
 struct Print {
     /// Print the server block for this application
-    #[arg(long = "print-site", conflicts_with_all = ["to", "share", "upstream", "convert", "preview", "close", "open"])]
+    #[arg(long = "print-site", conflicts_with_all = ["to", "share", "upstream", "convert", "preview", "close", "open", "linger"])]
     site: bool,
     /// Print the upstream file for this application
-    #[arg(long = "print-upstream", conflicts_with_all = ["to", "share", "convert", "preview", "close", "open"])]
+    #[arg(long = "print-upstream", conflicts_with_all = ["to", "share", "convert", "preview", "close", "open", "linger"])]
     upstream: bool,
     /// Give the upstream file this form
     #[arg(long, env = "BG_SWITCH_FORM", value_enum, default_value = "link")]
@@ -111,9 +121,11 @@ impl Args {
             Means { nginx, within: *self.verify_timeout, quiet: self.quiet, wait: self.wait, voice: self.voice };
         let site = || site_of(&self.settings);
         let share = self.share.unwrap_or(NUMBERS);
+        let linger = self.linger.map(|within| Linger { within: *within, unless_idle: *self.linger_idle });
         let print = self.print;
         let order = if self.check.of_record {
-            Order::Foresee(self.settings, Extras { preview: self.preview.is_some(), ..Extras::default() })
+            let wanted = Extras { sticky: linger.is_some(), preview: self.preview.is_some(), ..Extras::default() };
+            Order::Foresee(self.settings, wanted)
         } else if self.check.check {
             Order::Preflight { site: site()?, as_json: self.check.json }
         } else if print.site {
@@ -131,6 +143,10 @@ impl Args {
             let site = site()?;
             let slot = self.to.as_ref().map(|to| slot_of(&site, to)).transpose()?;
             Order::Preview(site, slot, wanted)
+        } else if let Some(linger) = linger.filter(|_| self.attend) {
+            Order::Attend(self.settings, linger)
+        } else if linger.is_some_and(|linger| linger.within.is_zero()) {
+            Order::EndLinger(site()?)
         } else if self.share == Some(0) {
             let site = site()?;
             let slot = self.to.as_ref().map(|to| slot_of(&site, to)).transpose()?;
@@ -138,9 +154,9 @@ impl Args {
         } else if let Some(to) = &self.to {
             let site = site()?;
             let slot = slot_of(&site, to)?;
-            Order::Switch(Target::Named(site, slot), share)
+            Order::Switch(Target::Named(site, slot), share, linger)
         } else {
-            Order::Switch(Target::OfRecord(self.settings), share)
+            Order::Switch(Target::OfRecord(self.settings), share, linger)
         };
         Ok((order, means))
     }

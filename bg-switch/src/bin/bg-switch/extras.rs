@@ -3,6 +3,8 @@
 use crate::nginx::Nginx;
 use anyhow::{Result, bail};
 use bg_probe::cli::preflight::Finding;
+use bg_probe::nginx::upstream::Upstream;
+use bg_probe::nginx::upstream::link::Looks;
 use bg_probe::say::exit::Exit;
 use bg_probe::site::advice::Advice;
 use bg_probe::site::settings::Site;
@@ -24,7 +26,13 @@ pub(crate) struct Extras {
 
 impl Extras {
     /// Those of them that nginx is seen not to have, as a finding of a preflight: nothing could be done with them.
-    pub(crate) fn missing(&self, site: &Site, nginx: &Nginx) -> Option<Finding> {
+    pub(crate) fn missing(&self, site: &Site, nginx: &Nginx, upstream: Option<&Upstream>) -> Option<Finding> {
+        let any = [("sticky", self.sticky), ("preview", self.preview)].into_iter().find(|(_, is_wanted)| *is_wanted)?.0;
+        if upstream.and_then(Upstream::looks) != Some(Looks::ForKind) {
+            let file = site.upstream_file.display();
+            let what = format!("{file} has nginx look for one slot, the same for all visitors. Nothing was touched");
+            return Some(Finding::refused(any, &Exit::Refused.refuse(what, remedy(site, any)), "print the site anew"));
+        }
         let dump = nginx.configuration().filter(|dump| dump.is_whole)?;
         let lacks = |what| {
             let var = variable(&site.app, what);

@@ -4,12 +4,14 @@
 
 mod args;
 mod assets;
+mod attend;
 mod backing;
 mod closing;
 mod door;
 mod extras;
 mod form;
 mod kinds;
+mod linger;
 mod means;
 mod nginx;
 mod order;

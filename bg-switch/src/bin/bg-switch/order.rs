@@ -1,7 +1,9 @@
 //! The orders that a command line can give.
 
+use crate::attend;
 use crate::door;
 use crate::extras::Extras;
+use crate::linger::Linger;
 use crate::means::Means;
 use crate::preflight::{self, foreseen};
 use crate::preview::{self, Preview};
@@ -29,12 +31,17 @@ pub(crate) enum Order {
     PrintUpstream(Site, Form),
     /// Change the upstream file to this form, keeping the live slot.
     Convert(Site, Form),
-    /// Move so many visitors of a hundred to the slot that the record or the operator names.
-    Switch(Target, u8),
     /// Answer all visitors with the page in this file, or with the usual one.
     Close(Site, Option<PathBuf>),
     /// Answer visitors again.
     Open(Site),
+    /// Move so many visitors of a hundred to the slot that the record or the operator names; those who were in the other one
+    /// may stay there for a while.
+    Switch(Target, u8, Option<Linger>),
+    /// Move those who stay.
+    EndLinger(Site),
+    /// Be the process that moves those in the end who stay as the record on stdin has it.
+    Attend(Settings, Linger),
     /// Take back the share that is out, or that of this slot.
     TakeBack(Site, Option<Slot>),
     /// Make a pass to this slot or the one that is not live, or take all back.
@@ -58,7 +65,11 @@ impl Order {
             Order::PrintSite(site, server) => print(&print::site(&site, &server, means)?),
             Order::PrintUpstream(site, form) => print(&print::upstream(&site, form, means)?),
             Order::Convert(site, form) => switch::change_form(&site, form, means),
-            Order::Switch(target, share) => switch::switch(target, share, means),
+            Order::Switch(target, share, linger) => switch::switch(target, share, linger, means),
+            Order::EndLinger(site) => attend::end(site, means),
+            Order::Attend(settings, linger) => {
+                attend::attend(&Record::from_stdin()?.overruled(&settings)?, linger, means)
+            }
             Order::Preview(site, slot, wanted) => preview::run(&site, slot.as_ref(), wanted, means),
             Order::Close(site, page) => door::close(&site, page.as_deref(), means),
             Order::Open(site) => door::open(&site, means),

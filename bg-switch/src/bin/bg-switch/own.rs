@@ -7,6 +7,7 @@ use crate::backing::{NOBODY, WHO};
 use crate::closing::CLOSED;
 use crate::extras::Extras;
 use bg_probe::site::settings::Site;
+use bg_probe::site::slot::Slot;
 use bg_probe::site::visitor::{PASS_PAGE, Visitor, variable};
 
 /// The directives of the extras, by where they stand.
@@ -64,9 +65,9 @@ fn stay(site: &Site) -> Own {
     let name = slot.trim_start_matches('$');
     let live = site.dir.live();
     let [first, second] = site.slots.both();
-    let rows = |row: &dyn Fn(&str) -> String| [first, second].map(|slot| row(slot.name.as_str())).concat();
+    let rows = |row: &dyn Fn(&Slot) -> String| [first, second].map(row).concat();
     let files = rows(&|slot| {
-        let file = live.join(Visitor::keep(slot));
+        let file = live.join(Visitor::WasIn(slot.name.clone()).file(slot));
         format!("    :{slot} {0};\n    live:{slot} {0};\n", file.display())
     });
     let kinds = rows(&|slot| format!("    {slot} only-{slot};\n"));

@@ -12,6 +12,7 @@ use bg_probe::os::replace;
 use bg_probe::say::Voice;
 use bg_probe::say::exit::Exit;
 use bg_probe::say::stdout::print;
+use bg_probe::site::advice::Advice;
 use bg_probe::site::lock::Lock;
 use bg_probe::site::pass::{Pass, revoke};
 use bg_probe::site::route::Route;
@@ -113,4 +114,15 @@ fn off(site: &Site, voice: Voice) -> Result<()> {
     };
     voice.done("preview", &words, None);
     Ok(())
+}
+
+/// Takes the passes back to a slot that everybody sees from now on.
+pub(crate) fn end(site: &Site, slot: &Slot, voice: Voice) {
+    if Route::of(&site.dir, &site.slots).is_some_and(|route| route.is_shared()) {
+        return;
+    }
+    if let Err(why) = revoke(&site.dir, &slot.name) {
+        let off = Advice::call(site, "bg-switch", &["--preview", "off"]);
+        voice.warn(&format!("passes to {slot} are still there: {why:#}. Once that can be done: {off}"));
+    }
 }

@@ -32,6 +32,12 @@ pub(crate) struct Told {
 }
 
 impl Quiet {
+    /// The same as flags, for a process that tells them later.
+    pub(crate) fn words(self) -> impl Iterator<Item = String> {
+        let signals = [("quiet-old", self.quiet_old), ("quiet-new", self.quiet_new)];
+        signals.into_iter().filter_map(|(flag, signal)| Some(format!("--{flag}={}", signal?)))
+    }
+
     /// Tells both releases, the old one first: so there are never two at work. nginx has moved, so what fails is a warning.
     pub(crate) fn tell(self, site: &Site, live: &Slot, voice: Voice) -> Told {
         let old = site.slots.other(&live.name);

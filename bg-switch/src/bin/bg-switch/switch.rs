@@ -6,13 +6,16 @@ use crate::form::convert::convert;
 use crate::form::rules::Move;
 use crate::form::settle::settle;
 
+use crate::linger::{self, Linger};
 use crate::means::Means;
 use crate::nginx::cache::{UNCACHED, remembered};
+use crate::preview;
 use crate::proof::{Asks, BRIEFLY, Evidence};
 use crate::quiet::Told;
 use crate::target::{Target, ensure_fit};
 use anyhow::Result;
 use bg_probe::live::front::{Answer, LIMITED, Silence};
+use bg_probe::live::lingering::Lingering;
 use bg_probe::live::provable::ensure_provable;
 use bg_probe::nginx::upstream::link::Looks;
 use bg_probe::nginx::upstream::{Form, Upstream};
@@ -24,7 +27,6 @@ use bg_probe::site::advice::Advice;
 use bg_probe::site::first_to_go::put_back;
 use bg_probe::site::launched::Launched;
 use bg_probe::site::lock::Lock;
-use bg_probe::site::pass::revoke;
 use bg_probe::site::route::Route;
 use bg_probe::site::settings::Site;
 use bg_probe::site::slot::{Name, Slot};
@@ -52,10 +54,10 @@ struct Switch {
 ///
 /// # Errors
 /// Those of the target; [`Exit::NotMoved`] when nginx refuses or is not seen to move.
-pub(crate) fn switch(target: Target, share: u8, means: &Means) -> Result<()> {
+pub(crate) fn switch(target: Target, share: u8, linger: Option<Linger>, means: &Means) -> Result<()> {
     let record = target.record()?;
     let lock = Lock::take(&record.site, means.wait, means.voice)?;
-    switch_under(lock, record, share, means)
+    switch_under(lock, record, share, linger, means)
 }
 
 /// Takes back the share that is out, or the one of the slot that was named: all visitors go to the other slot, and the
@@ -73,10 +75,20 @@ pub(crate) fn take_back(site: Site, named: Option<&Slot>, means: &Means) -> Resu
     let slot = named.map_or(old, |named| site.slots.other(&named.name)).clone();
     let live = if slot == *old { new.clone() } else { old.clone() };
     let record = Record::new(site, slot, Some(live));
-    switch_under(lock, record, NUMBERS, means)
+    switch_under(lock, record, NUMBERS, None, means)
 }
 
-fn switch_under(lock: Lock, mut record: Record, share: u8, means: &Means) -> Result<()> {
+/// Moves nginx as the record has it, under the lock, and prints it.
+///
+/// # Errors
+/// Those of [`switch`].
+pub(crate) fn switch_under(
+    lock: Lock,
+    mut record: Record,
+    share: u8,
+    linger: Option<Linger>,
+    means: &Means,
+) -> Result<()> {
     let (site, voice) = (record.site.clone(), means.voice);
     ensure_fit(&record)?;
     let began = Instant::now();
@@ -85,17 +97,24 @@ fn switch_under(lock: Lock, mut record: Record, share: u8, means: &Means) -> Res
     if goes_back {
         stand_in::end(&site, left)?;
     }
-    let mut switch = move_to(&site, &record.slot, share, means)?;
+    let before = Lingering::of(&site);
+    let mut switch = move_to(&site, &record.slot, share, linger, means)?;
     voice.done("switch", &switch.in_words(&site), Some(began.elapsed()));
     keep(&site, &record.slot.name, voice);
-    if switch.share.is_none() {
+    // Who stays in the old slot has not gone.
+    if switch.share.is_none() && Lingering::of(&site).is_none() {
         switch.told = means.quiet.tell(&site, &record.slot, voice);
     }
     settle_stand_in(&site, &record.slot, voice);
-    end_passes(&site, &record.slot, voice);
+    preview::end(&site, &record.slot, voice);
+    linger::settle(&record, before.as_ref(), linger, means)?;
     match there(&site)?.and_then(|upstream| upstream.shares(&site)) {
         Some(shares) => record.set("shares", &shares.to_json())?,
         None => record.unset("shares"),
+    }
+    match Lingering::of(&site) {
+        Some(lingering) => record.set("lingers", &lingering.to_json())?,
+        None => record.unset("lingers"),
     }
     record.set("switch", &switch)?;
     drop(lock);
@@ -160,18 +179,7 @@ fn went_before(site: &Site, slot: &Slot, other: &Slot) -> bool {
     made(slot).zip(made(other)).is_some_and(|(this, other)| this < other)
 }
 
-/// Takes the passes back to a slot that everybody sees from now on.
-fn end_passes(site: &Site, slot: &Slot, voice: Voice) {
-    if Route::of(&site.dir, &site.slots).is_some_and(|route| route.is_shared()) {
-        return;
-    }
-    if let Err(why) = revoke(&site.dir, &slot.name) {
-        let off = Advice::call(site, "bg-switch", &["--preview", "off"]);
-        voice.warn(&format!("passes to {slot} are still there: {why:#}. Once that can be done: {off}"));
-    }
-}
-
-fn move_to(site: &Site, slot: &Slot, share: u8, means: &Means) -> Result<Switch> {
+fn move_to(site: &Site, slot: &Slot, share: u8, linger: Option<Linger>, means: &Means) -> Result<Switch> {
     let began = Instant::now();
     let change = Change::begin(site, means)?;
     let was_pending = settle(&change)?;
@@ -188,7 +196,8 @@ fn move_to(site: &Site, slot: &Slot, share: u8, means: &Means) -> Result<Switch>
         let live = file_says.as_ref().filter(|live| live.listens() && *live != slot);
         ensure_provable(site, slot, live, said)?;
     }
-    let route = Route::shared(&site.dir, &site.slots, slot, share);
+    let stays = linger.and_then(|linger| linger.route(site, from.as_ref(), slot));
+    let route = stays.unwrap_or_else(|| Route::shared(&site.dir, &site.slots, slot, share));
     let form = upstream.as_ref().map_or(Form::Reload, Upstream::form);
     // A switch that was cut short may have left a reload under way.
     let agreed = !was_pending && file_says.as_ref() == Some(route.live()) && from == file_says;
@@ -224,7 +233,7 @@ fn leads(site: &Site, upstream: &Upstream, route: &Route) -> bool {
         Some(Looks::ForKind) => {
             Route::of(&site.dir, &site.slots).as_ref() == Some(route) && route.is_made(&site.dir, &site.app)
         }
-        Some(Looks::ForName) | None => !route.is_shared(),
+        Some(Looks::ForName) | None => !route.is_shared() && route.keeps().is_none(),
     }
 }
 

@@ -54,6 +54,10 @@ pub(crate) struct Args {
     /// all of them back. A rollback moves everybody at once
     #[arg(long, env = "BG_DEPLOY_RAMP", value_name = "SHARE=DURATION,...")]
     pub(crate) ramp: Option<Steps>,
+    /// Have those stay with the old release who are in it, this long at most; new visitors get the new one. A rollback moves
+    /// everybody
+    #[arg(long, env = "BG_DEPLOY_LINGER", value_name = "DURATION")]
+    pub(crate) linger: Option<Span>,
     /// Stop the old release when nginx has moved, now or after=5m, without waiting for that; a rollback
     /// then starts it again
     #[arg(long, env = "BG_DEPLOY_STOP_OLD", default_value = "never", value_name = "WHEN")]
@@ -114,7 +118,9 @@ impl Args {
         }
         goal.ensure_something()?;
         let steps = self.ramp.filter(|_| !self.rollback).unwrap_or_default().0;
-        let [probe, launch, health, switch] = calls.chain(goal.to_launch())?;
+        let [probe, launch, health, mut switch] = calls.chain(goal.to_launch())?;
+        let linger = self.linger.filter(|linger| !self.rollback && !linger.is_zero());
+        switch.args.extend(linger.map(|linger| format!("--linger={}", humantime::format_duration(*linger))));
         let ramp = ramp::stages(&calls, &steps);
         let mut stages: Vec<Stage> = [probe, launch, health].into_iter().chain(ramp).chain([switch]).collect();
         if self.dry_run {

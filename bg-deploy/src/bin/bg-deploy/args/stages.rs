@@ -53,6 +53,12 @@ const FLAGS: &[(Name, &str, Takes, &str)] = &[
     (Switch, "switch-verify-timeout", One("DURATION"), "Wait this long until nginx is seen to serve the slot"),
     (Switch, "switch-quiet-old", One("SIGNAL"), "Tell the old release by this signal that all visitors have gone"),
     (Switch, "switch-quiet-new", One("SIGNAL"), "Tell one that was quieted so, and is live again, by this signal"),
+    (
+        Switch,
+        "switch-linger-idle",
+        One("DURATION"),
+        "Let nobody stay once none has come to the old release for this long",
+    ),
     (Switch, "switch-pid-file", One("FILE"), "Read the process id of nginx from this file"),
 ];
 

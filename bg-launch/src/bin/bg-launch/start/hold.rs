@@ -7,13 +7,14 @@
 use crate::start::limits::Limits;
 use crate::start::user;
 use anyhow::{Context, Result, ensure};
+pub(crate) use bg_probe::os::detached::GO;
+use bg_probe::os::detached::let_go;
 use nix::libc::{SIG_DFL, SIGRTMAX, signal};
 use nix::sys::prctl::set_pdeathsig;
-use nix::sys::signal::{SigSet, Signal};
-use nix::unistd::{Pid, close, dup2_stdin, execv, getppid, setsid};
+use nix::sys::signal::Signal;
+use nix::unistd::{Pid, execv, getppid, setsid};
 use std::convert::Infallible;
 use std::ffi::{CString, OsString};
-use std::fs::File;
 use std::io::{Read, Write};
 use std::os::fd::{AsFd, AsRawFd, RawFd};
 use std::os::unix::ffi::OsStrExt;
@@ -23,9 +24,6 @@ use std::process::ExitCode;
 /// The first argument that makes bg-launch a holder. What follows is the user to become, which may be empty, the limits
 /// to take on, and the command.
 pub(crate) const HOLD: &str = "--hold-and-exec";
-
-/// The word that the holder waits for on its stdin.
-pub(crate) const GO: &[u8] = b"go";
 
 /// The same word for a command that is to end with bg-launch.
 pub(crate) const BOUND: &[u8] = b"we";
@@ -97,13 +95,7 @@ fn become_it(held: &Held, socket: &UnixStream, launcher: Option<Pid>) -> Result<
 /// # Errors
 /// When the descriptors or the signals can't be let go of.
 pub(crate) fn detach(socket: Option<RawFd>) -> Result<()> {
-    dup2_stdin(File::open("/dev/null").context("open /dev/null")?).context("stdin")?;
-    let open = std::fs::read_dir("/proc/self/fd").context("read /proc/self/fd")?;
-    let fds: Vec<RawFd> = open.filter_map(|fd| fd.ok()?.file_name().to_str()?.parse().ok()).collect();
-    // The descriptor that read the list is in it, and closed by now: not an error.
-    for fd in fds.into_iter().filter(|fd| *fd > 2 && Some(*fd) != socket) {
-        let _ = close(fd);
-    }
+    let_go(socket)?;
     // A shell's `&` and nohup leave signals ignored, others block them, and an application that inherits that
     // can't be stopped. KILL, STOP and the C library's own two can't be changed, which is as well.
     for number in 1..=SIGRTMAX() {
@@ -113,5 +105,5 @@ pub(crate) fn detach(socket: Option<RawFd>) -> Result<()> {
             signal(number, SIG_DFL);
         }
     }
-    SigSet::empty().thread_set_mask().context("unblock signals")
+    Ok(())
 }

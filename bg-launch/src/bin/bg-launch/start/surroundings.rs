@@ -23,7 +23,7 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::fs::OpenOptionsExt;
 
 /// The marks by which CI runners find what a job has left running, and kill it.
-pub(crate) const MARKS: [&str; 3] = ["RUNNER_TRACKING_ID", "JENKINS_NODE_COOKIE", "BUILD_ID"];
+pub(crate) use bg_probe::os::detached::MARKS;
 
 /// What an application takes over from whoever starts it.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -7,6 +7,7 @@ use crate::form::obstacle::{Obstacle, obstacles};
 use crate::form::permission::may_write_in;
 use crate::form::rules::{Move, Rules};
 use crate::form::share;
+use crate::form::stay;
 use crate::nginx::Nginx;
 use crate::nginx::groups::Groups;
 use crate::proof::{Asks, Evidence, as_before};
@@ -37,6 +38,9 @@ impl Rules for Link {
         ensure_movable(dir)?;
         if to_do.route.is_shared() {
             share::ensure_possible(change, to_do)?;
+        }
+        if to_do.route.keeps().is_some() {
+            stay::ensure_possible(change, to_do)?;
         }
         switch(change, to_do).map_err(|why| explained(why, change))
     }

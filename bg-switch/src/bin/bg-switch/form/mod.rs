@@ -14,6 +14,7 @@ mod rewrite;
 pub(crate) mod rules;
 pub(crate) mod settle;
 mod share;
+mod stay;
 
 use crate::form::link::Link;
 use crate::form::reload::Reload;

@@ -1,5 +1,6 @@
 //! The reload form: one address in the upstream file, rewritten at each switch, and a reload.
 
+use crate::extras::remedy;
 use crate::form::change::Change;
 use crate::form::obstacle::Obstacle;
 use crate::form::rewrite;
@@ -24,11 +25,12 @@ pub(super) struct Reload;
 impl Rules for Reload {
     fn switch(&self, change: &Change, to_do: &Move) -> Result<Evidence> {
         let (site, to) = (change.site, to_do.to);
-        if to_do.route.is_shared() {
+        let is_kept = to_do.route.keeps().is_some();
+        if to_do.route.is_shared() || is_kept {
             let file = site.upstream_file.display();
             return Err(Exit::Refused.refuse(
                 format!("{file} has the reload form, in which nginx sends everybody to one slot. Nothing was touched"),
-                share::remedy(site),
+                if is_kept { remedy(site, "sticky") } else { share::remedy(site) },
             ));
         }
         // Where there is no file it is made, as by the scripts' own `tee`.

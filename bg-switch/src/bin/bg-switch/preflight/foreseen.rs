@@ -59,7 +59,7 @@ pub(crate) fn findings(record: &Record, wanted: &Extras, nginx: &Nginx) -> Resul
     findings.extend(rules.findings(site, nginx, upstream.as_ref()));
     let is_followed = probe.is_some_and(|probe| probe.names(record.live.as_ref()));
     findings.extend(on_the_way(record, nginx, upstream.as_ref(), is_followed));
-    findings.extend(wanted.missing(site, nginx));
+    findings.extend(wanted.missing(site, nginx, upstream.as_ref()));
     // Where anything in it was changed since nginx has read it, only a test shows whether it can be read again.
     if rules.tests_configuration() && is_changed(site, nginx) {
         findings.push(configuration(nginx, true));
