@@ -46,6 +46,16 @@ fn a_site_is_closed_and_opened_whole() {
 }
 
 #[test]
+fn a_pass_is_made_whole() {
+    Course::run(Act::Pass, Form::Link, &["bg-switch"]);
+}
+
+#[test]
+fn a_switch_after_which_some_stay_is_whole() {
+    Course::run(Act::Linger, Form::Link, &["bg-switch"]);
+}
+
+#[test]
 fn a_conversion_to_the_link_form_is_whole() {
     Course::run(Act::Convert, Form::Reload, &["bg-switch"]);
 }

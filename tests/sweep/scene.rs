@@ -45,6 +45,10 @@ pub(crate) enum Act {
     Close,
     /// `bg-switch --open` of a site that is closed.
     Open,
+    /// `bg-switch --preview on`, of a pass to the idle slot.
+    Pass,
+    /// `bg-switch` to the idle slot, of all but those who were in the live one.
+    Linger,
     /// `bg-switch --convert` to the other form.
     Convert,
     /// `bg-launch --companion` after nginx has moved: that of the other slot is stopped, and the live one's started.
@@ -72,6 +76,8 @@ pub(crate) struct Scene {
     pub(crate) before: Before,
     /// The URL of the site that can be closed, where one can.
     pub(crate) door: String,
+    /// The URL of the site that knows cookies, where one does.
+    pub(crate) own: String,
     /// A second nginx with the same site: what the first would serve after its own restart.
     pub(crate) twin: Nginx,
     form: Form,
@@ -94,7 +100,12 @@ impl Scene {
             .env("BG_WAIT", "20s");
         let world = if form == Form::Link { world.link_form() } else { world };
         let (world, door) =
-            if matches!(act, Act::Close | Act::Open) { with_a_door(world) } else { (world, String::new()) };
+            if matches!(act, Act::Close | Act::Open) { with_a_door(world, "") } else { (world, String::new()) };
+        let (world, own) = match act {
+            Act::Pass => with_a_door(world, "preview"),
+            Act::Linger => with_a_door(world, "sticky"),
+            _ => (world, String::new()),
+        };
         let work = format!("fake-app --work {}", world.word("work"));
         let world = if act == Act::Companion { world.env("BG_LAUNCH_COMPANION", &work) } else { world };
         if act == Act::Share {
@@ -104,7 +115,7 @@ impl Scene {
         }
         let twin = world.nginx.twin(&world.path("twin"));
         let before = Before { live: String::new(), version: String::new(), idle: String::new(), idle_version: None };
-        let mut scene = Self { world, act, before, door, twin, form, round: 0, scripts: Scripts::new() };
+        let mut scene = Self { world, act, before, door, own, twin, form, round: 0, scripts: Scripts::new() };
         for _ in 0..2 {
             scene.renew_artifact();
             scene.world.cmd("bg-deploy").args(scene.release()).ran().success();
@@ -116,7 +127,7 @@ impl Scene {
     pub(crate) fn program(&self) -> &'static str {
         match self.act {
             Act::Launch | Act::Companion => "bg-launch",
-            Act::Switch | Act::Share | Act::Convert | Act::Close | Act::Open => "bg-switch",
+            Act::Switch | Act::Share | Act::Convert | Act::Close | Act::Open | Act::Pass | Act::Linger => "bg-switch",
             Act::Deploy => "bg-deploy",
         }
     }
@@ -146,6 +157,11 @@ impl Scene {
             for name in self.world.names(&logs) {
                 self.world.remove(logs.join(name));
             }
+        }
+        match self.act {
+            Act::Pass => drop(self.world.run("bg-switch", &["--preview", "off"]).success()),
+            Act::Linger => drop(self.world.run("bg-switch", &["--linger", "0"]).success()),
+            _ => {}
         }
         self.renew_artifact();
         // As a folder from before it remembered whose it is: the run writes that too.
@@ -206,10 +222,10 @@ impl Scene {
     /// The slot that serves when the run has done its work.
     pub(crate) fn goal(&self) -> Option<&str> {
         match self.act {
-            Act::Launch | Act::Convert | Act::Share | Act::Close | Act::Open | Act::Companion => {
+            Act::Launch | Act::Convert | Act::Share | Act::Close | Act::Open | Act::Companion | Act::Pass => {
                 Some(&self.before.live)
             }
-            Act::Switch => Some(&self.before.idle),
+            Act::Switch | Act::Linger => Some(&self.before.idle),
             // A deploy that is cut short after the switch has done its work: the next one goes on from there.
             Act::Deploy => None,
         }
@@ -217,7 +233,7 @@ impl Scene {
 
     /// The slots that may serve at any moment of the run.
     pub(crate) fn may_serve(&self) -> Vec<&str> {
-        let both = matches!(self.act, Act::Switch | Act::Share | Act::Deploy);
+        let both = matches!(self.act, Act::Switch | Act::Linger | Act::Share | Act::Deploy);
         let idle = both.then_some(self.before.idle.as_str());
         [self.before.live.as_str()].into_iter().chain(idle).collect()
     }
@@ -286,7 +302,9 @@ impl Scene {
             ["set1", "set2", "companion"].iter().filter_map(|slot| self.launched(slot)?.get("pid")?.as_u64()).collect();
         let session = |pid: &u32| process::family(*pid).map(|(_, _, session)| u64::from(session));
         let stray = |pid: &u32| session(pid).is_some_and(|session| !known.contains(&session));
-        self.world.processes().into_iter().filter(stray).collect()
+        let attends = |pid: &u32| process::command_line(*pid).iter().any(|word| word == "--attend");
+        let is_meant = |pid: &u32| self.act == Act::Linger && attends(pid);
+        self.world.processes().into_iter().filter(|pid| stray(pid) && !is_meant(pid)).collect()
     }
 
     /// Stops and starts the nginx.
@@ -310,6 +328,8 @@ impl Scene {
             Act::Launch => command.args(["--slot", "idle"]).args(self.release()),
             Act::Companion => command.args(["--slot", "live", "--companion"]),
             Act::Switch => command.args(["--to", &self.before.idle]),
+            Act::Pass => command.args(["--preview", "on"]),
+            Act::Linger => command.args(["--to", &self.before.idle, "--linger", "10m"]),
             Act::Close => command.arg("--close").arg(self.world.write(self.world.path("page.html"), PAGE)),
             Act::Open => command.arg("--open"),
             Act::Share => command.args(["--to", &self.before.idle, "--share", &SHARE.to_string()]),
@@ -355,10 +375,10 @@ fn make_routes(world: &World) {
 
 /// Installs the printed site beside the scripts' one. The twin listens there as well, with the same files.
 #[track_caller]
-fn with_a_door(world: World) -> (World, String) {
+fn with_a_door(world: World, extras: &str) -> (World, String) {
     let listen = format!("127.0.0.1:{}", world.free_port());
-    let printed =
-        world.run("bg-switch", &["--print-site", "--listen", &format!("{listen} reuseport")]).success().stdout();
+    let words = ["--print-site", "--with", extras, "--listen", &format!("{listen} reuseport")];
+    let printed = world.run("bg-switch", &words).success().stdout();
     // The groups of the link form are there already.
     let (_, beyond) = printed.split_once("\nupstream web_set1.backed").expect("a group");
     world.nginx.add_to_http("site", &format!("upstream web_set1.backed{beyond}"));

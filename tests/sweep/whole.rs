@@ -24,6 +24,7 @@ pub(crate) fn half_done(scene: &Scene) -> Vec<String> {
     faults.extend(share(scene, &[0, SHARE]));
     faults.extend(door(scene, None));
     faults.extend(unfit(scene));
+    faults.extend(own(scene, false));
     if let Some(why) = nginx_test(scene) {
         faults.push(why);
         return faults;
@@ -69,6 +70,37 @@ fn door(scene: &Scene, closed: Option<bool>) -> Option<String> {
     (!is_fine).then(|| format!("a visitor got {} {:?}", answer.status, answer.body))
 }
 
+/// Where a pass is made, or visitors stay: who has a pass sees its slot, and when all is done there is one; who was in the live
+/// slot is answered as the route has it.
+fn own(scene: &Scene, is_done: bool) -> Option<String> {
+    let seen = |cookie: &str| http::request("GET", &scene.own, &[("Cookie", cookie)], b"");
+    let (cookie, fits): (String, Vec<&str>) = match scene.act {
+        Act::Pass => {
+            let passes = scene.world.dir().join("pass");
+            let names = if passes.is_dir() { scene.world.names(passes) } else { Vec::new() };
+            let Some(pass) = names.iter().find(|name| !name.starts_with('.')) else {
+                return is_done.then(|| "there is no pass".to_owned());
+            };
+            (format!("bg_web_pass={pass}"), vec![&scene.before.idle])
+        }
+        Act::Linger => {
+            // Where no process can be left behind, all are moved at once, with a warning.
+            let route = fs::read_link(scene.world.dir().join("live")).unwrap_or_default();
+            let stays = route.to_string_lossy().contains("+keep-") || *scene.before.live == *route.file_name()?;
+            (
+                format!("bg_web_slot={}", scene.before.live),
+                vec![if stays { &scene.before.live } else { &scene.before.idle }],
+            )
+        }
+        _ => return None,
+    };
+    match seen(&cookie) {
+        Ok(answer) if answer.status == 200 && fits.contains(&answer.body.as_str()) => None,
+        Ok(answer) => Some(format!("who sends {cookie} got {} {:?}", answer.status, answer.body)),
+        Err(why) => Some(format!("who sends {cookie} got no answer: {why}")),
+    }
+}
+
 /// Where a share of the visitors is moved: how many have it, as one of these.
 fn share(scene: &Scene, expected: &[usize]) -> Option<String> {
     let share = (scene.act == Act::Share).then(|| scene.share())?;
@@ -96,6 +128,7 @@ pub(crate) fn reached(scene: &Scene) -> Vec<String> {
     faults.extend(match scene.act {
         Act::Close => door(scene, Some(true)),
         Act::Open => door(scene, Some(false)),
+        Act::Pass | Act::Linger => own(scene, true),
         _ => None,
     });
     faults.extend(if scene.act == Act::Share {

@@ -2,7 +2,7 @@
 //! there are hundreds in `/proc`, so the places to strike at are these by name.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use bg_tests::strace::Call;
@@ -24,7 +24,9 @@ pub(crate) fn files(scene: &Scene) -> Vec<PathBuf> {
         ["lock", "deploys.jsonl", ".switching.json.bg-new", ".app.bg-new", ".deploys.jsonl.bg-new"]
             .map(|name| state.join(name)),
     );
-    files.push(state.join("routes/.empty.bg-new"));
+    files.extend(
+        ["routes/.empty.bg-new", ".empty.bg-new", ".linger.log.bg-new", "linger.log"].map(|name| state.join(name)),
+    );
     files.extend([".page.html.bg-new", ".visitors.bg-new"].map(|name| state.join("closed").join(name)));
     files.extend([".set1.bg-new", ".set2.bg-new"].map(|name| state.join("backed/visitors").join(name)));
     for slot in ["set1", "set2"] {
@@ -42,9 +44,10 @@ pub(crate) fn files(scene: &Scene) -> Vec<PathBuf> {
 }
 
 /// Whether it opens the file by which a process is told to be the first to go: nobody knows that process before. What is
-/// written there is struck at all the same.
+/// written there is struck at all the same. Or the stdout of a process that has none.
 pub(crate) fn is_of_a_process(call: &Call) -> bool {
-    call.paths().iter().all(|path| path.starts_with("/proc") && path.ends_with("oom_score_adj"))
+    let is_first_to_go = |path: &PathBuf| path.starts_with("/proc") && path.ends_with("oom_score_adj");
+    call.paths().iter().all(|path| is_first_to_go(path) || *path == Path::new("/dev/null"))
 }
 
 /// The names that the next release may get: by the second in which it gets it, and by what is in it.
