@@ -28,7 +28,7 @@ pub(crate) fn own(site: &Site, extras: &Extras) -> Own {
     if !extras.are_of_visitors() {
         return Own::default();
     }
-    let parts = [Some(ground(site)), extras.sticky.then(|| stay(site)), extras.preview.then(|| pass(site))];
+    let parts = [Some(ground(site, extras)), extras.sticky.then(|| stay(site)), extras.preview.then(|| pass(site))];
     let all = |part: &dyn Fn(&Own) -> &str| parts.iter().flatten().map(part).collect::<String>();
     Own {
         http: all(&|own| &own.http),
@@ -38,9 +38,11 @@ pub(crate) fn own(site: &Site, extras: &Extras) -> Own {
     }
 }
 
-/// What both need.
-fn ground(site: &Site) -> Own {
+/// What both need. nginx's table of variables is small, so one has whatever a cookie gives: a kind, or the word of a pass.
+fn ground(site: &Site, extras: &Extras) -> Own {
     let (is, kind) = (variable(&site.app, "own"), variable(&site.app, "kind"));
+    let of_pass = |slot: &Slot| format!("    \"~^{slot}-[0-9a-f]{{32}}$\" only-{slot};\n");
+    let passes = if extras.preview { site.slots.both().each_ref().map(of_pass).concat() } else { String::new() };
     let http = format!(
         "
 map $scheme $bg_secure {{
@@ -51,7 +53,7 @@ map $scheme $bg_secure {{
 map {is} {kind} {{
     default {is};
     \"\"      $bg_asked;
-}}
+{passes}}}
 "
     );
     let server = format!("    # A cookie may say which slot its visitor sees.\n    set {is} \"\";\n");
@@ -61,7 +63,7 @@ map {is} {kind} {{
 /// Who has been in a slot stays there while it lingers.
 fn stay(site: &Site) -> Own {
     let var = |what| variable(&site.app, what);
-    let [slot, is, stays, kept, cookie] = ["slot", "own", "stays", "kept", "cookie"].map(var);
+    let [slot, is, stays, cookie] = ["slot", "own", "stays", "cookie"].map(var);
     let name = slot.trim_start_matches('$');
     let live = site.dir.live();
     let [first, second] = site.slots.both();
@@ -70,7 +72,6 @@ fn stay(site: &Site) -> Own {
         let file = live.join(Visitor::WasIn(slot.name.clone()).file(slot));
         format!("    :{slot} {0};\n    live:{slot} {0};\n", file.display())
     });
-    let kinds = rows(&|slot| format!("    {slot} only-{slot};\n"));
     let same = rows(&|slot| format!("    {slot}:{slot} \"\";\n"));
     let http = format!(
         "
@@ -78,10 +79,6 @@ fn stay(site: &Site) -> Own {
 map $bg_asked:$cookie_{name} {stays} {{
     default \"\";
 {files}}}
-
-map $cookie_{name} {kept} {{
-    default \"\";
-{kinds}}}
 
 map {slot}:$cookie_{name} {cookie} {{
     default \"\";
@@ -94,7 +91,7 @@ map $cookie_bg_visitor $bg_visitor_cookie {{
 }}
 "
     );
-    let server = format!("    if (-f {stays}) {{ set {is} {kept}; }}\n");
+    let server = format!("    if (-f {stays}) {{ set {is} only-$cookie_{name}; }}\n");
     let location = format!(
         "
         # By these a visitor is known again. A location with an add_header of its own needs them as well.
@@ -108,13 +105,12 @@ map $cookie_bg_visitor $bg_visitor_cookie {{
 /// Whoever has a pass sees its slot.
 fn pass(site: &Site) -> Own {
     let var = |what| variable(&site.app, what);
-    let [pass, is, passed, shown] = ["pass", "own", "passed", "shown"].map(var);
+    let [pass, is] = ["pass", "own"].map(var);
     let name = pass.trim_start_matches('$');
     let folder = site.dir.passes();
     let folder = folder.display();
     let [first, second] = site.slots.both();
-    let token = format!("((?:{first}|{second})-[0-9a-f]{{32}})$");
-    let kinds = [first, second].map(|slot| format!("    \"~^{slot}-[0-9a-f]{{32}}$\" only-{slot};\n")).concat();
+    let token = format!("(?:{first}|{second})-[0-9a-f]{{32}}");
     let http = format!(
         "
 # A pass is a file that bg-switch makes: who has its token, in the cookie {name}, sees the slot.
@@ -122,28 +118,21 @@ map $bg_asked:$cookie_{name} {pass} {{
     default \"\";
     :       \"\";
     live:   \"\";
-    \"~^(?:live)?:{token}\" {folder}/$1;
-}}
-
-map $cookie_{name} {passed} {{
-    default \"\";
-{kinds}}}
-
-map $arg_pass {shown} {{
-    default \"\";
-    \"~^{token}\" {folder}/$1;
+    \"~^(?:live)?:({token})$\" {folder}/$1;
 }}
 "
     );
     // A pass is for one slot, so the other does not stand in for it; and it opens a door that is closed.
     let opened = format!("set {CLOSED} \"\"; set {WHO} {NOBODY};");
-    let server = format!("    if (-f {pass}) {{ set {is} {passed}; {opened} }}\n");
+    let server = format!("    if (-f {pass}) {{ set {is} $cookie_{name}; {opened} }}\n");
     let pages = format!(
         "
     # Gives the cookie of a pass to whoever has its URL.
     location = {PASS_PAGE} {{
         absolute_redirect off;
-        if (-f {shown}) {{
+        set {is} \"\";
+        if ($arg_pass ~ \"^{token}$\") {{ set {is} {folder}/$arg_pass; }}
+        if (-f {is}) {{
             add_header Set-Cookie \"{name}=$arg_pass; Path=/; HttpOnly; SameSite=Lax$bg_secure\";
             add_header Cache-Control no-store;
             return 302 /;
