@@ -29,7 +29,7 @@ fn waiting(world: &World) -> Vec<u32> {
 fn stop_old_waits_for_the_last_visitor_and_the_deploy_does_not() {
     let world = World::new().serving();
     let old = world.pid("set1");
-    let visitor = world.visit(&world.nginx.front_url("/slow?ms=3000"), "set1");
+    let visitor = world.visit(&world.nginx.front_url("/slow?ms=8000"), "set1");
     deploy_and_stop_old(&world, "now");
     assert!(process::alive(old), "its visitor waits");
     assert!(!visitor.is_finished(), "the deploy has waited for the visitor");
