@@ -4,11 +4,11 @@ use anyhow::{Context, Result, bail, ensure};
 use nix::cmsg_space;
 use nix::errno::Errno;
 use nix::sys::socket::{ControlMessageOwned, MsgFlags, UnixCredentials, recvmsg, setsockopt, sockopt};
+use nix::sys::stat::{Mode, umask};
 use std::ffi::OsString;
-use std::fs::Permissions;
 use std::io::{ErrorKind, IoSliceMut};
 use std::os::fd::AsRawFd;
-use std::os::unix::fs::{FileTypeExt, PermissionsExt};
+use std::os::unix::fs::FileTypeExt;
 use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -48,13 +48,15 @@ impl Mailbox {
             Err(e) if e.kind() != ErrorKind::NotFound => bail!("remove {}: {e}", beside.display()),
             _ => {}
         }
-        let socket = UnixDatagram::bind(&beside).with_context(|| format!("make the socket {}", beside.display()))?;
+        // nginx's workers run as another user. A mode that is set later, by the path, might be that of another file: the
+        // folder may be somebody else's.
+        let usual = umask(Mode::empty());
+        let socket = UnixDatagram::bind(&beside);
+        umask(usual);
+        let socket = socket.with_context(|| format!("make the socket {}", beside.display()))?;
         setsockopt(&socket, sockopt::PassCred, &true).context("ask who sends")?;
         socket.set_read_timeout(Some(within)).context("set a time to wait")?;
-        // nginx's workers run as another user.
-        let everybody = Permissions::from_mode(0o666);
-        let opened = std::fs::set_permissions(&beside, everybody).and_then(|()| std::fs::rename(&beside, path));
-        opened.with_context(|| format!("open {shown} to nginx's workers"))?;
+        std::fs::rename(&beside, path).with_context(|| format!("rename {} to {shown}", beside.display()))?;
         Ok(Mailbox { socket, path: path.to_owned() })
     }
 
@@ -89,6 +91,7 @@ impl Drop for Mailbox {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::os::unix::fs::PermissionsExt;
 
     #[test]
     fn a_datagram_comes_with_its_sender_and_a_socket_that_was_left_is_replaced() {
@@ -96,6 +99,8 @@ mod tests {
         let left = UnixDatagram::bind(&path).unwrap();
         let mailbox = Mailbox::at(&path, Duration::from_millis(10)).unwrap();
         drop(left);
+        let mode = std::fs::metadata(&path).unwrap().permissions().mode();
+        assert_eq!(mode & 0o222, 0o222, "everybody may send: {mode:o}");
         let mut room = [0; 8];
         assert_eq!(mailbox.take(&mut room).unwrap(), None);
         UnixDatagram::unbound().unwrap().send_to(b"abc", &path).unwrap();
