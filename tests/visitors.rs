@@ -235,3 +235,23 @@ fn a_part_of_the_answers_is_a_percentage() {
     }
     world.run("bg-deploy", &["--health-watch-errors", "101%", "--", "fake-app"]).exit(2).said("nothing was touched");
 }
+
+#[test]
+fn a_site_that_is_watched_has_the_logs_of_the_others_as_well() {
+    let world = World::new();
+    let log = world.path("visitors.log");
+    let conf = std::fs::read_to_string(world.nginx.conf()).expect("nginx's configuration");
+    let line = format!("access_log {} combined;", log.display());
+    std::fs::write(world.nginx.conf(), conf.replace("access_log off;", &line)).expect("a folder of ours");
+    world.start_fake("set1", &[]);
+    let (_world, url) = site_with(world, "watch");
+    http::get(&format!("{url}/version?seen=1")).expect("an answer");
+    until(SOON, "it is written", || std::fs::read_to_string(&log).is_ok_and(|text| text.contains("/version?seen=1")));
+}
+
+#[test]
+fn a_folder_whose_path_is_too_long_for_a_socket_is_refused() {
+    let world = World::new();
+    let words = ["--print-site", "--with", "watch", "--dir", &format!("/{}", "a".repeat(100))];
+    world.run("bg-switch", &words).exit(2).said("is too long for a socket").said("Choose a shorter --dir");
+}
