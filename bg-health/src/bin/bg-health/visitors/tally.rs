@@ -60,8 +60,8 @@ impl Tally {
     /// How many requests stand between others of the same connection and were not heard of: the kernel drops datagrams
     /// that come faster than they are read.
     pub(crate) fn missed(&self) -> u64 {
-        let gaps = self.connections.values().map(|(first, last, heard)| (last - first + 1).saturating_sub(*heard));
-        self.missed_before + gaps.sum::<u64>()
+        let gaps = self.connections.values().map(|(first, last, heard)| (last - first).saturating_sub(heard - 1));
+        gaps.fold(self.missed_before, u64::saturating_add)
     }
 }
 
@@ -138,5 +138,10 @@ mod tests {
         assert_eq!((count.answers, count.errors, count.p95(), tally.missed()), (100, 2, 95, 99));
         assert_eq!(count.later_than(Duration::from_millis(95)), 5);
         assert_eq!(Count::default().p95(), 0);
+        for request in [0, u64::MAX] {
+            let said = Said { answers: vec![], connection: 2, request, mark: String::new() };
+            tally.add(Sender { pid: 1, uid: 1 }, &said);
+        }
+        assert_eq!(tally.missed(), u64::MAX, "whatever is said, nothing overflows");
     }
 }
