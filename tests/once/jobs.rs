@@ -2,8 +2,10 @@
 
 use std::time::Duration;
 
-use bg_tests::{Run, World, process, until};
+use bg_tests::{Run, World, http, process, until};
 use nix::sys::signal::Signal;
+
+use crate::share::shared_site;
 
 const SOON: Duration = Duration::from_secs(20);
 
@@ -57,6 +59,24 @@ fn a_job_is_done_by_the_live_release_alone_over_deploys_a_rollback_a_crash_and_a
         world.run("bg-launch", &["--live"]).success();
         done_by_alone(&world, &second);
     }
+}
+
+#[test]
+fn what_stands_in_for_the_live_release_does_not_take_over_its_jobs() {
+    let (world, url) = shared_site(World::new().serving());
+    let first = deploy(&world);
+    let second = deploy(&world);
+    done_by_alone(&world, &second);
+    let live = world.live().expect("a slot");
+    process::signal(world.pid(&live), Signal::SIGKILL);
+    process::gone(world.pid(&live));
+    let so_far = lines(&world).len();
+    for _ in 0..200 {
+        assert_eq!(http::get(&format!("{url}/version")).expect("an answer").body, first, "it stands in");
+    }
+    assert_eq!(lines(&world).len(), so_far, "nobody does the job meanwhile");
+    world.run("bg-launch", &["--live"]).success();
+    done_by_alone(&world, &second);
 }
 
 #[test]
