@@ -21,6 +21,13 @@ fn kill(world: &World, slot: &str) {
     process::gone(pid);
 }
 
+/// Has cron start the live slot again, and waits until it listens.
+fn start_again(world: &World, slot: &str) {
+    kill(world, slot);
+    world.run("bg-launch", &["--live"]).success();
+    until(SOON, "it listens", || world.listens(slot));
+}
+
 /// What a visitor gets at a path.
 fn visit(url: &str, path: &str) -> (u16, String) {
     let answer = http::get(&format!("{url}{path}")).expect("an answer");
@@ -82,7 +89,11 @@ fn what_stands_in_is_touched_by_nothing_and_going_back_to_it_is_one_switch() {
         run.said("set2 is live and down; set1 stands in for it: nothing in set1 may be touched")
             .said("bg-switch --to set1");
     }
-    world.deploy(&["--version-text", "1.2"]).exit(7).said("stands in for it");
+    world
+        .deploy(&["--version-text", "1.2"])
+        .exit(7)
+        .said("stands in for it")
+        .said("the deploy was refused, exit 7; nothing was touched");
     assert_eq!((world.pid("set1"), visit(&url, "/version").1.as_str()), (pid, "1.0"));
     world.rollback().success();
     assert_eq!(world.run("bg-probe", &["--slot", "live", "--format", "name"]).stdout(), "set1\n");
@@ -122,6 +133,23 @@ fn a_release_that_boots_does_not_stand_in_when_the_live_one_dies_meanwhile() {
     assert_eq!(visit(&url, "/_bg/slot").1.trim(), "set2");
     deploy.end().success();
     assert_eq!(visit(&url, "/profile"), (200, "set1".to_owned()));
+}
+
+#[test]
+fn a_live_release_that_was_started_again_stands_in_once_it_is_left() {
+    let (world, url) = two_releases();
+    start_again(&world, "set2");
+    assert!(!is_backed(&world, "set1"), "it was not seen to be healthy since");
+    world.deploy(&["--version-text", "1.2"]).success();
+    kill(&world, "set1");
+    assert_eq!(visit(&url, "/version").1, "1.1");
+    start_again(&world, "set1");
+    // The next release comes into the slot: nothing is left of what was fit there.
+    world.deploy(&["--version-text", "1.3"]).success();
+    world.run("bg-launch", &["--slot", "set1", "--", "fake-app", "--down"]).success();
+    assert!(!is_backed(&world, "set2"));
+    kill(&world, "set2");
+    assert_eq!(visit(&url, "/profile").0, 502);
 }
 
 #[test]

@@ -2,13 +2,16 @@
 
 use crate::live::front::{Answer, FRONT_WITHIN, Front};
 use crate::live::lingering::Lingering;
+use crate::live::unsure::not_to_be_touched;
 use crate::live::verdict::live;
 use crate::live::witnesses::{By, Heard};
+use crate::record::Record;
 use crate::say::exit::Exit;
 use crate::site::advice::Advice;
 use crate::site::settings::Site;
 use crate::site::slot::Slot;
 use anyhow::Result;
+use serde::Deserialize;
 
 /// Refuses a slot that is live or may be.
 ///
@@ -42,6 +45,25 @@ pub fn ensure_not_live(site: &Site, slot: &Slot) -> Result<()> {
         ));
     }
     Ok(())
+}
+
+/// Refuses the slot of a record that answers visitors in place of the live one, as the record has it.
+///
+/// # Errors
+/// [`Exit::Unsure`], with the two ways to end that.
+pub fn ensure_stands_in_for_nobody(record: &Record) -> Result<()> {
+    /// What bg-probe has found out, as far as it matters here.
+    #[derive(Deserialize)]
+    struct Probe {
+        stand_in: Option<String>,
+    }
+    let (slot, stand_in) = (&record.slot, record.get::<Probe>("probe")?.and_then(|probe| probe.stand_in));
+    match &record.live {
+        Some(live) if stand_in.as_deref() == Some(slot.name.as_str()) => {
+            Err(not_to_be_touched(&record.site, live, slot))
+        }
+        Some(_) | None => Ok(()),
+    }
 }
 
 /// Whether nginx serves a slot or is set to, whatever the verdict: nobody there may be taken over.

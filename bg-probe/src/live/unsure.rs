@@ -121,6 +121,18 @@ pub(super) fn stands_in(live: &Slot, other: &Slot) -> String {
     format!("{live} is live and down; {other} stands in for it")
 }
 
+/// The refusal to touch the slot that stands in.
+pub(super) fn not_to_be_touched(site: &Site, live: &Slot, other: &Slot) -> anyhow::Error {
+    Exit::Unsure.refuse(
+        format!("{}: nothing in {other} may be touched", stands_in(live, other)),
+        format!(
+            "start {live} again with: {}; or let {other} be live with: {}",
+            Advice::call(site, "bg-launch", &["--live"]),
+            move_to(site, other)
+        ),
+    )
+}
+
 fn unnamed(site: &Site, front_said: &str) -> String {
     format!("no slot is named at {} ({front_said})", site.front)
 }

@@ -6,7 +6,9 @@
 
 use crate::live::front::{Answer, Front, Silence, is_nginx_own};
 use crate::live::pending::Pending;
-use crate::live::unsure::{disagreement, ensure_not_cut_short, ensure_same_ports, nobody_knows, stands_in, warning};
+use crate::live::unsure::{
+    disagreement, ensure_not_cut_short, ensure_same_ports, nobody_knows, not_to_be_touched, stands_in, warning,
+};
 use crate::live::whose;
 use crate::live::witnesses::{By, Heard};
 use crate::os::deadline::Deadline;
@@ -136,14 +138,7 @@ impl Verdict {
         if other != slot {
             return Ok(());
         }
-        Err(Exit::Unsure.refuse(
-            format!("{}: nothing in {other} may be touched", stands_in(live, other)),
-            format!(
-                "start {live} again with: {}; or let {other} be live with: {}",
-                Advice::call(site, "bg-launch", &["--live"]),
-                Advice::call(site, "bg-switch", &["--to", other.name.as_str()])
-            ),
-        ))
+        Err(not_to_be_touched(site, live, other))
     }
 
     /// The verdict in words, `set1 is live on 8081` or `no slot is live`.

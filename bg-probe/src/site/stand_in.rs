@@ -11,7 +11,7 @@ use crate::site::settings::Site;
 use crate::site::slot::{Name, Slot};
 use anyhow::{Context, Result};
 use std::io::ErrorKind;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// The header by which the printed site's page of the live slot says that nginx asks the other slot where the live one does not
 /// answer.
@@ -56,10 +56,58 @@ pub fn allow(site: &Site, slot: &Slot) -> Result<()> {
 /// # Errors
 /// When the file is there and can't be removed; nothing in the slot may be touched then.
 pub fn end(site: &Site, slot: &Slot) -> Result<()> {
-    let file = file(&site.dir, &site.slots.other(&slot.name).name);
-    match std::fs::symlink_metadata(&file) {
-        Err(e) if matches!(e.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => Ok(()),
-        _ => replace::remove(&file)
-            .with_context(|| format!("{slot} can't be kept from standing in, so it is left alone")),
+    let backed = &site.slots.other(&slot.name).name;
+    for file in [file(&site.dir, backed), suspended(&site.dir, backed)] {
+        if is_there(&file) {
+            replace::remove(&file).with_context(|| left_alone(slot))?;
+        }
     }
+    Ok(())
+}
+
+/// The same while its release is started again: what was fit once may be so again, as [`resume`] has it.
+///
+/// # Errors
+/// Those of [`end`].
+pub fn suspend(site: &Site, slot: &Slot) -> Result<()> {
+    let backed = &site.slots.other(&slot.name).name;
+    let (fit, suspended) = (file(&site.dir, backed), suspended(&site.dir, backed));
+    if !is_there(&fit) {
+        return Ok(());
+    }
+    let moved = || {
+        make(&folder(&site.dir, SUSPENDED))?;
+        std::fs::rename(&fit, &suspended).with_context(|| format!("rename {}", fit.display()))?;
+        replace::sync_folder_of(&fit)
+    };
+    moved().with_context(|| left_alone(slot))
+}
+
+/// Lets `slot`, which was live until now and listens, stand in again, where it was fit before its release was started again.
+///
+/// # Errors
+/// Those of [`allow`].
+pub fn resume(site: &Site, slot: &Slot) -> Result<()> {
+    let suspended = suspended(&site.dir, &site.slots.other(&slot.name).name);
+    if !is_there(&suspended) {
+        return Ok(());
+    }
+    allow(site, slot)?;
+    replace::remove(&suspended)
+}
+
+/// In the place of [`VISITORS`], where nginx looks for nobody.
+const SUSPENDED: &str = "suspended";
+
+fn suspended(dir: &Dir, backed: &Name) -> PathBuf {
+    folder(dir, SUSPENDED).join(backed.as_str())
+}
+
+fn is_there(file: &Path) -> bool {
+    let there = std::fs::symlink_metadata(file);
+    !matches!(there, Err(e) if matches!(e.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory))
+}
+
+fn left_alone(slot: &Slot) -> String {
+    format!("{slot} can't be kept from standing in, so it is left alone")
 }

@@ -150,7 +150,7 @@ impl Down {
         if let Some(before) = before {
             manner.hooks.run(before, &plan, voice)?;
         }
-        stand_in::end(site, slot)?;
+        stand_in::suspend(site, slot)?;
         if let Some(remains) = self.last {
             bg_launch::stop(&remains, manner.clearing.grace)?;
         }

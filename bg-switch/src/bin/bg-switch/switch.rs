@@ -106,6 +106,9 @@ pub(crate) fn switch_under(
         switch.told = means.quiet.tell(&site, &record.slot, voice);
     }
     settle_stand_in(&site, &record.slot, voice);
+    if !goes_back && left.listens() {
+        settled_or_told(stand_in::resume(&site, left), left, voice);
+    }
     preview::end(&site, &record.slot, voice);
     linger::settle(&record, before.as_ref(), linger, means)?;
     match there(&site)?.and_then(|upstream| upstream.shares(&site)) {
@@ -166,8 +169,12 @@ fn keep(site: &Site, slot: &Name, voice: Voice) {
 fn settle_stand_in(site: &Site, slot: &Slot, voice: Voice) {
     let runs = Launched::runs_in(&site.dir, &slot.name).unwrap_or_default();
     let settled = if runs { stand_in::allow(site, slot) } else { stand_in::end(site, slot) };
+    settled_or_told(settled, slot, voice);
+}
+
+fn settled_or_told(settled: Result<()>, slot: &Slot, voice: Voice) {
     if let Err(why) = settled {
-        voice.warn(&format!("{slot} serves, and nothing else is amiss: {why:#}"));
+        voice.warn(&format!("nginx has moved, but whether {slot} may stand in could not be written down: {why:#}"));
     }
 }
 

@@ -11,6 +11,7 @@ use crate::release::shelf;
 use crate::start::mode::Wish;
 use anyhow::Result;
 use bg_probe::cli::preflight::{Finding, State};
+use bg_probe::live::last_look::ensure_stands_in_for_nobody;
 use bg_probe::record::Record;
 use bg_probe::site::launched::Launched;
 use bg_probe::site::settings::Site;
@@ -39,6 +40,11 @@ pub(crate) fn findings(record: &Record, what: &What, wish: &Wish, hooks: &Hooks,
             Ok(true) => place(site, slot, wish),
         },
     };
+    if !matches!(what, What::Current)
+        && let Err(why) = ensure_stands_in_for_nobody(record)
+    {
+        findings.push(Finding::refused("slot", &why, "start the live one again"));
+    }
     let (due, given) = match what {
         What::New(given) => (Hook::BeforeLaunch, Some(given)),
         What::Named(_) | What::Current => (Hook::BeforeRollback, None),
