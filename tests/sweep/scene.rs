@@ -146,6 +146,10 @@ impl Scene {
                 self.world.write(self.world.dir().join("routes/set2+1-00000001").join(file), "");
             }
         }
+        if self.act == Act::Switch {
+            // The run says anew who may stand in.
+            let _ = fs::remove_dir_all(self.world.dir().join("backed"));
+        }
         if matches!(self.act, Act::Close | Act::Open) {
             let word = if self.act == Act::Close { "--open" } else { "--close" };
             self.world.run("bg-switch", &[word]).success();

@@ -111,6 +111,10 @@ fn share(scene: &Scene, expected: &[usize]) -> Option<String> {
 pub(crate) fn done(scene: &Scene) -> Vec<String> {
     let mut faults = [reached(scene), leftovers(scene)].concat();
     faults.extend(is_first_to_go(scene));
+    let stands_in = scene.world.dir().join("backed/visitors").join(&scene.before.live);
+    if scene.act == Act::Switch && !stands_in.exists() {
+        faults.push(format!("{} is live, and was not said to be fit to stand in", scene.before.idle));
+    }
     faults
 }
 
