@@ -49,6 +49,9 @@ mod container;
 /// The nginx configuration that `bg-switch` prints for a new application.
 mod site;
 
+/// The nginx of other releases of Debian takes the printed site and passes its tests. In a full run alone.
+mod debians;
+
 /// A rate limit on the site: what it refuses says nothing, and few questions are asked.
 mod limited;
 

@@ -1,7 +1,7 @@
 //! A small Debian in a folder, for what has to be installed or booted: this machine's own release of it, so that the
-//! programs built here run there.
+//! programs built here run there. And nginx in a folder, of any release, as one of its programs.
 //!
-//! What debootstrap takes minutes for is kept in the target folder, and each test gets a copy.
+//! What debootstrap takes minutes for is kept in the target folder. Each test gets a copy of what it may write into.
 
 use std::fs::{self, File, Permissions};
 use std::os::unix::fs::PermissionsExt;
@@ -19,16 +19,24 @@ const PACKAGES: &str =
 /// Puts a Debian of its own into a new folder.
 #[track_caller]
 pub fn install(folder: &Path) {
-    assert!(geteuid().is_root(), "only root can install a Debian: sudo tests/run --full");
-    run(Command::new("cp").args(["-a", "--reflink=auto"]).arg(made()).arg(folder));
+    let suite = suite();
+    let made = made(&format!("debian-{suite}"), &suite, PACKAGES);
+    run(Command::new("cp").args(["-a", "--reflink=auto"]).arg(made).arg(folder));
 }
 
-/// The folder that all are copies of, made by debootstrap where it is not there yet.
+/// A folder with nginx as this release of Debian has it. All have it in common, and nobody writes into it.
 #[track_caller]
-fn made() -> PathBuf {
-    let suite = suite();
+#[must_use]
+pub fn with_nginx(suite: &str) -> PathBuf {
+    made(&format!("nginx-{suite}"), suite, "nginx")
+}
+
+/// The folder of this name, made by debootstrap where it is not there yet.
+#[track_caller]
+fn made(name: &str, suite: &str, packages: &str) -> PathBuf {
+    assert!(geteuid().is_root(), "only root can install a Debian: sudo tests/run --full");
     let target = programs::folder();
-    let made = target.parent().unwrap_or(&target).join(format!("debian-{suite}"));
+    let made = target.parent().unwrap_or(&target).join(name);
     let half = made.with_extension("half");
     // One makes it, and the others wait.
     let lock = File::create(made.with_extension("lock")).expect("a folder of ours");
@@ -39,7 +47,7 @@ fn made() -> PathBuf {
             fs::remove_dir_all(&half).expect("a folder of ours");
         }
         let mut making = Command::new(programs::of_the_system("debootstrap"));
-        run(making.args(["--variant=minbase", &format!("--include={PACKAGES}"), &suite]).arg(&half));
+        run(making.args(["--variant=minbase", &format!("--include={packages}"), suite]).arg(&half));
         fs::set_permissions(&half, Permissions::from_mode(0o755)).expect("a folder of ours");
         fs::rename(&half, &made).expect("a folder of ours");
     }

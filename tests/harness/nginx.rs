@@ -28,7 +28,7 @@ impl Nginx {
     #[track_caller]
     #[must_use]
     pub fn new(prefix: &Path, upstream: &str) -> Self {
-        let nginx = Self { program: programs::of_the_system("nginx"), prefix: prefix.to_owned(), front: Port::free() };
+        let nginx = Self { program: programs::nginx(), prefix: prefix.to_owned(), front: Port::free() };
         for folder in ["http.d", "location.d", "temp"] {
             fs::create_dir_all(prefix.join(folder)).expect("a writable temporary folder");
         }

@@ -49,6 +49,13 @@ pub fn of_the_system(name: &str) -> PathBuf {
     found.unwrap_or_else(|| panic!("{name} is not installed: apt-get install {package}"))
 }
 
+/// nginx: the system's, or the program that `BG_TEST_NGINX` names.
+#[track_caller]
+#[must_use]
+pub fn nginx() -> PathBuf {
+    env::var_os("BG_TEST_NGINX").map_or_else(|| of_the_system("nginx"), PathBuf::from)
+}
+
 /// The PATH in a world: our programs first, and the administrator's folders even for a user
 /// whose own PATH lacks them.
 #[must_use]
