@@ -23,7 +23,7 @@ impl Asks {
     /// application's own pages are asked as one who says the slot, for visitors would get none.
     pub(crate) fn of(route: &Route, site: &Site) -> Asks {
         let sees = |(visitor, slot): (Visitor, Slot)| match visitor {
-            Visitor::Number(_) if is_closed(&site.dir) && !is_nginx_own(&site.front) => {
+            Visitor::Number(_) | Visitor::WasIn(_) if is_closed(&site.dir) && !is_nginx_own(&site.front) => {
                 (Visitor::Of(slot.name.clone()), slot)
             }
             visitor => (visitor, slot),
