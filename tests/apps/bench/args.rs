@@ -39,6 +39,8 @@ pub(crate) enum Row {
     Cost,
     /// Old answers after the switch has ended with success
     Stale,
+    /// Requests lost where the live process is killed, and those that meet a bad release
+    Visitors,
 }
 
 impl Row {

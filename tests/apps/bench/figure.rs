@@ -54,6 +54,19 @@ pub(crate) fn median(figures: &[Figure], row: Row, who: &str, what: &str) -> Opt
     figure.map(Figure::median)
 }
 
+/// The median of what two contestants differ by, turn by turn: what slows the machine down for a while slows both.
+pub(crate) fn turn_by_turn(
+    figures: &[Figure],
+    (row, what): (Row, &str),
+    [who, other]: [&str; 2],
+    differ: fn(f64, f64) -> f64,
+) -> Option<f64> {
+    let of = |who| figures.iter().find(|figure| figure.row == row && figure.who == who && figure.what == what);
+    let (one, other) = (of(who)?, of(other)?);
+    let samples = one.samples.iter().zip(&other.samples).map(|(one, other)| differ(*one, *other)).collect();
+    Some(Figure { samples, ..one.clone() }.median())
+}
+
 /// All samples of one contestant in one row together, if it took part.
 pub(crate) fn total(figures: &[Figure], row: Row, who: &str) -> Option<f64> {
     let figure = figures.iter().find(|figure| figure.row == row && figure.who == who)?;

@@ -28,6 +28,8 @@ pub(crate) struct Tally {
     pub(crate) ok: Vec<u64>,
     /// All others, in each [`BUCKET`].
     pub(crate) failed: Vec<u64>,
+    /// Those of them that were POSTs.
+    pub(crate) failed_posts: u64,
     /// Connections that the server ended without having said so in an answer.
     pub(crate) cut: u64,
 }
@@ -38,9 +40,11 @@ impl Visitors {
         let address = url.trim_start_matches("http://").parse().expect("the address of a site");
         let stop = Arc::<AtomicBool>::default();
         let began = Instant::now();
-        let visitor = |_| {
+        let visitor = |at| {
             let stop = stop.clone();
-            thread::spawn(move || visit(address, pause, began, &stop))
+            // As many kinds of visitors as there are, in turn; a site that has no shares hands it on.
+            let number = 1 + at % 100;
+            thread::spawn(move || visit(address, number, pause, began, &stop))
         };
         let threads = (0..connections).map(visitor).collect();
         Self { stop, threads }
@@ -54,6 +58,7 @@ impl Visitors {
             let one = thread.join().expect("a visitor that does not panic");
             one.ok.iter().enumerate().for_each(|(at, count)| add(&mut all.ok, at, *count));
             one.failed.iter().enumerate().for_each(|(at, count)| add(&mut all.failed, at, *count));
+            all.failed_posts += one.failed_posts;
             all.cut += one.cut;
         }
         all
@@ -71,13 +76,14 @@ impl Tally {
 }
 
 /// One visitor, until told to stop.
-fn visit(address: SocketAddr, pause: Duration, began: Instant, stop: &AtomicBool) -> Tally {
+fn visit(address: SocketAddr, number: usize, pause: Duration, began: Instant, stop: &AtomicBool) -> Tally {
     let mut tally = Tally::default();
     let mut connection = None;
     let mut turn: usize = 0;
     while !stop.load(Ordering::Relaxed) {
         turn += 1;
-        let asked = open(&mut connection, address).and_then(|connection| ask(connection, turn.is_multiple_of(2)));
+        let post = turn.is_multiple_of(2);
+        let asked = open(&mut connection, address).and_then(|connection| ask(connection, number, post));
         let cut = connection.is_some() && asked.is_err();
         if !matches!(asked, Ok(Answer { goes_on: true, .. })) {
             connection = None;
@@ -85,6 +91,7 @@ fn visit(address: SocketAddr, pause: Duration, began: Instant, stop: &AtomicBool
         tally.cut += u64::from(cut);
         let good = asked.is_ok_and(|answer| (200..300).contains(&answer.status));
         let bucket = usize::try_from(began.elapsed().as_millis() / BUCKET.as_millis()).unwrap_or_default();
+        tally.failed_posts += u64::from(post && !good);
         add(if good { &mut tally.ok } else { &mut tally.failed }, bucket, 1);
         if !pause.is_zero() {
             thread::sleep(pause);
@@ -118,11 +125,12 @@ fn open(connection: &mut Option<Connection>, address: SocketAddr) -> io::Result<
 }
 
 /// One request and its whole answer.
-fn ask(connection: &mut Connection, post: bool) -> io::Result<Answer> {
+fn ask(connection: &mut Connection, number: usize, post: bool) -> io::Result<Answer> {
+    let head = format!("HTTP/1.1\r\nHost: app\r\nX-Bg-Visitor: {number}\r\n");
     let request = if post {
-        format!("POST /echo HTTP/1.1\r\nHost: app\r\nContent-Length: {}\r\n\r\n{BODY}", BODY.len())
+        format!("POST /echo {head}Content-Length: {}\r\n\r\n{BODY}", BODY.len())
     } else {
-        "GET /profile HTTP/1.1\r\nHost: app\r\n\r\n".to_owned()
+        format!("GET /profile {head}\r\n")
     };
     connection.get_mut().write_all(request.as_bytes())?;
     let status = line(connection)?.split(' ').nth(1).and_then(|status| status.parse().ok());

@@ -17,6 +17,7 @@ mod lost;
 mod machine;
 mod memory;
 mod moves;
+mod notice;
 mod others;
 mod picture;
 mod place;
@@ -26,6 +27,7 @@ mod svg;
 mod table;
 mod target;
 mod throughput;
+mod visitors;
 mod watch;
 mod websocket;
 
@@ -58,6 +60,7 @@ fn run(args: &Args) -> io::Result<()> {
         println!("\n{}", table::figures(row, &measured));
         figures.extend(measured);
     }
+    println!("\n{}", table::side_by_side("what visitors notice", notice::COLUMNS, notice::lines(&figures)));
     let targets = target::measured(&figures);
     println!("\n{}", table::targets(&targets));
     if let Some(file) = &args.json {
@@ -78,6 +81,7 @@ fn measure(row: Row, args: &Args) -> Vec<Figure> {
         Row::Switch => moves::measure(args.times(20, 6)),
         Row::Cost => cost::measure(args.times(400, 100)),
         Row::Stale => stale::measure(args.times(50, 10)),
+        Row::Visitors => visitors::measure(args.times(5, 1)),
     }
 }
 

@@ -7,8 +7,13 @@ use std::process::{Child, Command, Output, Stdio};
 use std::time::Duration;
 
 use bg_tests::{World, programs, until};
+use serde_json::Value;
 
 use crate::watch;
+
+/// What `bg-switch` printed before there were shares and a stand-in, with other ports and paths.
+const FORMER: &str = include_str!("former.conf");
+const FORMER_UPSTREAM: &str = include_str!("former.inc");
 
 /// The movers' names.
 pub(crate) const BARE: &str = "tee; nginx -s reload";
@@ -27,6 +32,8 @@ pub(crate) struct Place {
     pub(crate) reload: Site,
     /// The printed site in the link form.
     pub(crate) link: Site,
+    /// The printed site in the link form, of when there were no shares and no stand-in.
+    pub(crate) former: Site,
 }
 
 /// A site through which the slots are reached.
@@ -57,8 +64,9 @@ impl Place {
         };
         let reload = Site::printed(&world, "plain", "reload");
         let link = Site::printed(&world, "web", "link");
+        let former = Site::former(&world);
         world.nginx.reload();
-        Self { world, scripts, reload, link }
+        Self { world, scripts, reload, link, former }
     }
 
     /// With an application in each slot, started by hand.
@@ -97,14 +105,33 @@ impl Place {
 }
 
 impl Site {
-    /// Adds the printed site to nginx, to be seen at its next reload.
-    fn printed(world: &World, app: &'static str, form: &str) -> Self {
-        let site = Self {
+    fn new(world: &World, app: &'static str) -> Self {
+        Self {
             app,
             url: format!("http://127.0.0.1:{}", world.free_port()),
             upstream_file: world.folder().join(format!("{app}.inc")),
             dir: world.folder().join(app),
+        }
+    }
+
+    /// Adds the site that was printed once to nginx, to be seen at its next reload.
+    fn former(world: &World) -> Self {
+        let site = Self::new(world, "former");
+        let in_place = |text: &str| {
+            text.replace("127.0.0.1:11111", &format!("127.0.0.1:{}", world.port(SLOTS[0])))
+                .replace("127.0.0.1:22222", &format!("127.0.0.1:{}", world.port(SLOTS[1])))
+                .replace("127.0.0.1:33333", site.url.trim_start_matches("http://"))
+                .replace("/UPSTREAM_FILE", &site.upstream_file.display().to_string())
+                .replace("/DIR", &site.dir.display().to_string())
         };
+        fs::write(&site.upstream_file, in_place(FORMER_UPSTREAM)).expect("a writable temporary folder");
+        world.nginx.add_to_http(site.app, &in_place(FORMER));
+        site
+    }
+
+    /// Adds the printed site to nginx, to be seen at its next reload.
+    fn printed(world: &World, app: &'static str, form: &str) -> Self {
+        let site = Self::new(world, app);
         let address = site.url.trim_start_matches("http://");
         let print = |what: &str| {
             let mut command = site.command(world, "bg-switch");
@@ -128,6 +155,13 @@ impl Site {
             .stdout(Stdio::null())
             .stderr(Stdio::null());
         command
+    }
+
+    /// The process that bg-launch has started in a slot.
+    pub(crate) fn pid(&self, slot: &str) -> u32 {
+        let file = self.dir.join(format!("slots/{slot}/process.json"));
+        let process: Value = serde_json::from_slice(&fs::read(file).expect("what bg-launch writes")).expect("JSON");
+        process["pid"].as_u64().and_then(|pid| pid.try_into().ok()).expect("a pid")
     }
 
     /// The URL that answers with the live slot's name.

@@ -27,6 +27,16 @@ pub(crate) fn targets(targets: &[Target]) -> String {
     aligned(&["what it must reach", "limit", "measured", "reached"].map(str::to_owned), targets.iter().map(line))
 }
 
+/// The contestants as columns.
+pub(crate) fn side_by_side(of: &str, columns: [&str; 3], lines: Vec<(String, [Option<String>; 3])>) -> String {
+    let [first, second, third] = columns;
+    let line = |(what, cells): (String, [Option<String>; 3])| {
+        let [first, second, third] = cells.map(|cell| cell.unwrap_or_else(|| "-".to_owned()));
+        [what, first, second, third]
+    };
+    aligned(&[of, first, second, third].map(str::to_owned), lines.into_iter().map(line))
+}
+
 /// Three digits that count, and no more.
 pub(crate) fn number(value: f64) -> String {
     match value.abs() {

@@ -3,9 +3,9 @@
 use std::fmt;
 
 use crate::args::Row;
-use crate::figure::{Figure, median, total};
+use crate::figure::{Figure, median, total, turn_by_turn};
 use crate::table::number;
-use crate::{cost, deploy, lost, moves, place, throughput};
+use crate::{cost, deploy, lost, moves, place, throughput, visitors};
 
 /// One thing that must be reached.
 pub(crate) struct Target {
@@ -67,6 +67,15 @@ pub(crate) fn measured(figures: &[Figure]) -> Vec<Target> {
         target("requests failed, connections cut, WebSockets closed, link form", at_most(0.0), lost(figures)),
         target("requests/s, printed site against the scripts' site", at_least(1.5), rate(throughput::SCRIPTS)),
         target("requests/s, printed site against HAProxy", at_least(0.95), rate(throughput::HAPROXY)),
+        target("requests/s, printed site against that of before shares", at_least(0.97), against_former(figures)),
+        target("µs of a worker's CPU a request, printed site beyond that of before shares", at_most(5.0), cpu(figures)),
+        target("GETs lost where the live process is killed, printed site", at_most(0.0), lost_by_kill(figures)),
+        target(
+            "POSTs lost by one kill, printed site: one of each connection at most",
+            at_most(f64::from(visitors::CONNECTIONS)),
+            worst(figures, visitors::POSTS),
+        ),
+        target("requests that met a bad release, --ramp 10 against no ramp", at_most(0.2), met(figures)),
         target("link switch to first new answer, 1000 sites against 0", at_most(1.2), flat(figures)),
     ];
     targets.extend(moves::OTHERS.map(|(_, sites)| {
@@ -93,6 +102,32 @@ pub(crate) fn measured(figures: &[Figure]) -> Vec<Target> {
 fn lost(figures: &[Figure]) -> Option<f64> {
     let count = |what| median(figures, Row::Lost, place::LINK, what);
     Some(count(lost::FAILED)? + count(lost::CUT)? + count(lost::CLOSED)? + count(lost::REFUSED)?)
+}
+
+fn against_former(figures: &[Figure]) -> Option<f64> {
+    let of = (Row::Throughput, throughput::WHAT);
+    turn_by_turn(figures, of, [throughput::PRINTED, throughput::FORMER], |new, former| new / former)
+}
+
+fn cpu(figures: &[Figure]) -> Option<f64> {
+    let of = (Row::Throughput, throughput::CPU);
+    turn_by_turn(figures, of, [throughput::PRINTED, throughput::FORMER], |new, former| new - former)
+}
+
+fn lost_by_kill(figures: &[Figure]) -> Option<f64> {
+    worst(figures, visitors::GETS)
+}
+
+/// The most of all times, of the printed site.
+fn worst(figures: &[Figure], what: &str) -> Option<f64> {
+    let is_it =
+        |figure: &&Figure| figure.row == Row::Visitors && figure.who == visitors::PRINTED && figure.what == what;
+    figures.iter().find(is_it)?.samples.iter().copied().max_by(f64::total_cmp)
+}
+
+fn met(figures: &[Figure]) -> Option<f64> {
+    let count = |who| median(figures, Row::Visitors, who, visitors::MET);
+    Some(count(visitors::PRINTED)? / count(visitors::FORMER)?)
 }
 
 fn flat(figures: &[Figure]) -> Option<f64> {

@@ -1,5 +1,6 @@
 //! Requests a second through each kind of site, by wrk: 64 keep-alive connections to an application that does nothing.
 
+use std::fs;
 use std::process::Command;
 use std::thread;
 
@@ -12,8 +13,10 @@ use crate::proxies::Proxy;
 
 pub(crate) const PRINTED: &str = "printed site, link form";
 pub(crate) const SCRIPTS: &str = "scripts' site";
+pub(crate) const FORMER: &str = "printed site of before shares";
 pub(crate) const HAPROXY: &str = "HAProxy";
 pub(crate) const WHAT: &str = "requests/s";
+pub(crate) const CPU: &str = "worker CPU a request";
 
 pub(crate) fn measure(times: usize, seconds: usize) -> Vec<Figure> {
     let place = Place::new();
@@ -25,21 +28,39 @@ pub(crate) fn measure(times: usize, seconds: usize) -> Vec<Figure> {
         ("the application itself", direct.as_str()),
         (SCRIPTS, place.scripts.url.as_str()),
         ("printed site, reload form", place.reload.url.as_str()),
+        (FORMER, place.former.url.as_str()),
         (PRINTED, place.link.url.as_str()),
     ];
     contestants.extend(proxies.iter().map(|proxy| (proxy.name, proxy.url.as_str())));
-    let mut samples = vec![Vec::new(); contestants.len()];
+    let (mut rates, mut costs) = (vec![Vec::new(); contestants.len()], vec![Vec::new(); contestants.len()]);
     for (_, url) in &contestants {
-        rate(url, 1);
+        load(url, 1);
     }
     for _ in 0..times {
-        for ((_, url), samples) in contestants.iter().zip(&mut samples) {
-            samples.push(rate(url, seconds));
+        for (at, (_, url)) in contestants.iter().enumerate() {
+            let before = worker_cpu(&place);
+            let (rate, requests) = load(url, seconds);
+            rates[at].push(rate);
+            costs[at].push((worker_cpu(&place) - before) * 1e6 / requests);
         }
     }
     drop(backend);
-    let named = contestants.iter().zip(samples);
-    named.map(|((who, _), samples)| Figure::new(Row::Throughput, who, WHAT, "1/s", samples)).collect()
+    let figures = |what, unit, samples: Vec<Vec<f64>>| {
+        let named = contestants.iter().zip(samples);
+        named.map(|((who, _), samples)| Figure::new(Row::Throughput, who, what, unit, samples)).collect::<Vec<_>>()
+    };
+    let is_a_site = |figure: &Figure| [SCRIPTS, FORMER, PRINTED].contains(&figure.who.as_str());
+    let costs = figures(CPU, "µs", costs).into_iter().filter(is_a_site);
+    figures(WHAT, "1/s", rates).into_iter().chain(costs).collect()
+}
+
+/// The seconds of a processor that the workers of the sites' nginx have had.
+fn worker_cpu(place: &Place) -> f64 {
+    let of = |pid: u32| {
+        let text = fs::read_to_string(format!("/proc/{pid}/schedstat")).ok()?;
+        text.split(' ').next()?.parse::<f64>().ok()
+    };
+    place.world.nginx.workers().into_iter().filter_map(of).sum::<f64>() / 1e9
 }
 
 /// Another nginx that answers by itself, on the port of the first slot.
@@ -54,12 +75,14 @@ fn application(place: &Place) -> Nginx {
     nginx
 }
 
-fn rate(url: &str, seconds: usize) -> f64 {
+/// The requests a second, and how many there were.
+fn load(url: &str, seconds: usize) -> (f64, f64) {
     let threads = thread::available_parallelism().map_or(1, usize::from);
     let mut wrk = Command::new(programs::of_the_system("wrk"));
     wrk.args([format!("-t{threads}"), "-c64".to_owned(), format!("-d{seconds}s"), format!("{url}/profile")]);
     let text = String::from_utf8_lossy(&output(&mut wrk).stdout).into_owned();
     assert!(!text.contains("Non-2xx") && !text.contains("Socket errors"), "{url}: {text}");
-    let line = text.lines().find_map(|line| line.strip_prefix("Requests/sec:"));
-    line.and_then(|rate| rate.trim().parse().ok()).unwrap_or_else(|| panic!("wrk said {text}"))
+    let rate = text.lines().find_map(|line| line.strip_prefix("Requests/sec:")?.trim().parse().ok());
+    let requests = text.lines().find_map(|line| line.split_once(" requests in ")?.0.trim().parse().ok());
+    rate.zip(requests).unwrap_or_else(|| panic!("wrk said {text}"))
 }
