@@ -62,7 +62,10 @@ fn the_application_gets_our_environment_less_what_is_not_for_it() {
     let port = world.port("set2").to_string();
     let ours: BTreeMap<&str, &str> =
         variables.iter().map(|(k, v)| (*k, *v)).filter(|(k, _)| k.starts_with("BG_")).collect();
-    assert_eq!(ours, [("BG_APP", "web"), ("BG_SLOT", "set2"), ("BG_RELEASE", text(&facts, "release"))].into());
+    let live = world.dir().join("live/is-set2").display().to_string();
+    let expected =
+        [("BG_APP", "web"), ("BG_LIVE", &live), ("BG_SLOT", "set2"), ("BG_RELEASE", text(&facts, "release"))];
+    assert_eq!(ours, expected.into());
     assert_eq!((variables["PORT"], variables["SERVER_PORT"]), (port.as_str(), port.as_str()));
     assert_eq!(variables["DB_PASSWORD"], "two words");
     assert_eq!(variables.get("HOME").copied(), std::env::var("HOME").ok().as_deref());

@@ -51,7 +51,7 @@ impl FromStr for ToldSignal {
     fn from_str(text: &str) -> Result<ToldSignal> {
         let signal = named(text)?;
         let lives_on = !matches!(signal, Signal::SIGKILL | Signal::SIGSTOP | Signal::SIGTERM);
-        ensure!(lives_on, "{signal} ends or stops a process: to have the old release end, give bg-deploy --stop-old");
+        ensure!(lives_on, "{signal} ends or stops a process: have the old release end with --stop-old of bg-deploy");
         Ok(ToldSignal(signal))
     }
 }
