@@ -172,3 +172,12 @@ fn a_watch_of_a_share_asks_as_one_of_its_visitors() {
     switch(&world, &["--share", "0"]).success();
     world.pipe(record, "bg-health", &["--watch", "300ms", "--path", "/version"]).exit(9);
 }
+
+#[test]
+fn a_share_that_is_given_twice_is_still_given() {
+    let (world, url) = shared_site(World::new().both_running());
+    for _ in 0..2 {
+        switch(&world, &["--to", "set2", "--share", "10"]).success().said("set2 has 10 % of the visitors");
+        assert_eq!(numbers(&url, "set2").len(), 10);
+    }
+}

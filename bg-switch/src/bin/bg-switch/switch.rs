@@ -211,7 +211,9 @@ fn move_to(site: &Site, slot: &Slot, share: u8, linger: Option<Linger>, means: &
     let is_there = upstream.as_ref().is_some_and(|upstream| leads(site, upstream, &route));
     let evidence = if agreed && is_there && is_seen(&change, &route) {
         // A version of before, a script, or nobody yet has moved nginx here.
-        form::tell(site, route.live(), means.voice);
+        if Route::of(&site.dir, &site.slots).as_ref() != Some(&route) {
+            form::tell(site, route.live(), means.voice);
+        }
         Evidence::Front
     } else {
         let to_do = Move { upstream: upstream.as_ref(), from: from.as_ref(), to: slot, route: &route };
