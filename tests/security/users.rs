@@ -239,7 +239,7 @@ fn the_application_gets_no_secret_of_ours_and_no_secret_of_its_own_is_told() {
     let ours: Vec<&str> = environment.lines().filter_map(|line| line.split_once('=')?.0.strip_prefix("BG_")).collect();
     let mut ours = ours;
     ours.sort_unstable();
-    assert_eq!(ours, ["APP", "RELEASE", "SLOT"]);
+    assert_eq!(ours, ["APP", "LIVE", "RELEASE", "SLOT"]);
     assert!(environment.contains("DB_PASSWORD=given to it\n"));
 
     let open = process::open_files(world.pid("set1")).into_iter().map(|file| file.display().to_string());
@@ -251,7 +251,7 @@ fn the_application_gets_no_secret_of_ours_and_no_secret_of_its_own_is_told() {
         assert!(!told.contains("hunter2") && !told.contains("given to it"), "{told}");
     }
     for (path, _) in owners(&world.dir()) {
-        let secret = ["process.json", ".command.json", "deploys.jsonl", ".log"];
+        let secret = ["process.json", "surroundings", ".command.json", "deploys.jsonl", ".log"];
         let name = path.display().to_string();
         let meta = fs::symlink_metadata(&path).expect("it was just there");
         if meta.is_file() && secret.iter().any(|end| name.ends_with(end)) {
