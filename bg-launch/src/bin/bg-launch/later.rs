@@ -9,33 +9,30 @@
 use crate::hooks::Hooks;
 use crate::start::agent::warning_of_a_wait;
 use crate::start::hold::{GO, detach};
-use crate::start::surroundings::MARKS;
 use crate::stop::{Clearing, vacate};
 use crate::turn;
 use anyhow::{Context, Result};
 use bg_probe::live::last_look::ensure_idle;
 use bg_probe::live::lingering::Lingering;
 use bg_probe::os::deadline::Deadline;
+use bg_probe::os::detached;
 use bg_probe::os::process::Process;
-use bg_probe::os::replace;
 use bg_probe::record::Record;
 use bg_probe::say::Voice;
-use bg_probe::say::exit::Exit;
 use bg_probe::site::advice::Advice;
 use bg_probe::site::folder_app;
 use bg_probe::site::holder::Errand;
 use bg_probe::site::launched::Launched;
 use bg_probe::site::lock::{INHERITED, Lock, Wait};
 use nix::unistd::setsid;
-use std::fs::{File, Metadata, OpenOptions};
-use std::io::{Read, Write};
-use std::net::Shutdown;
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::fs::Metadata;
+use std::io::Write;
+use std::os::fd::{AsFd, AsRawFd};
+use std::os::unix::fs::MetadataExt;
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::time::{Duration, SystemTime};
 
 /// The pause between two looks at the process that is to be stopped.
@@ -77,9 +74,8 @@ fn meant(record: &Record) -> Result<Option<(Launched, Process)>> {
     Ok(Some((launched, running)).filter(|_| is_meant))
 }
 
+/// Its log is a new one, which calls off who waits already.
 fn start(record: &Record, after: Duration, clearing: Clearing, hooks: &Hooks) -> Result<()> {
-    let (path, log) = log(record)?;
-    let (mut ours, theirs) = UnixStream::pair().context("make a socket pair")?;
     let time = |flag: &str, time: Duration| format!("--{flag}={}", humantime::format_duration(time));
     let mut command = Command::new("/proc/self/exe");
     command.arg0("bg-launch").args(["--stop", "--detached"]).arg(time("after", after));
@@ -87,32 +83,10 @@ fn start(record: &Record, after: Duration, clearing: Clearing, hooks: &Hooks) ->
     command.arg(format!("--stop-signal={}", clearing.grace.signal));
     command.args(hooks.after_retire.iter().map(|hook| format!("--after-retire={hook}")));
     command.arg(time("hook-timeout", *hooks.hook_timeout));
-    for name in MARKS.into_iter().chain([INHERITED, "BG_LAUNCH_SLOT", "BG_LAUNCH_ADOPT"]) {
+    for name in [INHERITED, "BG_LAUNCH_SLOT", "BG_LAUNCH_ADOPT"] {
         command.env_remove(name);
     }
-    command.current_dir("/").stdin(OwnedFd::from(theirs)).stdout(Stdio::null()).stderr(log);
-    command.spawn().context("start the process that is to wait")?;
-    // It also has the other end of that stdin, which is closed only with it.
-    drop(command);
-
-    ours.write_all(record.to_line()?.as_bytes()).context("hand it the record")?;
-    ours.shutdown(Shutdown::Write).context("hand it the record")?;
-    let mut word = Vec::new();
-    ours.read_to_end(&mut word).context("wait for its answer")?;
-    if word == GO {
-        return Ok(());
-    }
-    Err(Exit::Refused.refuse("the process that was to wait has ended", format!("see {}", path.display())))
-}
-
-/// The file for its messages: nobody reads its stderr. It is a new one, which calls off who waits already.
-fn log(record: &Record) -> Result<(PathBuf, File)> {
-    let path = path_of_log(record);
-    replace::own_file(&path, b"", 0o640)?;
-    let mut options = OpenOptions::new();
-    options.append(true).custom_flags(nix::libc::O_NOFOLLOW);
-    let file = options.open(&path).with_context(|| format!("open {}", path.display()))?;
-    Ok((path, file))
+    detached::leave(command, &record.to_line()?, &path_of_log(record))
 }
 
 fn path_of_log(record: &Record) -> PathBuf {

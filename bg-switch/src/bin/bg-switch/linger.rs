@@ -5,25 +5,16 @@
 //! route's folder. Where it was killed, the next who holds the lock of the site ends the lingering.
 
 use crate::means::Means;
-use anyhow::{Context, Result};
+use anyhow::Result;
 use bg_probe::live::lingering::Lingering;
-use bg_probe::os::detached::{GO, MARKS};
-use bg_probe::os::replace;
+use bg_probe::os::detached;
 use bg_probe::record::Record;
-use bg_probe::say::exit::Exit;
 use bg_probe::site::lock::INHERITED;
 use bg_probe::site::route::Route;
 use bg_probe::site::settings::Site;
 use bg_probe::site::slot::Slot;
-use std::fs::{File, OpenOptions};
-use std::io::{Read, Write};
-use std::net::Shutdown;
-use std::os::fd::OwnedFd;
-use std::os::unix::fs::OpenOptionsExt;
-use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
-use std::path::PathBuf;
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// The longest that anybody stays: a clock can't add just any duration that can be typed.
@@ -92,8 +83,6 @@ fn leave(record: &Record, linger: Linger, means: &Means) -> Result<()> {
 }
 
 fn start(record: &Record, linger: Linger, means: &Means) -> Result<()> {
-    let (path, log) = log(&record.site)?;
-    let (mut ours, theirs) = UnixStream::pair().context("make a socket pair")?;
     let mut command = Command::new("/proc/self/exe");
     let time = |flag: &str, time: Duration| format!("--{flag}={}", humantime::format_duration(time));
     command.arg0("bg-switch").arg("--attend").arg(time("linger", linger.within));
@@ -102,30 +91,8 @@ fn start(record: &Record, linger: Linger, means: &Means) -> Result<()> {
     if means.voice.verbose {
         command.arg("--verbose");
     }
-    for name in MARKS.into_iter().chain([INHERITED, "BG_SWITCH_TO", "BG_SWITCH_LINGER_IDLE"]) {
+    for name in [INHERITED, "BG_SWITCH_TO", "BG_SWITCH_LINGER_IDLE"] {
         command.env_remove(name);
     }
-    command.current_dir("/").stdin(OwnedFd::from(theirs)).stdout(Stdio::null()).stderr(log);
-    command.spawn().context("start the process that is to wait")?;
-    // It also has the other end of that stdin, which is closed only with it.
-    drop(command);
-
-    ours.write_all(record.to_line()?.as_bytes()).context("hand it the record")?;
-    ours.shutdown(Shutdown::Write).context("hand it the record")?;
-    let mut word = Vec::new();
-    ours.read_to_end(&mut word).context("wait for its answer")?;
-    if word == GO {
-        return Ok(());
-    }
-    Err(Exit::Refused.refuse("the process that was to wait has ended", format!("see {}", path.display())))
-}
-
-/// The file for its messages: nobody reads its stderr.
-fn log(site: &Site) -> Result<(PathBuf, File)> {
-    let path = site.dir.linger_log();
-    replace::own_file(&path, b"", 0o640)?;
-    let mut options = OpenOptions::new();
-    options.append(true).custom_flags(nix::libc::O_NOFOLLOW);
-    let file = options.open(&path).with_context(|| format!("open {}", path.display()))?;
-    Ok((path, file))
+    detached::leave(command, &record.to_line()?, &record.site.dir.linger_log())
 }
