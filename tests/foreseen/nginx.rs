@@ -97,9 +97,8 @@ fn a_first_deploy_goes_through_where_nothing_listens_at_the_front_yet() {
 #[test]
 fn a_configuration_that_was_broken_since_nginx_read_it_is_refused() {
     let world = two_releases();
-    std::thread::sleep(Duration::from_millis(150));
+    // In the same moment: where its clock can't tell whether a file is newer than nginx's workers, the deploy has it tested.
     world.nginx.add_to_http("broken", "this is no directive;\n");
-    // The deploy asks only where a file is newer than nginx's workers, which its clock tells to a tenth of a second.
     refused(&world, &["--", "fake-app"], 5, "nginx -t refused the configuration");
 }
 
