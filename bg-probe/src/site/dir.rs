@@ -33,6 +33,7 @@ use std::fs::{DirBuilder, File, Metadata};
 use std::io::ErrorKind;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 /// The folder of one application; an absolute path.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -206,6 +207,14 @@ impl Dir {
     #[must_use]
     pub fn artifact(&self, slot: &Name) -> Option<OsString> {
         self.file_of(&self.release(slot)?)
+    }
+
+    /// When a release was made, as the time of its folder has it: no other one that is on disk has a later time and was made
+    /// before. The time in its name is that of the machine's clock, which may have been wrong, and two of one second have the
+    /// same; `None` where there is no such release.
+    #[must_use]
+    pub fn made(&self, release: &str) -> Option<SystemTime> {
+        std::fs::metadata(self.releases().join(release)).and_then(|meta| meta.modified()).ok()
     }
 
     /// The artifact of a release; `None` where it has none.

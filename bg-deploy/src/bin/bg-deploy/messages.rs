@@ -42,9 +42,10 @@ pub(crate) fn forward(run: &Run, record: &Record) {
     }
 }
 
-/// Whether a slot holds a release that was made after the other's: their names begin with the time.
+/// Whether a slot holds a release that was made after the other's.
 fn is_newer(dir: &Dir, slot: &Slot, than: &Slot) -> bool {
-    dir.release(&than.name).is_some_and(|other| dir.release(&slot.name) > Some(other))
+    let made = |slot: &Slot| dir.made(&dir.release(&slot.name)?);
+    made(than).is_some_and(|other| made(slot) > Some(other))
 }
 
 /// Prints where a deploy ended, what became of what it launched, and what serves now.

@@ -29,14 +29,8 @@ pub(crate) fn names(dir: &Dir) -> Result<Vec<String>> {
 /// When their folder can't be read.
 pub(crate) fn newest_first(dir: &Dir) -> Result<Vec<String>> {
     let mut names = names(dir)?;
-    names.sort_by_cached_key(|name| Reverse((made(&dir.releases().join(name)), name.clone())));
+    names.sort_by_cached_key(|name| Reverse((dir.made(name), name.clone())));
     Ok(names)
-}
-
-/// When a release was made, as the time of its folder has it: no other one that is on disk has a later time and was made
-/// before. The time in its name is that of the machine's clock, which may have been wrong.
-fn made(release: &Path) -> Option<SystemTime> {
-    std::fs::metadata(release).and_then(|meta| meta.modified()).ok()
 }
 
 /// A name that no release in the folder has, by the time and the digits of what is in it: the same artifact may be deployed
@@ -55,8 +49,9 @@ pub(crate) fn fresh(dir: &Dir, digits: &str) -> Result<String> {
 /// # Errors
 /// When the folder can't be given a time.
 pub(crate) fn make_newest(folder: &Path, dir: &Dir) -> Result<()> {
-    let newest = names(dir)?.iter().filter_map(|name| made(&dir.releases().join(name))).max();
-    let Some(newest) = newest.filter(|newest| made(folder).is_none_or(|made| made <= *newest)) else { return Ok(()) };
+    let newest = names(dir)?.iter().filter_map(|name| dir.made(name)).max();
+    let made = std::fs::metadata(folder).and_then(|meta| meta.modified()).ok();
+    let Some(newest) = newest.filter(|newest| made.is_none_or(|made| made <= *newest)) else { return Ok(()) };
     let opened = File::open(folder).with_context(|| format!("open {}", folder.display()))?;
     let dated = opened.set_modified(newest + AFTER).and_then(|()| opened.sync_all());
     dated.with_context(|| format!("date {}", folder.display()))
