@@ -3,6 +3,7 @@
 use anyhow::{Context, Result, bail, ensure};
 use bg_probe::say::exit::Exit;
 use std::fs::{FileType, Metadata, symlink_metadata};
+use std::io::ErrorKind;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Component, Path, PathBuf, absolute};
 
@@ -48,7 +49,7 @@ impl Parts {
         name_of(artifact)?;
         // Looked at before it is opened: to open a named pipe is to wait for its writer.
         let meta = std::fs::metadata(artifact).context("look at")?;
-        let mut parts = vec![Part::of(artifact, PathBuf::new(), &meta)?];
+        let mut parts: Vec<Part> = Part::of(artifact, PathBuf::new(), &meta)?.into_iter().collect();
         if meta.is_dir() {
             let real = std::fs::canonicalize(artifact).context("look at")?;
             add_inside(&real, Path::new(""), &mut parts)?;
@@ -69,18 +70,22 @@ impl Parts {
 }
 
 impl Part {
-    fn of(at: &Path, path: PathBuf, meta: &Metadata) -> Result<Part> {
+    /// `None` where it is a link that is gone by now.
+    fn of(at: &Path, path: PathBuf, meta: &Metadata) -> Result<Option<Part>> {
         let kind = match meta.file_type() {
             kind if kind.is_file() => Kind::File,
             kind if kind.is_dir() => Kind::Folder,
-            kind if kind.is_symlink() => Kind::Link(std::fs::read_link(at).context("read a link")?),
+            kind if kind.is_symlink() => match if_there(std::fs::read_link(at)).context("read a link")? {
+                Some(leads) => Kind::Link(leads),
+                None => return Ok(None),
+            },
             other => {
                 let remedy = format!("remove it: {}", shell_words::join(["rm", &at.to_string_lossy()]));
                 let what = format!("{} is {}, which can't be deployed", at.display(), called(other));
                 return Err(Exit::Refused.refuse(what, remedy));
             }
         };
-        Ok(Part { path, kind, state: State::of(meta) })
+        Ok(Some(Part { path, kind, state: State::of(meta) }))
     }
 }
 
@@ -126,24 +131,37 @@ fn called(kind: FileType) -> &'static str {
     }
 }
 
-/// Adds what is in the folder at `inside`, and below.
+/// Adds what is in the folder at `inside`, and below. What goes while it is looked at is no part: its folder has changed since
+/// its state was taken, and so differs from what is found after the copy.
 fn add_inside(root: &Path, inside: &Path, parts: &mut Vec<Part>) -> Result<()> {
     let folder = root.join(inside);
     let named = |what: &str, path: &Path| format!("{what} {}", path.display());
-    for entry in std::fs::read_dir(&folder).with_context(|| named("read", &folder))? {
+    let Some(entries) = if_there(std::fs::read_dir(&folder)).with_context(|| named("read", &folder))? else {
+        return Ok(());
+    };
+    for entry in entries {
         let entry = entry.with_context(|| named("read", &folder))?;
         let (at, path) = (entry.path(), inside.join(entry.file_name()));
-        let meta = symlink_metadata(&at).with_context(|| named("look at", &at))?;
-        let part = Part::of(&at, path.clone(), &meta)?;
+        let meta = if_there(symlink_metadata(&at)).with_context(|| named("look at", &at))?;
+        let Some(part) = meta.map(|meta| Part::of(&at, path.clone(), &meta)).transpose()?.flatten() else { continue };
         if let Kind::Link(target) = &part.kind {
             ensure_same_from_a_copy(root, &path, target)?;
         }
+        let is_folder = part.kind == Kind::Folder;
         parts.push(part);
-        if meta.is_dir() {
+        if is_folder {
             add_inside(root, &path, parts)?;
         }
     }
     Ok(())
+}
+
+/// `None` where there is nothing of that name.
+fn if_there<T>(found: std::io::Result<T>) -> std::io::Result<Option<T>> {
+    match found {
+        Err(e) if e.kind() == ErrorKind::NotFound => Ok(None),
+        found => found.map(Some),
+    }
 }
 
 /// Refuses a link that means something else in a copy of the folder: a relative one that leads out of it, and an absolute one
