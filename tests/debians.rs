@@ -16,13 +16,14 @@ use bg_tests::{World, debian, is_full, programs, tell};
 const RELEASES: [(&str, &str); 4] = [("bullseye", "1.18."), ("bookworm", "1.22."), ("trixie", "1.26."), ("sid", "1.")];
 
 /// The tests that another nginx must pass.
-const TESTS: [&str; 9] = [
+const TESTS: [&str; 10] = [
     "link::",
     "share::",
     "stand_in::",
     "preview::",
     "assets::",
     "closed::",
+    "ready::the_page",
     "visitors::",
     "site::",
     "debians::a_printed_site",

@@ -46,6 +46,11 @@ fn a_site_is_closed_and_opened_whole() {
 }
 
 #[test]
+fn a_host_is_drained_whole() {
+    Course::run(Act::Drain, Form::Link, &["bg-switch"]);
+}
+
+#[test]
 fn a_pass_is_made_whole() {
     Course::run(Act::Pass, Form::Link, &["bg-switch"]);
 }

@@ -34,6 +34,9 @@ mod stand_in;
 /// A site that is closed: every visitor gets a page, and deploys go on.
 mod closed;
 
+/// Behind a load balancer: whether it sends visitors to this host, and how a host is taken out and comes back.
+mod ready;
+
 /// Assets of the release before: asked of the other slot where the first does not have them.
 mod assets;
 

@@ -5,7 +5,7 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 /// The package of each of the system's programs that the tests need, Debian's name.
-const PACKAGES: [(&str, &str); 13] = [
+const PACKAGES: [(&str, &str); 15] = [
     ("nginx", "nginx"),
     ("java", "default-jdk-headless"),
     ("javac", "default-jdk-headless"),
@@ -19,6 +19,8 @@ const PACKAGES: [(&str, &str); 13] = [
     ("man", "man-db"),
     ("unshare", "util-linux"),
     ("ip", "iproute2"),
+    ("nsenter", "util-linux"),
+    ("haproxy", "haproxy"),
 ];
 
 /// The folder of the built programs: `target/debug` or `target/release`.

@@ -45,6 +45,8 @@ pub(crate) enum Act {
     Close,
     /// `bg-switch --open` of a site that is closed.
     Open,
+    /// `bg-switch --drain on` of a host that is not drained.
+    Drain,
     /// `bg-switch --preview on`, of a pass to the idle slot.
     Pass,
     /// `bg-switch` to the idle slot, of all but those who were in the live one.
@@ -99,8 +101,11 @@ impl Scene {
             .env("BG_SWITCH_VERIFY_TIMEOUT", "5s")
             .env("BG_WAIT", "20s");
         let world = if form == Form::Link { world.link_form() } else { world };
-        let (world, door) =
-            if matches!(act, Act::Close | Act::Open) { with_a_door(world, "") } else { (world, String::new()) };
+        let (world, door) = if matches!(act, Act::Close | Act::Open | Act::Drain) {
+            with_a_door(world, "")
+        } else {
+            (world, String::new())
+        };
         let (world, own) = match act {
             Act::Pass => with_a_door(world, "preview"),
             Act::Linger => with_a_door(world, "sticky"),
@@ -127,7 +132,9 @@ impl Scene {
     pub(crate) fn program(&self) -> &'static str {
         match self.act {
             Act::Launch | Act::Companion => "bg-launch",
-            Act::Switch | Act::Share | Act::Convert | Act::Close | Act::Open | Act::Pass | Act::Linger => "bg-switch",
+            Act::Switch | Act::Share | Act::Convert | Act::Close | Act::Open | Act::Drain | Act::Pass | Act::Linger => {
+                "bg-switch"
+            }
             Act::Deploy => "bg-deploy",
         }
     }
@@ -153,6 +160,9 @@ impl Scene {
         if matches!(self.act, Act::Close | Act::Open) {
             let word = if self.act == Act::Close { "--open" } else { "--close" };
             self.world.run("bg-switch", &[word]).success();
+        }
+        if self.act == Act::Drain {
+            self.world.run("bg-switch", &["--drain", "off"]).success();
         }
         if self.act == Act::Companion {
             self.look();
@@ -226,9 +236,14 @@ impl Scene {
     /// The slot that serves when the run has done its work.
     pub(crate) fn goal(&self) -> Option<&str> {
         match self.act {
-            Act::Launch | Act::Convert | Act::Share | Act::Close | Act::Open | Act::Companion | Act::Pass => {
-                Some(&self.before.live)
-            }
+            Act::Launch
+            | Act::Convert
+            | Act::Share
+            | Act::Close
+            | Act::Open
+            | Act::Drain
+            | Act::Companion
+            | Act::Pass => Some(&self.before.live),
             Act::Switch | Act::Linger => Some(&self.before.idle),
             // A deploy that is cut short after the switch has done its work: the next one goes on from there.
             Act::Deploy => None,
@@ -336,6 +351,7 @@ impl Scene {
             Act::Linger => command.args(["--to", &self.before.idle, "--linger", "10m"]),
             Act::Close => command.arg("--close").arg(self.world.write(self.world.path("page.html"), PAGE)),
             Act::Open => command.arg("--open"),
+            Act::Drain => command.args(["--drain", "on", "--drain-idle", "10ms"]),
             Act::Share => command.args(["--to", &self.before.idle, "--share", &SHARE.to_string()]),
             Act::Convert => command.args(["--convert", name(self.form_at_the_end())]),
             Act::Deploy => command.args(self.release()),

@@ -70,6 +70,14 @@ fn door(scene: &Scene, closed: Option<bool>) -> Option<String> {
     (!is_fine).then(|| format!("a visitor got {} {:?}", answer.status, answer.body))
 }
 
+/// A drained host says so.
+fn drained(scene: &Scene) -> Option<String> {
+    match http::get(&scene.door.replace("/profile", "/_bg/ready")) {
+        Ok(answer) if (answer.status, answer.body.as_str()) == (503, "drained\n") => None,
+        answer => Some(format!("a load balancer got {answer:?}")),
+    }
+}
+
 /// Where a pass is made, or visitors stay: who has a pass sees its slot, and when all is done there is one; who was in the live
 /// slot is answered as the route has it.
 fn own(scene: &Scene, is_done: bool) -> Option<String> {
@@ -132,6 +140,7 @@ pub(crate) fn reached(scene: &Scene) -> Vec<String> {
     faults.extend(match scene.act {
         Act::Close => door(scene, Some(true)),
         Act::Open => door(scene, Some(false)),
+        Act::Drain => door(scene, Some(false)).or_else(|| drained(scene)),
         Act::Pass | Act::Linger => own(scene, true),
         _ => None,
     });

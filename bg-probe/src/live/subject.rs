@@ -8,6 +8,7 @@ use crate::nginx::upstream::site_of;
 use crate::record::Record;
 use crate::say::exit::Exit;
 use crate::site::closed::is_closed;
+use crate::site::drained::is_drained;
 use crate::site::settings::{Settings, Site};
 use crate::site::slot::{Choice, Slot};
 use anyhow::Result;
@@ -38,6 +39,9 @@ pub fn minted(site: Site, slot: Slot, verdict: &Verdict) -> Result<Record> {
     }
     if is_closed(&record.site.dir) {
         record.set("closed", &true)?;
+    }
+    if is_drained(&record.site.dir) {
+        record.set("drained", &true)?;
     }
     if let Some(lingering) = Lingering::of(&record.site) {
         record.set("lingers", &lingering.to_json())?;

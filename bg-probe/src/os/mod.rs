@@ -8,6 +8,7 @@ pub mod lifetime;
 pub mod mailbox;
 pub mod names;
 pub mod oom;
+pub mod outside;
 pub mod owner;
 pub mod port;
 pub mod process;

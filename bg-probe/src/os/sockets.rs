@@ -9,6 +9,7 @@ use nix::errno::Errno;
 use nix::sys::socket::{AddressFamily, SockFlag, SockProtocol, SockType, socket};
 use std::fs::File;
 use std::io::{Read, Write};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// The states that matter here, by the kernel's numbers (`tcp_states.h`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,6 +27,8 @@ pub enum State {
 pub struct Socket {
     /// Its own port.
     pub port: u16,
+    /// The address of the other end; a listener has none, which is written with zeros.
+    pub peer: IpAddr,
     /// What `/proc/PID/fd` calls it.
     pub inode: u64,
 }
@@ -139,7 +142,13 @@ fn header(bytes: &[u8]) -> Option<(usize, u16)> {
 
 fn socket_in(answer: &[u8]) -> Option<Socket> {
     let port = u16::from_be_bytes(answer.get(4..6)?.try_into().ok()?);
-    Some(Socket { port, inode: number(answer, 68)?.into() })
+    // struct inet_diag_sockid: both ports, then both addresses, in network order.
+    let peer: [u8; 16] = answer.get(24..40)?.try_into().ok()?;
+    let peer = match *answer.first()? {
+        AF_INET => IpAddr::V4(Ipv4Addr::new(peer[0], peer[1], peer[2], peer[3])),
+        _ => Ipv6Addr::from(peer).to_canonical(),
+    };
+    Some(Socket { port, peer, inode: number(answer, 68)?.into() })
 }
 
 fn number(bytes: &[u8], at: usize) -> Option<u32> {
@@ -160,8 +169,22 @@ fn listed(state: State, port: Option<u16>, end: End) -> Result<Vec<Socket>> {
 pub fn row(line: &str, state: State) -> Option<Socket> {
     let fields: Vec<&str> = line.split_ascii_whitespace().collect();
     let is = u8::from_str_radix(fields.get(3)?, 16).ok()?;
-    let socket = Socket { port: port_in(line, End::Own)?, inode: fields.get(9)?.parse().ok()? };
+    let (peer, _) = fields.get(2)?.split_once(':')?;
+    let socket = Socket { port: port_in(line, End::Own)?, peer: address(peer)?, inode: fields.get(9)?.parse().ok()? };
     (is == state as u8).then_some(socket)
+}
+
+/// `0100007F`: each four bytes are one number of this machine's.
+fn address(digits: &str) -> Option<IpAddr> {
+    let word = |at: usize| Some(u32::from_str_radix(digits.get(at..at + 8)?, 16).ok()?.to_ne_bytes());
+    match digits.len() {
+        8 => Some(Ipv4Addr::from(word(0)?).into()),
+        32 => {
+            let words = [word(0)?, word(8)?, word(16)?, word(24)?];
+            Some(Ipv6Addr::from(<[u8; 16]>::try_from(words.concat()).ok()?).to_canonical())
+        }
+        _ => None,
+    }
 }
 
 fn port_in(line: &str, end: End) -> Option<u16> {
@@ -199,10 +222,22 @@ mod tests {
     fn a_line_of_proc_net_tcp() {
         let line =
             "   0: 0100007F:1F91 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 4711 1 0 100 0";
-        assert_eq!(row(line, State::Listen), Some(Socket { port: 8081, inode: 4711 }));
+        assert_eq!(row(line, State::Listen), Some(Socket { port: 8081, peer: [0; 4].into(), inode: 4711 }));
         assert_eq!(row(line, State::Established), None);
         assert_eq!(row("  sl  local_address rem_address   st tx_queue", State::Listen), None);
         assert_eq!(row("", State::Listen), None);
+    }
+
+    #[test]
+    fn the_address_of_the_other_end() {
+        let own = |bytes: [u8; 4]| format!("{:08X}", u32::from_ne_bytes(bytes));
+        assert_eq!(address(&own([10, 1, 2, 3])), Some([10, 1, 2, 3].into()));
+        let mapped = [[0; 4], [0; 4], [0, 0, 255, 255], [10, 1, 2, 3]].map(own).concat();
+        assert_eq!(address(&mapped), Some([10, 1, 2, 3].into()), "IPv4 that came to a socket of IPv6");
+        assert_eq!(address(&[[0; 4], [0; 4], [0; 4], [0, 0, 0, 1]].map(own).concat()), "::1".parse().ok());
+        for bad in ["", "0", "0100007G", "é100007F"] {
+            assert_eq!(address(bad), None, "{bad}");
+        }
     }
 
     #[test]

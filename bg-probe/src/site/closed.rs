@@ -22,14 +22,15 @@ pub fn page(dir: &Dir) -> PathBuf {
 }
 
 /// The file that closes the site while it is there.
-fn door(dir: &Dir) -> PathBuf {
+#[must_use]
+pub fn file(dir: &Dir) -> PathBuf {
     folder(dir).join(VISITORS)
 }
 
 /// Whether visitors are answered with the page, if the site is one that looks.
 #[must_use]
 pub fn is_closed(dir: &Dir) -> bool {
-    door(dir).exists()
+    file(dir).exists()
 }
 
 /// Closes the site with this page. The page is there before the first visitor may get it, and stays after the last one.
@@ -39,7 +40,7 @@ pub fn is_closed(dir: &Dir) -> bool {
 pub fn close(dir: &Dir, text: &[u8]) -> Result<()> {
     make(&folder(dir))?;
     replace::file(&page(dir), text, 0o644)?;
-    if is_closed(dir) { Ok(()) } else { replace::file(&door(dir), b"", 0o644) }
+    if is_closed(dir) { Ok(()) } else { replace::file(&file(dir), b"", 0o644) }
 }
 
 /// Opens the site.
@@ -47,5 +48,5 @@ pub fn close(dir: &Dir, text: &[u8]) -> Result<()> {
 /// # Errors
 /// When the file can't be removed.
 pub fn open(dir: &Dir) -> Result<()> {
-    if is_closed(dir) { replace::remove(&door(dir)) } else { Ok(()) }
+    if is_closed(dir) { replace::remove(&file(dir)) } else { Ok(()) }
 }

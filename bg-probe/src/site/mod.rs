@@ -6,6 +6,7 @@ pub(crate) mod by_hand;
 pub mod closed;
 pub mod companion;
 pub mod dir;
+pub mod drained;
 pub mod family;
 pub mod first_to_go;
 pub mod folder_app;

@@ -13,6 +13,7 @@ use bg_probe::say::exit::Exit;
 use bg_probe::site::advice::Advice;
 use bg_probe::site::closed::is_closed;
 use bg_probe::site::dir::Dir;
+use bg_probe::site::drained::is_drained;
 use bg_probe::site::launched::Launched;
 use bg_probe::site::lock;
 use bg_probe::site::settings::Site;
@@ -30,6 +31,7 @@ pub(crate) fn findings(site: &Site, ask: Ask) -> Vec<Finding> {
     findings.push(upstream_file(site));
     findings.push(agreement(site, &verdict));
     findings.extend(closed(site));
+    findings.extend(drained(site));
     findings.push(lock(&site.dir));
     findings.extend(site.slots.both().iter().filter_map(|slot| damaged(&site.dir, slot)));
     findings.push(clock(SystemTime::now(), newest_release(&site.dir).as_deref()));
@@ -173,6 +175,13 @@ fn agreement(site: &Site, verdict: &Result<Verdict>) -> Finding {
 fn closed(site: &Site) -> Option<Finding> {
     let open = || format!("open it with: {}", Advice::call(site, "bg-switch", &["--open"]));
     is_closed(&site.dir).then(|| Finding::warn("closed", "the site is closed: visitors get 503 and a page", open()))
+}
+
+/// A deploy goes on, which is what a host may be drained for.
+fn drained(site: &Site) -> Option<Finding> {
+    let back = || format!("bring it back with: {}", Advice::call(site, "bg-switch", &["--drain", "off"]));
+    let detail = "this host is drained: /_bg/ready answers 503, so a load balancer sends nobody here";
+    is_drained(&site.dir).then(|| Finding::warn("drained", detail, back()))
 }
 
 fn lock(dir: &Dir) -> Finding {

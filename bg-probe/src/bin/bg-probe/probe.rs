@@ -16,6 +16,7 @@ use bg_probe::say::Voice;
 use bg_probe::say::stdout::print;
 use bg_probe::site::closed::is_closed;
 use bg_probe::site::dir::Dir;
+use bg_probe::site::drained::is_drained;
 use bg_probe::site::settings::Site;
 use bg_probe::site::slot::{Name, Slot};
 use std::time::SystemTime;
@@ -68,6 +69,7 @@ fn record(site: Site, voice: Voice, wanted: &Wanted) -> Result<()> {
     let said = verdict.in_words();
     let said = if is_live { said } else { format!("{said}; this deploy is for {}", slot.on_port()) };
     let said = if is_closed(&site.dir) { format!("{said}; closed to visitors") } else { said };
+    let said = if is_drained(&site.dir) { format!("{said}; drained, a load balancer sends nobody here") } else { said };
     let lingering = Lingering::of(&site);
     let record = minted(site, slot, &verdict)?;
     voice.done("probe", &said, None);

@@ -6,6 +6,7 @@ use bg_probe::os::process::Process;
 use bg_probe::say::{clean, columns};
 use bg_probe::site::advice::Advice;
 use bg_probe::site::closed::is_closed;
+use bg_probe::site::drained::is_drained;
 use bg_probe::site::launched::Launched;
 use bg_probe::site::settings::Site;
 use bg_probe::site::slot::{Name, Slot};
@@ -20,10 +21,11 @@ pub(crate) fn table(site: &Site, verdict: Option<&Verdict>) -> String {
     let rows = site.slots.both().iter().map(|slot| row(site, slot, verdict));
     let rows = rows.chain(companion(site));
     let table = columns::table(&std::iter::once(headings).chain(rows).collect::<Vec<_>>(), HEADINGS.len() - 1);
-    if !is_closed(&site.dir) {
-        return table;
-    }
-    format!("{table}closed to visitors; open it with: {}\n", Advice::call(site, "bg-switch", &["--open"]))
+    let end = |words: &[&str]| Advice::call(site, "bg-switch", words);
+    let closed = is_closed(&site.dir).then(|| format!("closed to visitors; open it with: {}\n", end(&["--open"])));
+    let drained = is_drained(&site.dir);
+    let drained = drained.then(|| format!("drained; bring this host back with: {}\n", end(&["--drain", "off"])));
+    [Some(table), closed, drained].into_iter().flatten().collect()
 }
 
 /// The row of the companion, where there is one: it has no port, and no visitors.

@@ -1,5 +1,6 @@
 //! The command line of `bg-switch`.
 
+use crate::drain::{Drain, Patience};
 use crate::extras::Extras;
 use crate::linger::Linger;
 use crate::means::Means;
@@ -55,6 +56,15 @@ pub(crate) struct Args {
     /// Answer visitors again
     #[arg(long, conflicts_with_all = ["to", "share", "convert", "preview"])]
     open: bool,
+    /// Take this host out of a load balancer that asks /_bg/ready and wait until nobody is connected; or bring it back
+    #[arg(long, value_enum, value_name = "WHAT", conflicts_with_all = ["to", "share", "convert", "preview", "close", "open", "linger"])]
+    drain: Option<Drain>,
+    /// Wait this long at most
+    #[arg(long, env = "BG_SWITCH_DRAIN_TIMEOUT", default_value = "5m", value_name = "DURATION")]
+    drain_timeout: Span,
+    /// And until nobody from outside has been connected for this long: longer than the balancer takes to notice
+    #[arg(long, env = "BG_SWITCH_DRAIN_IDLE", default_value = "10s", value_name = "DURATION")]
+    drain_idle: Span,
     /// Call nginx by this command line: `sudo nginx`, `nginx -c FILE`, `docker exec web nginx`
     #[arg(long, env = "BG_NGINX", default_value = "nginx", value_name = "COMMAND", value_parser = splittable)]
     nginx: String,
@@ -84,10 +94,10 @@ pub(crate) struct Args {
 #[command(next_help_heading = "The nginx configuration to install")]
 struct Print {
     /// Print the server block for this application
-    #[arg(long = "print-site", conflicts_with_all = ["to", "share", "upstream", "convert", "preview", "close", "open", "linger"])]
+    #[arg(long = "print-site", conflicts_with_all = ["to", "share", "upstream", "convert", "preview", "close", "open", "linger", "drain"])]
     site: bool,
     /// Print the upstream file for this application
-    #[arg(long = "print-upstream", conflicts_with_all = ["to", "share", "convert", "preview", "close", "open", "linger"])]
+    #[arg(long = "print-upstream", conflicts_with_all = ["to", "share", "convert", "preview", "close", "open", "linger", "drain"])]
     upstream: bool,
     /// Give the upstream file this form
     #[arg(long, env = "BG_SWITCH_FORM", value_enum, default_value = "link")]
@@ -98,6 +108,9 @@ struct Print {
     /// Let these ask /_bg/slot as well as this machine: addresses or networks, with commas
     #[arg(long, env = "BG_SWITCH_FRONT_FROM", value_name = "ADDRESS", value_delimiter = ',')]
     front_from: Vec<String>,
+    /// Let these ask /_bg/ready as well as this machine, as a load balancer does: addresses or networks, with commas
+    #[arg(long, env = "BG_SWITCH_READY_FROM", value_name = "ADDRESS", value_delimiter = ',')]
+    ready_from: Vec<String>,
     /// Give the server this name
     #[arg(long, env = "BG_SWITCH_SERVER_NAME", default_value = NAMELESS, value_name = "NAME")]
     server_name: String,
@@ -129,14 +142,18 @@ impl Args {
         } else if self.check.check {
             Order::Preflight { site: site()?, as_json: self.check.json }
         } else if print.site {
-            let Print { listen, front_from, server_name: name, with: extras, .. } = print;
-            Order::PrintSite(site()?, Server { listen, front_from, name, extras })
+            let Print { listen, front_from, ready_from, server_name: name, with: extras, .. } = print;
+            Order::PrintSite(site()?, Server { listen, front_from, ready_from, name, extras })
         } else if print.upstream {
             Order::PrintUpstream(site()?, print.form)
         } else if let Some(page) = self.close {
             Order::Close(site()?, Some(page).filter(|page| !page.is_empty()).map(PathBuf::from))
         } else if self.open {
             Order::Open(site()?)
+        } else if self.drain == Some(Drain::On) {
+            Order::Drain(site()?, Patience { within: *self.drain_timeout, idle: *self.drain_idle })
+        } else if self.drain == Some(Drain::Off) {
+            Order::BringBack(site()?)
         } else if let Some(form) = self.convert {
             Order::Convert(site()?, form)
         } else if let Some(wanted) = self.preview {
@@ -186,6 +203,7 @@ Examples:
   bg-switch --convert link
   bg-switch --close maintenance.html
   bg-switch --open
+  bg-switch --drain on && sudo reboot
 
 Reload form: in --upstream-file only the address in the line
 `set $service_url ...;` is changed; nginx tests its configuration and reads it

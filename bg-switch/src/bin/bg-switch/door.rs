@@ -6,10 +6,10 @@
 use crate::closing::{HEADER, PATH};
 use crate::means::Means;
 use crate::nginx::groups::has_doors;
+use crate::page::Page;
 use crate::proof::IN_A_ROW;
 use anyhow::{Context, Result};
-use bg_probe::os::deadline::Deadline;
-use bg_probe::os::http::{Get, NoReply, Reply};
+use bg_probe::os::http::{NoReply, Reply};
 use bg_probe::say::exit::{Exit, OrExit};
 use bg_probe::site::advice::Advice;
 use bg_probe::site::closed::{self, MOST_PAGE};
@@ -25,12 +25,6 @@ use std::time::{Duration, Instant};
 const USUAL: &str = "<!DOCTYPE html>\n<html lang=\"en\">\n<meta charset=\"utf-8\">\n\
     <meta name=\"viewport\" content=\"width=device-width\">\n<title>Closed for a moment</title>\n\
     <p>This site is closed for a moment. Please try again in a few minutes.</p>\n</html>\n";
-
-/// How often to ask again.
-const ASK_EVERY: Duration = Duration::from_millis(20);
-
-/// How long one answer may take.
-const ANSWER_WITHIN: Duration = Duration::from_secs(2);
 
 /// Closes the site with the page in a file, or with the usual one.
 ///
@@ -124,21 +118,12 @@ enum Doorway<'a> {
 
 /// Waits until a visitor is seen to find it so; how that was seen, in words.
 fn seen(site: &Site, doorway: &Doorway, within: Duration) -> Result<String> {
-    let FrontSetting::At(front) = &site.front else { return Ok(", which was not seen, for there is no front".into()) };
-    let Some(url) = front.on(front.scheme(), front.port(), "/") else { return Ok(String::new()) };
-    let get = Get::new(&url, site.front_host.as_deref())?;
+    let Some(page) = Page::of(site, "/")? else { return Ok(", which was not seen, for there is no front".into()) };
     let visitor = Visitor::Number(1).to_string();
-    let ask = || get.send_with(&[(AS_A_VISITOR, &visitor)], ANSWER_WITHIN);
-    let (deadline, mut in_a_row) = (Deadline::within(within), 0);
-    loop {
-        let reply = ask();
-        in_a_row = if doorway.is_found(&reply) { in_a_row + 1 } else { 0 };
-        if in_a_row == IN_A_ROW {
-            return Ok(format!(", seen {IN_A_ROW} times at {url}"));
-        }
-        if in_a_row == 0 && !deadline.pause(ASK_EVERY) {
-            return Err(doorway.missed(site, &url.to_string(), reply, within));
-        }
+    let is_found = |reply: &Result<Reply, NoReply>| doorway.is_found(reply);
+    match page.is_seen(&[(AS_A_VISITOR, &visitor)], within, is_found) {
+        Ok(()) => Ok(format!(", seen {IN_A_ROW} times at {}", page.url)),
+        Err(last) => Err(doorway.missed(site, &page.url.to_string(), last, within)),
     }
 }
 

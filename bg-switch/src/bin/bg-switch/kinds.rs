@@ -2,6 +2,7 @@
 
 use crate::extras::Extras;
 use crate::own::sources;
+use crate::ready::READY_PAGE;
 use bg_probe::live::front::SLOT_PAGE;
 use bg_probe::site::settings::Site;
 use bg_probe::site::visitor::{HEADER, NUMBERS, Visitor, bucket};
@@ -35,10 +36,11 @@ map $cookie_bg_visitor $bg_visitor {{
 split_clients $bg_visitor $bg_number {{
 {rows}}}
 {known}
-# Who asks which slot is live is no visitor.
+# Who asks which slot is live, or whether it answers, is no visitor.
 map $uri $bg_page {{
     default \"\";
     {SLOT_PAGE} {prober};
+    {READY_PAGE} {prober};
 }}
 
 # A request from this machine, but not by way of a proxy on it, may say which visitor it is. A socket

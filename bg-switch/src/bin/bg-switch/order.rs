@@ -2,6 +2,7 @@
 
 use crate::attend;
 use crate::door;
+use crate::drain::{self, Patience};
 use crate::extras::Extras;
 use crate::linger::Linger;
 use crate::means::Means;
@@ -35,6 +36,10 @@ pub(crate) enum Order {
     Close(Site, Option<PathBuf>),
     /// Answer visitors again.
     Open(Site),
+    /// Have a load balancer send nobody to this host, and wait until nobody is connected.
+    Drain(Site, Patience),
+    /// Have it send visitors again.
+    BringBack(Site),
     /// Move so many visitors of a hundred to the slot that the record or the operator names; those who were in the other one
     /// may stay there for a while.
     Switch(Target, u8, Option<Linger>),
@@ -73,6 +78,8 @@ impl Order {
             Order::Preview(site, slot, wanted) => preview::run(&site, slot.as_ref(), wanted, means),
             Order::Close(site, page) => door::close(&site, page.as_deref(), means),
             Order::Open(site) => door::open(&site, means),
+            Order::Drain(site, patience) => drain::on(&site, patience, means),
+            Order::BringBack(site) => drain::off(&site, means),
             Order::TakeBack(site, slot) => switch::take_back(site, slot.as_ref(), means),
         }
     }

@@ -10,6 +10,7 @@ use crate::means::Means;
 use crate::nginx::servers::rival_of;
 use crate::nginx::tree::Tree;
 use crate::own::own;
+use crate::ready::{self, BALANCER};
 use crate::watched::{Watched, watched};
 use anyhow::{Result, ensure};
 use bg_probe::nginx::upstream::{Form, VARIABLE};
@@ -31,6 +32,8 @@ pub(crate) struct Server {
     pub(crate) listen: String,
     /// The addresses and networks, beside this machine's own, that may ask /_bg/slot.
     pub(crate) front_from: Vec<String>,
+    /// The addresses and networks, beside this machine's own, that may ask /_bg/ready.
+    pub(crate) ready_from: Vec<String>,
     /// Its name, as in a `server_name` directive.
     pub(crate) name: String,
     /// What it has beyond the usual.
@@ -56,6 +59,15 @@ impl Server {
     }
 }
 
+impl Server {
+    /// Who else may ask which slot is live, which is 1, and who whether it answers.
+    fn others(&self) -> String {
+        let balancers = self.ready_from.iter().filter(|address| !self.front_from.contains(address));
+        let balancers = balancers.map(|address| format!("    {address} {BALANCER};\n"));
+        self.front_from.iter().map(|address| format!("    {address} 1;\n")).chain(balancers).collect()
+    }
+}
+
 /// The text of a new upstream file of this form.
 ///
 /// # Errors
@@ -71,11 +83,13 @@ pub(crate) fn upstream(site: &Site, form: Form, means: &Means) -> Result<String>
 pub(crate) fn site(site: &Site, server: &Server, means: &Means) -> Result<String> {
     plain("--listen", &server.listen, LISTEN).or_exit(Exit::Usage)?;
     plain("--server-name", &server.name, ".:[]*-_ ").or_exit(Exit::Usage)?;
-    for address in &server.front_from {
-        plain("--front-from", address, ".:/").or_exit(Exit::Usage)?;
+    for (flag, addresses) in [("--front-from", &server.front_from), ("--ready-from", &server.ready_from)] {
+        for address in addresses {
+            plain(flag, address, ".:/").or_exit(Exit::Usage)?;
+        }
     }
     server.warn_of_a_rival(site, means);
-    let others = server.front_from.iter().map(|address| format!("    {address} 1;\n")).collect::<Vec<_>>().concat();
+    let others = server.others();
     let file = site.upstream_file.display().to_string();
     plain("--upstream-file", &file, "/._-+@,=~").or_exit(Exit::Usage)?;
     let (app, listen, server_name) = (&site.app, &server.listen, &server.name);
@@ -89,9 +103,10 @@ pub(crate) fn site(site: &Site, server: &Server, means: &Means) -> Result<String
     let own = own(site, &server.extras);
     let watched = if server.extras.watch { watched(site, means).or_exit(Exit::Usage)? } else { Watched::default() };
     let settings = settings();
-    let assets = assets(site, &server.extras, &slot, &(settings.clone() + &own.location));
     // A path behind the port takes the place of the request's own URI, unless that is added.
     let pass = if site.address.has_path() { format!("{VARIABLE}$request_uri") } else { VARIABLE.to_owned() };
+    let ready = ready::page(site, &is_local, &slot, &pass, &settings);
+    let assets = assets(site, &server.extras, &slot, &(settings.clone() + &own.location));
     let [first, second] = site.slots.both();
     let groups = [group, backing::group].map(|group| [first, second].map(|slot| group(site, slot)).join("")).join("");
     let names = [first, second].map(|slot| names(site, slot)).join("");
@@ -105,6 +120,7 @@ pub(crate) fn site(site: &Site, server: &Server, means: &Means) -> Result<String
 {kinds}{maps}{said}
 {who}
 {exempt}
+{answered}
 map {VARIABLE} {slot} {{
     default \"\";
 {names}}}
@@ -152,12 +168,13 @@ server {{
     # before allow and deny, so the address is looked at here.
     location = /_bg/slot {{
         default_type text/plain;
-        if ({is_local} = 0) {{ return 404; }}
+        if ({is_local} != 1) {{ return 404; }}
         {told}
         return 200 \"{slot}\\n\";
     }}
-}}
+{ready}}}
 ",
+        answered = ready::answered(),
         maps = own.http,
         looks = own.server,
         headers = own.location,
@@ -172,8 +189,7 @@ server {{
 /// What each location of the application has.
 fn settings() -> String {
     format!(
-        "\
-        proxy_http_version 1.1;
+        "        proxy_http_version 1.1;
         proxy_set_header Host $bg_host;
         proxy_set_header X-Real-IP $remote_addr;
         proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;

@@ -6,6 +6,7 @@
 use crate::backing::WHO;
 use crate::nginx::Nginx;
 use crate::nginx::dump::Dump;
+use crate::ready::READY_PAGE;
 use bg_probe::nginx::upstream::link::Looks;
 use bg_probe::site::address::group_of;
 use bg_probe::site::settings::Site;
@@ -47,6 +48,11 @@ pub(crate) fn has_kinds(dump: &Dump, site: &Site) -> bool {
 /// Whether a site looks if it is closed, and asks whether the other slot stands in: both go by who asks.
 pub(crate) fn has_doors(dump: &Dump) -> bool {
     dump.has("map", |words| words.get(2) == Some(&WHO))
+}
+
+/// Whether a site has a page for a load balancer.
+pub(crate) fn has_ready_page(dump: &Dump) -> bool {
+    dump.has("location", |words| words.last() == Some(&READY_PAGE))
 }
 
 fn are_in(dump: &Dump, site: &Site) -> bool {

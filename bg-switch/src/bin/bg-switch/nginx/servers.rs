@@ -2,6 +2,7 @@
 //! that says `default_server`, or else the first (`ngx_http_core_module`, `listen`).
 
 use crate::nginx::tree::{Line, Tree};
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 /// What listens where a server block names no address; run by another user than root, nginx takes 8000.
@@ -114,6 +115,14 @@ pub(crate) fn rival(tree: &Tree, upstream: &Path) -> Option<Rival> {
     })
 }
 
+/// The ports of the servers that include the upstream file.
+pub(crate) fn ports_of(tree: &Tree, upstream: &Path) -> BTreeSet<u16> {
+    let servers = servers(tree, upstream);
+    let addresses = servers.iter().filter(|server| server.is_ours).flat_map(|server| &server.listens);
+    let port = |address: &&str| full(address).rsplit_once(':')?.1.parse().ok();
+    addresses.filter_map(|words| words.get(1)).filter(|at| !at.starts_with("unix:")).filter_map(port).collect()
+}
+
 /// An address with its port, as nginx has it.
 fn full(address: &str) -> String {
     let has_port = address.rsplit_once(':').is_some_and(|(_, port)| port.bytes().all(|c| c.is_ascii_digit()));
@@ -164,6 +173,16 @@ mod tests {
         for ours in ["server_name b.example;", "listen 80 default_server;", "listen 80; server_name _ b.example;"] {
             assert_eq!(rival_among(&(other.clone() + &file("web", &format!("{ours} include u.inc;")))), None, "{ours}");
         }
+    }
+
+    #[test]
+    fn the_ports_at_which_visitors_come_are_those_of_the_servers_that_include_the_file() {
+        let ours = "listen 80; listen [::]:80; listen 127.0.0.1:8443 ssl; listen unix:/a:81; include u.inc;";
+        let dump = Dump::parse(&format!(
+            "# configuration file /n/nginx.conf:\nhttp {{ server {{ {ours} }} server {{ listen 82; }} }}\n\n\
+             # configuration file /n/u.inc:\nset $a b;\n"
+        ));
+        assert_eq!(ports_of(&Tree::of(&dump), Path::new("/n/u.inc")), BTreeSet::from([80, 8443]));
     }
 
     #[test]

@@ -6,7 +6,7 @@ mod selinux;
 
 use crate::form;
 use crate::nginx::Nginx;
-use crate::nginx::groups::has_doors;
+use crate::nginx::groups::{has_doors, has_ready_page};
 use crate::nginx::tested::Rejected;
 use bg_probe::cli::preflight::Finding;
 use bg_probe::nginx::upstream::{Form, Upstream};
@@ -50,10 +50,18 @@ fn doors(site: &Site, nginx: &Nginx) -> Option<Finding> {
     let dump = nginx.configuration().filter(|dump| dump.includes(&site.upstream_file))?;
     Some(Finding::ok(
         "site",
-        if has_doors(dump) {
-            "the other slot can stand in, and the site can be closed"
-        } else {
-            "a site printed anew (bg-switch --print-site) would have a stand-in, and could be closed"
+        match (has_doors(dump), has_ready_page(dump)) {
+            (true, true) => {
+                "the other slot can stand in, the site can be closed, and a load balancer can ask /_bg/ready"
+            }
+            (true, false) => {
+                "the other slot can stand in, and the site can be closed; a load balancer could ask /_bg/ready of a site \
+                 printed anew (bg-switch --print-site)"
+            }
+            (false, _) => {
+                "a site printed anew (bg-switch --print-site) would have a stand-in, and could be closed and asked by a \
+                 load balancer (/_bg/ready)"
+            }
         },
     ))
 }

@@ -1,0 +1,35 @@
+//! A host that is taken out of a load balancer: the printed site's page for the balancer says so as long as a file is there.
+//! Visitors who come all the same are served as ever.
+
+use crate::os::replace;
+use crate::site::dir::Dir;
+use anyhow::Result;
+use std::path::PathBuf;
+
+/// The file that drains the host while it is there.
+#[must_use]
+pub fn file(dir: &Dir) -> PathBuf {
+    dir.root().join("drained")
+}
+
+/// Whether the host is drained, if its site is one that looks.
+#[must_use]
+pub fn is_drained(dir: &Dir) -> bool {
+    file(dir).exists()
+}
+
+/// Drains it.
+///
+/// # Errors
+/// When the file can't be made.
+pub fn drain(dir: &Dir) -> Result<()> {
+    if is_drained(dir) { Ok(()) } else { replace::file(&file(dir), b"", 0o644) }
+}
+
+/// Ends that.
+///
+/// # Errors
+/// When the file can't be removed.
+pub fn end(dir: &Dir) -> Result<()> {
+    if is_drained(dir) { replace::remove(&file(dir)) } else { Ok(()) }
+}
