@@ -161,7 +161,7 @@ fn switch_refuses_a_record_without_a_verdict_or_of_another_process() {
     let judged = world.pipe(unjudged, "bg-health", &[]).success().stdout();
 
     world.run_line("bg-launch --slot set2 -- fake-app </dev/null | bg-health").success();
-    world.pipe(judged, "bg-switch", &[]).exit(5).printed_nothing().said("set2 no longer runs pid");
+    world.pipe(judged, "bg-switch", &[]).exit(7).printed_nothing().said("set2 has release ");
     assert_untouched(&world, &before);
 }
 

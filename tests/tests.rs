@@ -19,6 +19,9 @@ mod chain;
 /// The whole by one command: deploys, rollbacks, failures, signals, the watch, the history.
 mod deploy;
 
+/// A deploy in two steps: prepared now, and finished or abandoned later.
+mod prepare;
+
 /// `bg-switch` in the reload form: it moves, it proves, and whatever goes wrong it goes back.
 mod switch;
 

@@ -7,6 +7,7 @@ use anyhow::Result;
 use bg_probe::os::replace;
 use bg_probe::say::exit::Exit;
 use bg_probe::site::dir::Dir;
+use bg_probe::site::prepared::Prepared;
 use bg_probe::site::slot::Name;
 use serde::{Deserialize, Deserializer, Serialize};
 use std::path::Path;
@@ -17,10 +18,14 @@ use std::path::Path;
 pub struct Replaced(Option<String>);
 
 impl Replaced {
-    /// The release that `slot` holds now, before it is given another.
+    /// The release that `slot` holds now, before it is given another; where that was only prepared, the one before it, for no
+    /// visitor has ever been in the one that was.
     #[must_use]
     pub fn by_what_comes_into(dir: &Dir, slot: &Name) -> Replaced {
-        Replaced(dir.release(slot))
+        match Prepared::in_slot(dir, slot) {
+            Some(prepared) => Replaced(prepared.replaced().map(str::to_owned)),
+            None => Replaced(dir.release(slot)),
+        }
     }
 
     /// The release's name.

@@ -8,7 +8,9 @@ use crate::nginx::upstream::site_of;
 use crate::record::Record;
 use crate::say::exit::Exit;
 use crate::site::closed::is_closed;
+use crate::site::digest;
 use crate::site::drained::is_drained;
+use crate::site::prepared::Prepared;
 use crate::site::settings::{Settings, Site};
 use crate::site::slot::{Choice, Slot};
 use anyhow::Result;
@@ -37,6 +39,14 @@ pub fn minted(site: Site, slot: Slot, verdict: &Verdict) -> Result<Record> {
     if let Some(shares) = &verdict.shares {
         record.set("shares", &shares.to_json())?;
     }
+    if let Some((release, sha256)) = live_release(&record) {
+        record.set("live_release", &release)?;
+        record.set("live_sha256", &sha256)?;
+    }
+    let is_idle = |prepared: &Prepared| verdict.live.as_ref().is_none_or(|live| live.name != *prepared.slot());
+    if let Some(prepared) = Prepared::of(&record.site.dir).filter(is_idle) {
+        record.set("prepared", &prepared.to_json())?;
+    }
     if is_closed(&record.site.dir) {
         record.set("closed", &true)?;
     }
@@ -48,6 +58,14 @@ pub fn minted(site: Site, slot: Slot, verdict: &Verdict) -> Result<Record> {
     }
     record.set("probe", &verdict.facts)?;
     Ok(record)
+}
+
+/// The release that the live slot holds, and the SHA-256 of its artifact.
+fn live_release(record: &Record) -> Option<(String, Option<String>)> {
+    let dir = &record.site.dir;
+    let release = dir.release(&record.live.as_ref()?.name)?;
+    let sha256 = digest::of_release(dir, &release);
+    Some((release, sha256))
 }
 
 /// The slot that is meant by `choice`, given which one is live.

@@ -15,6 +15,7 @@
 //!   backed/visitors/set1        set2 may stand in for set1
 //!   closed/visitors            the site is closed; page.html beside it is what visitors get
 //!   watch/                     by which nginx is heard: gate, socket; verdict.json
+//!   prepared.json              the record of a release that waits in the idle slot for its switch
 //!   switching.json             a switch in the reload form that is under way
 //!   lock
 //! ```
@@ -150,6 +151,12 @@ impl Dir {
     #[must_use]
     pub fn older_deploys(&self) -> PathBuf {
         self.0.join("deploys.jsonl.1")
+    }
+
+    /// The record of the release that is prepared.
+    #[must_use]
+    pub fn prepared(&self) -> PathBuf {
+        self.0.join("prepared.json")
     }
 
     /// The file with the name of the application that the folder belongs to.

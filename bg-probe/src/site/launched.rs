@@ -2,6 +2,7 @@
 
 use crate::os::process::Process;
 use crate::os::process::{Stat, command_line, environment, pids};
+use crate::os::replace;
 use crate::os::stop_signal::StopSignal;
 use crate::os::told_signal::ToldSignal;
 use crate::say::exit::Exit;
@@ -43,6 +44,9 @@ pub struct Launched {
     /// The signal by which a switch away from it has told it to be quiet, and that nothing has undone.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub quieted: Option<ToldSignal>,
+    /// Whether nginx was ever seen to send visitors to it; not of what an earlier version has switched to.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub served: bool,
 }
 
 impl Launched {
@@ -80,6 +84,15 @@ impl Launched {
             Some(Err(why)) => ensure_nobody_runs(dir, slot, &why).map(|()| None),
             None => Ok(None),
         }
+    }
+
+    /// Writes it down as what was launched last in a slot.
+    ///
+    /// # Errors
+    /// When the disk refuses.
+    pub fn write_down(&self, dir: &Dir, slot: &Name) -> Result<()> {
+        let json = serde_json::to_string(self)? + "\n";
+        replace::file(&dir.process(slot), json.as_bytes(), 0o640)
     }
 
     /// Why the file of a slot can't be understood; `None` where it can, and where it is not there.

@@ -23,6 +23,17 @@ impl Advice {
         command("bg-deploy", &[&self.settings, &self.nginx, &stages, &["--rollback".to_owned()]])
     }
 
+    /// Moves nginx to the release that is prepared.
+    pub(crate) fn finish(&self) -> String {
+        let stages: Vec<String> = self.stages.shown().collect();
+        command("bg-deploy", &[&self.settings, &self.nginx, &stages, &["--finish".to_owned()]])
+    }
+
+    /// Stops the release that is prepared.
+    pub(crate) fn abandon(&self) -> String {
+        command("bg-deploy", &[&self.settings, &["--abandon".to_owned()]])
+    }
+
     /// Moves nginx to a slot whose release runs and is healthy.
     pub(crate) fn switch_to(&self, slot: &Slot) -> String {
         let own: Vec<String> = self.stages.of(Name::Switch).collect();

@@ -7,6 +7,7 @@ use crate::messages;
 use crate::order::{Goal, Order, Run};
 use crate::outcome::{End, Failure, Step};
 use crate::preflight;
+use crate::prepared;
 use crate::ramp;
 use crate::readable;
 use crate::retire;
@@ -20,6 +21,7 @@ use bg_probe::say::exit::Exit;
 use bg_probe::say::masked;
 use bg_probe::say::stdout::print;
 use bg_probe::site::lock::Lock;
+use bg_probe::site::prepared::{self as kept, Prepared};
 use std::time::{Duration, Instant};
 
 /// By this bg-switch makes a pass.
@@ -28,11 +30,9 @@ const PREVIEW: &str = "--preview=on";
 /// Does what is asked for; the exit code, which may be a stage's own.
 pub(crate) fn carry_out(order: Order) -> Result<u8> {
     match order {
-        Order::Preflight { stages, hooks, stop_old, as_json, voice } => {
-            preflight::run(stages.as_slice(), &hooks, stop_old, as_json, voice)?;
-        }
-        Order::DryRun { stages, back, env_file } => {
-            print(&format!("{}\n", stage::shell(&stages, back.as_ref(), env_file.as_deref())))?;
+        Order::Preflight(preflight) => preflight::run(&preflight)?,
+        Order::DryRun { stages, record, back, env_file } => {
+            print(&format!("{}\n", stage::shell(&stages, record.as_deref(), back.as_ref(), env_file.as_deref())))?;
         }
         Order::Run(run) => return under_lock(&run),
     }
@@ -47,11 +47,17 @@ fn under_lock(run: &Run) -> Result<u8> {
     readable::ensure(&run.stages)?;
     run.hooks.ensure_there()?;
     run.site.dir.ensure_own()?;
+    let stdin = prepared::from_stdin(&run.goal)?;
     // Heed signals only after this: a wait for the lock that is ended has left nothing to tidy up.
     let lock = Lock::take(&run.site, run.wait, voice)?;
     let runner = Runner::new(&lock, &run.calls)?;
     let mut entry = Entry::begin();
-    let end = deploy(run, &runner, &mut entry);
+    let Some(line) = prepared::opening(run, &stdin)? else {
+        kept::forget(&run.site.dir);
+        voice.done("abandon", "nothing is prepared; nothing was changed", None);
+        return Ok(0);
+    };
+    let end = deploy(run, &runner, &mut entry, End { line, ..End::default() });
     let line = entry.line(&run.goal, &run.site, &end, Some(end.code()));
     // What is kept, and what hooks hand on, needs no password; a stage behind a pipe has to ask the front.
     let shown = masked(&line);
@@ -72,15 +78,33 @@ fn under_lock(run: &Run) -> Result<u8> {
 }
 
 /// Runs the stages, and what follows from how they ended.
-fn deploy(run: &Run, runner: &Runner, entry: &mut Entry) -> End {
+fn deploy(run: &Run, runner: &Runner, entry: &mut Entry, begun: End) -> End {
     let before = leftover::launched(&run.site);
-    let mut end = through(run, runner, entry);
+    let mut end = through(run, runner, entry, begun);
     ramp::take_back(&run.site, runner, &mut end);
+    if end.failure.is_none() && matches!(run.goal, Goal::Prepare(_)) {
+        keep(run, runner, entry, &mut end);
+    }
     if let Some(failure) = end.failure {
-        let is_left = leftover::launched(&run.site) != before;
+        // What was prepared by an earlier run waits on, unless visitors have been in it.
+        let is_left = match run.goal {
+            Goal::Finish(_) => {
+                end.took.iter().any(|(step, _)| matches!(step, Step::Share(_) | Step::Stage(Name::Switch)))
+            }
+            Goal::Abandon => false,
+            Goal::Deploy(_) | Goal::Rollback { .. } | Goal::Prepare(_) => leftover::launched(&run.site) != before,
+        };
         let leftover = is_left.then(|| leftover::tidy_up(runner, &end, run.keep_failed));
         messages::failed(run, runner, failure, end.record().as_ref(), leftover);
         return end;
+    }
+    match run.goal {
+        Goal::Prepare(_) => {
+            messages::prepared(run, &end);
+            return end;
+        }
+        Goal::Abandon => return end,
+        Goal::Deploy(_) | Goal::Rollback { .. } | Goal::Finish(_) => {}
     }
     // nginx has moved: a record that only this line can't be read from is no failure of the deploy.
     if let Some(record) = end.record() {
@@ -102,12 +126,19 @@ fn deploy(run: &Run, runner: &Runner, entry: &mut Entry) -> End {
 }
 
 /// Runs the stages, each on the record of the one before, until one fails or a signal asks for an end.
-fn through(run: &Run, runner: &Runner, entry: &mut Entry) -> End {
-    let mut end = End::default();
-    for stage in &run.stages {
+fn through(run: &Run, runner: &Runner, entry: &mut Entry, begun: End) -> End {
+    let (mut end, mut stages) = (begun, run.stages.clone());
+    if matches!(run.goal, Goal::Finish(_)) {
+        foresee(run, &stages, runner, &mut end);
+    }
+    for at in 0..stages.len() {
+        let stage = &stages[at];
+        if stage.name == Name::Switch && matches!(run.goal, Goal::Prepare(_)) {
+            return end;
+        }
         let is_first = || !end.took.iter().any(|(step, _)| matches!(step, Step::Share(_)));
         let moves = stage.name == Name::Switch && is_first();
-        if end.failure.is_none() && moves && matches!(run.goal, Goal::Deploy { .. }) {
+        if end.failure.is_none() && moves && run.goal.goes_live() {
             before_switch(run, runner, &mut end);
         }
         if end.failure.is_some() {
@@ -116,33 +147,70 @@ fn through(run: &Run, runner: &Runner, entry: &mut Entry) -> End {
         if stage.name == Name::Switch {
             entry.note(run, &end);
         }
-        let began = Instant::now();
-        let ended = runner.run(stage, &end.line);
-        let at = at(stage, ended.code, &run.goal);
-        end.took.push((at, began.elapsed()));
-        if !ended.output.is_empty() {
-            end.line = ended.output;
-        }
-        if matches!(at, Step::WatchedShare(_)) && ended.code == Exit::WentBad as u8 {
-            watch::keep_seen(&mut end.line);
-        }
-        // A signal that comes when nginx has moved comes too late: the deploy is done.
-        let is_done = at == Step::Stage(Name::Switch) && ended.code == 0;
-        if let Some(record) = end.record().filter(|_| stage.name == Name::Probe) {
-            messages::forward(run, &record);
-        }
-        end.failure = failure(runner, at, ended.code, is_done);
+        step(run, runner, stage, &mut end);
         if end.failure.is_none() && stage.name == Name::Probe {
-            foresee(run, runner, &mut end);
+            aim(run, runner, &mut stages, &mut end);
+            if end.failure.is_none() {
+                foresee(run, &stages, runner, &mut end);
+            }
         }
     }
     end
 }
 
+/// Runs one stage.
+fn step(run: &Run, runner: &Runner, stage: &Stage, end: &mut End) {
+    let began = Instant::now();
+    let ended = runner.run(stage, &end.line);
+    let at = at(stage, ended.code, &run.goal);
+    end.took.push((at, began.elapsed()));
+    if !ended.output.is_empty() {
+        end.line = ended.output;
+    }
+    if matches!(at, Step::WatchedShare(_)) && ended.code == Exit::WentBad as u8 {
+        watch::keep_seen(&mut end.line);
+    }
+    // A signal that comes when nginx has moved comes too late: the deploy is done.
+    let is_done = at == Step::Stage(Name::Switch) && ended.code == 0;
+    end.failure = failure(runner, at, ended.code, is_done);
+}
+
+/// Has a rollback go back where a release is prepared in its slot, which was never live: to the one that the slot held before.
+fn aim(run: &Run, runner: &Runner, stages: &mut [Stage], end: &mut End) {
+    let Some(record) = end.record() else { return };
+    if !matches!(run.goal, Goal::Rollback { to: None }) {
+        return;
+    }
+    let prepared = Prepared::in_slot(&record.site.dir, &record.slot.name);
+    match prepared.as_ref().map(Prepared::replaced) {
+        None => messages::forward(run, &record),
+        Some(Some(before)) => {
+            let word = format!("--release={before}");
+            for stage in stages.iter_mut().filter(|stage| stage.name == Name::Launch) {
+                *stage = runner.calls.stage(Name::Launch, [word.clone()]);
+            }
+        }
+        Some(None) => {
+            messages::nothing_before(run, &record);
+            let at = Step::Stage(Name::Probe);
+            end.failure = Some(Failure { at, code: Exit::Refused as u8, signal: None });
+        }
+    }
+}
+
+/// Keeps the record of what is prepared now.
+fn keep(run: &Run, runner: &Runner, entry: &Entry, end: &mut End) {
+    let line = entry.line(&run.goal, &run.site, end, Some(0));
+    if let Err(why) = prepared::keep(&run.site, &line) {
+        runner.calls.voice.error(&format!("{why:#}"));
+        end.failure = Some(Failure { at: Step::Keep, code: Exit::of(&why) as u8, signal: None });
+    }
+}
+
 /// The step that a stage was when it ended with this code: of bg-launch, 4 is said of its hook alone.
 fn at(stage: &Stage, code: u8, goal: &Goal) -> Step {
     match (stage.name, goal) {
-        (Name::Launch, Goal::Deploy { .. }) if code == Exit::Unhealthy as u8 => Step::BeforeLaunch,
+        (Name::Launch, Goal::Deploy(_) | Goal::Prepare(_)) if code == Exit::Unhealthy as u8 => Step::BeforeLaunch,
         (Name::Launch, Goal::Rollback { .. }) if code == Exit::Unhealthy as u8 => Step::BeforeRollback,
         _ => Step::of(stage),
     }
@@ -157,9 +225,9 @@ fn failure(runner: &Runner, at: Step, code: u8, is_done: bool) -> Option<Failure
 
 /// Has the other stages look at what is in the way, before the first of them touches anything. What bg-probe found in
 /// the way was its own refusal.
-fn foresee(run: &Run, runner: &Runner, end: &mut End) {
+fn foresee(run: &Run, stages: &[Stage], runner: &Runner, end: &mut End) {
     let wanted = run.hooks.want_a_pass().then_some(PREVIEW);
-    let code = preflight::foresee(&run.stages, wanted, &end.line).unwrap_or_else(|why| {
+    let code = preflight::foresee(stages, wanted, &end.line).unwrap_or_else(|why| {
         runner.calls.voice.error(&format!("{why:#}"));
         Some(Exit::of(&why) as u8)
     });

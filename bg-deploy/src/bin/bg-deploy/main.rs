@@ -13,6 +13,7 @@ mod messages;
 mod order;
 mod outcome;
 mod preflight;
+mod prepared;
 mod ramp;
 mod readable;
 mod retire;

@@ -3,13 +3,14 @@
 use crate::jobs;
 use crate::leftover::{self, Leftover};
 use crate::order::{Goal, Run};
-use crate::outcome::{Failure, Step};
+use crate::outcome::{End, Failure, Step};
 use crate::run::Runner;
 use crate::stage::Name;
 use bg_probe::record::Record;
 use bg_probe::say;
 use bg_probe::site::dir::Dir;
 use bg_probe::site::launched::Launched;
+use bg_probe::site::prepared::Prepared;
 use bg_probe::site::slot::Slot;
 use serde_json::Value;
 
@@ -29,6 +30,37 @@ pub(crate) fn live(run: &Run, record: &Record) {
     if is_first && run.stop_old.is_none() {
         run.calls.voice.done("jobs", &jobs::in_words(None), None);
     }
+}
+
+/// Prints what waits now, and how to go on with it.
+pub(crate) fn prepared(run: &Run, end: &End) {
+    let Some(record) = end.record() else { return };
+    let (dir, voice) = (&record.site.dir, run.calls.voice);
+    voice.done("waiting", &format!("{} is prepared; {}", named(dir, &record.slot), still(&record)), None);
+    let (finish, abandon) = (run.advice.finish(), run.advice.abandon());
+    voice.done("next", &format!("move nginx to it: {finish}; or stop it: {abandon}"), None);
+    if is_served_by_accident(&record) {
+        let slot = &record.slot;
+        voice.warn(&format!("visitors reach it already: no slot was live, and nginx is set to serve {slot}"));
+    }
+}
+
+/// What serves beside what is prepared.
+fn still(record: &Record) -> String {
+    match record.live_beside() {
+        Some(live) => format!("{} serves as before", named(&record.site.dir, live)),
+        None => "no slot was live".to_owned(),
+    }
+}
+
+/// Prints that there is no release to go back to, where the only one beside the live one is prepared.
+pub(crate) fn nothing_before(run: &Run, record: &Record) {
+    let (slot, dir) = (&record.slot, &record.site.dir);
+    run.calls.voice.error(&format!(
+        "there is nothing to go back to: {slot} held no release before {} was prepared there. To move nginx to that: {}",
+        named(dir, slot),
+        run.advice.finish()
+    ));
 }
 
 /// Prints where a rollback goes, where that is not back: a rollback after a rollback goes to the release which that one left.
@@ -71,7 +103,8 @@ pub(crate) fn failed(
 fn notes(run: &Run, failure: Failure, record: &Record, leftover: Option<Leftover>) -> Vec<(&'static str, String)> {
     let mut notes: Vec<_> = leftover.map(|leftover| ("release", in_words(record, leftover))).into_iter().collect();
     let to_it = || match run.goal {
-        Goal::Deploy { .. } => run.advice.switch_to(&record.slot),
+        Goal::Finish(_) if waits(record) => run.advice.finish(),
+        Goal::Deploy(_) | Goal::Prepare(_) | Goal::Finish(_) | Goal::Abandon => run.advice.switch_to(&record.slot),
         Goal::Rollback { .. } => run.advice.rollback(),
     };
     match leftover {
@@ -85,9 +118,19 @@ fn notes(run: &Run, failure: Failure, record: &Record, leftover: Option<Leftover
             notes.push(("next", format!("to move to it: {}", to_it())));
         }
         Some(Leftover::Healthy) => notes.push(("next", format!("when the cause is gone: {}", to_it()))),
+        None if matches!(run.goal, Goal::Finish(_) | Goal::Abandon) && waits(record) => {
+            notes.push(("prepared", format!("{} waits on", named(&record.site.dir, &record.slot))));
+            let (finish, abandon) = (run.advice.finish(), run.advice.abandon());
+            notes.push(("next", format!("when the cause is gone: {finish}; or stop it: {abandon}")));
+        }
         Some(Leftover::Kept | Leftover::Running) | None => {}
     }
     notes
+}
+
+/// Whether what is prepared is in the slot of this record, and waits still.
+fn waits(record: &Record) -> bool {
+    Prepared::in_slot(&record.site.dir, &record.slot.name).is_some()
 }
 
 /// What serves now. Where nginx may have been moved, or may serve what was left over, it is asked.
@@ -102,8 +145,9 @@ fn serving(
         return format!("what served before: nothing was touched; to look: {}", run.advice.look());
     };
     let is_left = matches!(leftover, Some(Leftover::Running | Leftover::Kept));
-    // Where nginx is in the middle of a switch, only bg-switch knows.
-    if !matches!(failure.at, Step::Stage(Name::Switch) | Step::Share(_)) {
+    // Where nginx is in the middle of a switch, only bg-switch knows; and a record that was kept may be an old one.
+    let is_old = run.goal.is_of_prepared();
+    if !is_old && !matches!(failure.at, Step::Stage(Name::Switch) | Step::Share(_)) {
         if is_left && is_served_by_accident(record) {
             let slot = &record.slot;
             return format!("this release, once it answers: no slot was live, and nginx is set to serve {slot}");

@@ -3,29 +3,44 @@
 use crate::advice::Advice;
 use crate::args::hooks::Hooks;
 use crate::stage::{Calls, Stage};
-use anyhow::Result;
+use anyhow::{Result, bail};
 use bg_probe::say::Voice;
 use bg_probe::say::exit::Exit;
 use bg_probe::site::lock::Wait;
-use bg_probe::site::settings::Site;
+use bg_probe::site::settings::{Settings, Site};
 use std::fmt::{self, Display};
 use std::path::PathBuf;
+use std::str::FromStr;
 use std::time::Duration;
 
 /// What is asked for.
 pub(crate) enum Order {
-    /// Ask these stages whether a deploy would work here, and change nothing.
-    Preflight { stages: Box<[Stage; 4]>, hooks: Hooks, stop_old: Option<Duration>, as_json: bool, voice: Voice },
+    /// Report whether it would work here, and change nothing.
+    Preflight(Box<Preflight>),
     /// Print these stages as shell, and do nothing.
-    DryRun { stages: Vec<Stage>, back: Option<Stage>, env_file: Option<String> },
-    /// Deploy or roll back.
+    DryRun { stages: Vec<Stage>, record: Option<PathBuf>, back: Option<Stage>, env_file: Option<String> },
+    /// Deploy or roll back, at once or in two steps.
     Run(Box<Run>),
 }
 
-/// A deploy or a rollback, with all it needs.
+/// A preflight, with all it needs.
+pub(crate) struct Preflight {
+    /// The stages that are asked about their own ground.
+    pub(crate) stages: Vec<Stage>,
+    /// Where what is prepared is to be finished or abandoned: with these stages.
+    pub(crate) of_prepared: Option<(Site, Vec<Stage>)>,
+    pub(crate) hooks: Hooks,
+    pub(crate) stop_old: Option<Duration>,
+    pub(crate) as_json: bool,
+    pub(crate) voice: Voice,
+}
+
+/// What is to be done, with all it needs.
 pub(crate) struct Run {
     pub(crate) goal: Goal,
     pub(crate) site: Site,
+    /// The settings of this run's own, which win over those of a record that was kept.
+    pub(crate) settings: Settings,
     pub(crate) stages: Vec<Stage>,
     /// How to call a stage once more.
     pub(crate) calls: Calls,
@@ -41,12 +56,44 @@ pub(crate) struct Run {
     pub(crate) advice: Advice,
 }
 
-/// What the live slot is to have in the end.
+/// What there is to be in the end.
 pub(crate) enum Goal {
-    /// A new release of these files, started by this command.
-    Deploy { files: Vec<PathBuf>, command: Vec<String> },
-    /// The release of the idle slot, or the one of this name.
+    /// A new release, live.
+    Deploy(Given),
+    /// The release of the idle slot, or the one of this name, live.
     Rollback { to: Option<String> },
+    /// A new release in the idle slot, healthy, that waits there.
+    Prepare(Given),
+    /// The release that is prepared, live.
+    Finish(Source),
+    /// What there was before it was prepared.
+    Abandon,
+}
+
+/// What is given to be launched: files, and the command that starts one of them.
+pub(crate) struct Given {
+    pub(crate) files: Vec<PathBuf>,
+    pub(crate) command: Vec<String>,
+}
+
+/// Where the record of what is prepared comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Source {
+    /// `DIR/prepared.json`.
+    Kept,
+    Stdin,
+}
+
+impl FromStr for Source {
+    type Err = anyhow::Error;
+
+    fn from_str(text: &str) -> Result<Source> {
+        match text {
+            "" => Ok(Source::Kept),
+            "-" => Ok(Source::Stdin),
+            _ => bail!("it takes - for the record on stdin, or nothing"),
+        }
+    }
 }
 
 impl Goal {
@@ -57,18 +104,36 @@ impl Goal {
     pub(crate) fn ensure_something(&self) -> Result<()> {
         // BG_LAUNCH_COMMAND is read by bg-launch.
         let by_variable = std::env::var_os("BG_LAUNCH_COMMAND").is_some_and(|words| !words.is_empty());
-        match self {
-            Goal::Deploy { files, command } if files.is_empty() && command.is_empty() && !by_variable => {
+        match self.given() {
+            Some(given) if given.files.is_empty() && given.command.is_empty() && !by_variable => {
                 Err(Exit::Usage.refuse("nothing to deploy", "name a jar, a command after --, or --rollback"))
             }
-            Goal::Deploy { .. } | Goal::Rollback { .. } => Ok(()),
+            Some(_) | None => Ok(()),
         }
+    }
+
+    /// What is to be launched as a new release.
+    pub(crate) fn given(&self) -> Option<&Given> {
+        match self {
+            Goal::Deploy(given) | Goal::Prepare(given) => Some(given),
+            Goal::Rollback { .. } | Goal::Finish(_) | Goal::Abandon => None,
+        }
+    }
+
+    /// Whether it goes on with what is prepared.
+    pub(crate) fn is_of_prepared(&self) -> bool {
+        matches!(self, Goal::Finish(_) | Goal::Abandon)
+    }
+
+    /// Whether a new release comes to the visitors by it.
+    pub(crate) fn goes_live(&self) -> bool {
+        matches!(self, Goal::Deploy(_) | Goal::Finish(_))
     }
 
     /// The files of a new release, by their names.
     pub(crate) fn files(&self) -> Vec<String> {
-        let Goal::Deploy { files, .. } = self else { return Vec::new() };
-        let names = files.iter().filter_map(|path| path.file_name());
+        let Some(given) = self.given() else { return Vec::new() };
+        let names = given.files.iter().filter_map(|path| path.file_name());
         names.map(|name| name.to_string_lossy().into_owned()).collect()
     }
 
@@ -77,11 +142,13 @@ impl Goal {
         match self {
             Goal::Rollback { to: None } => vec!["--current".to_owned()],
             Goal::Rollback { to: Some(release) } => vec![format!("--release={release}")],
-            Goal::Deploy { files, command } => {
+            Goal::Deploy(Given { files, command }) | Goal::Prepare(Given { files, command }) => {
                 let files = files.iter().map(|file| file.display().to_string());
                 let dashes = (!command.is_empty()).then(|| "--".to_owned());
                 files.chain(dashes).chain(command.iter().cloned()).collect()
             }
+            Goal::Abandon => vec!["--stop".to_owned()],
+            Goal::Finish(_) => Vec::new(),
         }
     }
 }
@@ -89,8 +156,11 @@ impl Goal {
 impl Display for Goal {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
         f.write_str(match self {
-            Goal::Deploy { .. } => "deploy",
+            Goal::Deploy(_) => "deploy",
             Goal::Rollback { .. } => "rollback",
+            Goal::Prepare(_) => "prepare",
+            Goal::Finish(_) => "finish",
+            Goal::Abandon => "abandon",
         })
     }
 }

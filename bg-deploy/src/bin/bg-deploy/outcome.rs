@@ -20,6 +20,8 @@ pub(crate) enum Step {
     BeforeSwitch,
     /// Having what runs once beside the application follow nginx.
     Companion,
+    /// Keeping the record of what is prepared.
+    Keep,
     Watch,
     /// Giving the new release this share of the visitors.
     Share(u8),
@@ -78,6 +80,7 @@ impl Display for Step {
             Step::BeforeRollback => f.write_str("before-rollback"),
             Step::BeforeSwitch => f.write_str("before-switch"),
             Step::Companion => f.write_str("companion"),
+            Step::Keep => f.write_str("keep"),
             Step::Watch => f.write_str("watch"),
             Step::Share(share) => write!(f, "share-{share}"),
             Step::WatchedShare(share) => write!(f, "watch-{share}"),

@@ -1,34 +1,55 @@
 //! The preflight: every stage is asked about its own ground. `--check` prints what they find; a deploy begins with it, and
 //! what is in the way is its refusal.
 
-use crate::args::hooks::Hooks;
 use crate::jobs;
+use crate::order::Preflight;
 use crate::run::FOR_ONE_STAGE;
 use crate::stage::{Name, Stage};
 use anyhow::{Context, Result};
 use bg_probe::cli::preflight::{Finding, conclude};
 use bg_probe::os::sudo::{TYPED, typed};
-use bg_probe::say::Voice;
 use bg_probe::say::error;
+use bg_probe::site::prepared::{self, Prepared};
+use bg_probe::site::settings::Site;
 use std::io::{ErrorKind, Write};
 use std::process::{Child, Command, Stdio};
-use std::time::Duration;
 
 /// Runs the preflight.
 ///
 /// # Errors
 /// [`bg_probe::say::exit::Exit::Refused`] where a deploy would fail.
-pub(crate) fn run(
-    stages: &[Stage],
-    hooks: &Hooks,
-    stop_old: Option<Duration>,
-    as_json: bool,
-    voice: Voice,
-) -> Result<()> {
+pub(crate) fn run(preflight: &Preflight) -> Result<()> {
+    let Preflight { stages, of_prepared, hooks, stop_old, as_json, voice } = preflight;
     let barred = hooks.refusals().map(|why| Finding::refused("hook", &why, "correct the hook"));
-    let jobs = Finding::ok("jobs", jobs::in_words(stop_old));
-    let findings: Vec<Finding> = stages.iter().flat_map(findings).chain(barred).chain([jobs]).collect();
-    conclude(&findings, as_json, voice)
+    let jobs = of_prepared.is_none().then(|| Finding::ok("jobs", jobs::in_words(*stop_old)));
+    let prepared = of_prepared.iter().flat_map(|(site, stages)| of_what_is_prepared(site, stages));
+    let findings: Vec<Finding> = prepared.chain(stages.iter().flat_map(findings)).chain(barred).chain(jobs).collect();
+    conclude(&findings, *as_json, *voice)
+}
+
+/// Whether a release is prepared, and what would keep these stages from going on with it.
+fn of_what_is_prepared(site: &Site, stages: &[Stage]) -> Vec<Finding> {
+    let there = Prepared::noted(&site.dir).and_then(|noted| Ok(noted.zip(prepared::text(&site.dir)?)));
+    let (prepared, line) = match there {
+        Ok(Some(both)) => both,
+        Ok(None) => {
+            let words = format!("nothing is prepared in {}", site.dir.root().display());
+            return vec![Finding::ill("prepared", words, "prepare a release first, with --prepare")];
+        }
+        Err(why) => return vec![Finding::refused("prepared", &why, "prepare a release anew")],
+    };
+    let asked = stages.iter().filter(|stage| stage.name != Name::Launch);
+    let asked: Result<Vec<Asked>> = asked.map(|stage| ask_of(stage, None, &line)).collect();
+    match asked.and_then(|asked| asked.into_iter().map(heard).collect::<Result<Vec<_>>>()) {
+        Ok(heard) if heard.iter().any(|(_, findings)| !findings.is_empty()) => {
+            heard.into_iter().flat_map(|(_, findings)| findings).collect()
+        }
+        Ok(_) => {
+            let words = format!("release {} is prepared in {}", prepared.release(), prepared.slot());
+            vec![Finding::ok("prepared", words)]
+        }
+        Err(why) => vec![Finding::fail("prepared", format!("{why:#}"), "prepare a release anew")],
+    }
 }
 
 fn findings(stage: &Stage) -> Vec<Finding> {
@@ -57,14 +78,10 @@ pub(crate) fn foresee(stages: &[Stage], of_switch: Option<&str>, line: &str) -> 
     let switch = stages.iter().rfind(|stage| stage.name == Name::Switch);
     let asked = [first_of(Name::Launch), first_of(Name::Health), switch].into_iter().flatten();
     let more = |stage: &Stage| of_switch.filter(|_| stage.name == Name::Switch);
-    let asked: Result<Vec<(&Stage, Child)>> =
-        asked.map(|stage| Ok((stage, ask_of(stage, more(stage), line)?))).collect();
+    let asked: Result<Vec<Asked>> = asked.map(|stage| ask_of(stage, more(stage), line)).collect();
     let mut first = None;
-    for (stage, child) in asked? {
-        let program = stage.name.program();
-        let output = child.wait_with_output().with_context(|| format!("wait for {program}"))?;
-        let findings: Result<Vec<Finding>, _> = serde_json::from_slice(&output.stdout);
-        let findings = findings.with_context(|| format!("the preflight of {program} ({})", output.status))?;
+    for asked in asked? {
+        let (program, findings) = heard(asked)?;
         for (finding, exit) in findings.iter().filter_map(|finding| Some((finding, finding.exit?))) {
             error(&program, &finding.in_words());
             first.get_or_insert(exit);
@@ -73,8 +90,19 @@ pub(crate) fn foresee(stages: &[Stage], of_switch: Option<&str>, line: &str) -> 
     Ok(first)
 }
 
+/// A program that looks at what is in the way of a deploy.
+type Asked = (String, Child);
+
+/// What it has found, and its name.
+fn heard((program, child): Asked) -> Result<(String, Vec<Finding>)> {
+    let output = child.wait_with_output().with_context(|| format!("wait for {program}"))?;
+    let findings: Result<Vec<Finding>, _> = serde_json::from_slice(&output.stdout);
+    let findings = findings.with_context(|| format!("the preflight of {program} ({})", output.status))?;
+    Ok((program, findings))
+}
+
 /// Starts the preflight of a stage for the deploy with this record.
-fn ask_of(stage: &Stage, more: Option<&str>, line: &str) -> Result<Child> {
+fn ask_of(stage: &Stage, more: Option<&str>, line: &str) -> Result<Asked> {
     let program = stage.name.program();
     let mut command = Command::new(&stage.program);
     // Before the stage's own words, which may end in a COMMAND.
@@ -91,5 +119,5 @@ fn ask_of(stage: &Stage, more: Option<&str>, line: &str) -> Result<Child> {
             handed.with_context(|| format!("hand the record to {program}"))?;
         }
     }
-    Ok(child)
+    Ok((program, child))
 }

@@ -5,7 +5,7 @@ use bg_probe::os::sudo::shown;
 use bg_probe::say::Voice;
 use bg_probe::say::exit::Exit;
 use std::fmt::{self, Display};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// A stage by its name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,6 +17,7 @@ pub(crate) enum Name {
 }
 
 /// One call of a stage: a program and its arguments.
+#[derive(Clone)]
 pub(crate) struct Stage {
     pub(crate) name: Name,
     /// The program beside this one, else on PATH, else its bare name.
@@ -118,14 +119,15 @@ fn find(program: &str) -> PathBuf {
     beside.or_else(|| which::which(program).ok()).unwrap_or_else(|| program.into())
 }
 
-/// The stages as shell, for `--dry-run`, and what follows if they fail.
-pub(crate) fn shell(stages: &[Stage], back: Option<&Stage>, env_file: Option<&str>) -> String {
+/// The stages as shell, for `--dry-run`: the record that the first of them reads, and what follows if they fail.
+pub(crate) fn shell(stages: &[Stage], record: Option<&Path>, back: Option<&Stage>, env_file: Option<&str>) -> String {
     let line = |stage: &Stage| {
         let args = stage.args.iter().map(|word| if stage.name == Name::Health { shown(word) } else { word.clone() });
         shell_words::join(std::iter::once(stage.typed()).chain(args))
     };
     let back = back.map(|back| format!(" || {}", line(back))).unwrap_or_default();
-    let pipeline = stages.iter().map(line).collect::<Vec<_>>().join(" | ") + &back;
+    let record = record.map(|record| format!("<{} ", shell_words::quote(&record.to_string_lossy())));
+    let pipeline = record.unwrap_or_default() + &stages.iter().map(line).collect::<Vec<_>>().join(" | ") + &back;
     let Some(file) = env_file else { return pipeline };
     format!("set -a; . {}; set +a\n{pipeline}", shell_words::quote(file))
 }

@@ -181,7 +181,8 @@ Exit codes:
      a switch
   4  not healthy in time, or listening on the other slot's port (with --once:
      not healthy)
-  7  --slot idle or live, and it can't be found out which one that is
+  7  --slot idle or live, and it can't be found out which one that is; or the
+     record is no longer true
   8  the application exited before it was healthy
   9  it went bad within the watch";
 

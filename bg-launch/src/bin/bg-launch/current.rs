@@ -16,6 +16,7 @@ use bg_probe::say::Voice;
 use bg_probe::say::exit::Exit;
 use bg_probe::site::advice::Advice;
 use bg_probe::site::launched::Launched;
+use bg_probe::site::prepared::Prepared;
 use bg_probe::site::settings::Site;
 use bg_probe::site::slot::Slot;
 use bg_probe::site::stand_in;
@@ -48,7 +49,10 @@ pub(crate) fn run(record: &Record, manner: &Manner, voice: Voice) -> Result<Opti
             if let Some(release) = Release::in_slot(&record.site.dir, &slot.name)? {
                 manner.hooks.before_rollback(record, &release, &last, &manner.wish, voice)?;
             }
-            voice.done("launch", &runs_already(&launch, slot), None);
+            let words = runs_already(&launch, slot);
+            let is_prepared = Prepared::in_slot(&record.site.dir, &slot.name).is_some();
+            let words = if is_prepared { format!("{words}; it was prepared, and was never live") } else { words };
+            voice.done("launch", &words, None);
             Ok(Some(launch))
         }
         Current::Foreign => {

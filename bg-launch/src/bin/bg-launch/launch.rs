@@ -28,6 +28,7 @@ use bg_probe::record::Record;
 use bg_probe::say::Voice;
 use bg_probe::site::dir::Dir;
 use bg_probe::site::launched::Launched;
+use bg_probe::site::prepared::{self, Prepared};
 use std::path::Path;
 
 /// Puts a new release into the slot of the record and starts it.
@@ -135,6 +136,7 @@ fn end_lingering(record: &Record, voice: Voice) -> Result<()> {
 fn place(plan: &Plan, manner: &Manner, voice: Voice) -> Result<Launch> {
     let (dir, slot) = (&plan.site.dir, &plan.slot.name);
     let replaced = Replaced::by_what_comes_into(dir, slot);
+    let prepared = Prepared::in_slot(dir, slot);
     let begun = plan.release.put_into(dir, slot).and_then(|()| start::begin(plan, manner.keep, voice));
     if begun.is_err()
         && let Err(why) = replaced.put_back(dir, slot)
@@ -142,6 +144,12 @@ fn place(plan: &Plan, manner: &Manner, voice: Voice) -> Result<Launch> {
         voice.warn(&format!("{slot} still holds release {}: {why:#}", plan.release.name));
     }
     let launch = begun?;
+    prepared::end(dir, slot);
+    if let Some(prepared) = prepared {
+        let was = dir.file_of(prepared.release()).map(|file| format!(" ({})", file.to_string_lossy()));
+        let words = format!("release {}{}, which was prepared in {slot}", prepared.release(), was.unwrap_or_default());
+        voice.done("launch", &format!("it has taken the place of {words}"), None);
+    }
     // Room is made last: no deploy should fail because of old files. The release before is spared, for the slot may have
     // to hold it again.
     if let Err(why) = prune(dir, manner.keep, replaced.release()) {

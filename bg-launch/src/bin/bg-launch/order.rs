@@ -125,6 +125,9 @@ fn launched(mut record: Record, what: &What, wait: Wait, manner: &Manner, voice:
         What::Current => current::run(&record, manner, voice)?,
     };
     if let Some(launch) = launch {
+        if !launch.was_running {
+            record.unset("prepared");
+        }
         record.set("launch", &launch)?;
     }
     // The next stage begins as soon as it has the record, and may need the lock.

@@ -10,6 +10,7 @@ use bg_probe::say::Voice;
 use bg_probe::site::launched::Launched;
 use bg_probe::site::lock::Lock;
 use bg_probe::site::pass::revoke;
+use bg_probe::site::prepared;
 use bg_probe::site::stand_in;
 use serde_json::Value;
 use std::time::{Duration, Instant};
@@ -41,6 +42,7 @@ pub(crate) fn stop(record: &Record, clearing: Clearing, lock: &Lock, voice: Voic
     }
     let Some(replaced) = undone else { return Ok(()) };
     replaced.put_back(&record.site.dir, &record.slot.name)?;
+    prepared::end(&record.site.dir, &record.slot.name);
     let held = replaced.release().map_or("no release".to_owned(), |name| format!("release {name}"));
     voice.done("launch", &format!("{} holds {held} again", record.slot), None);
     Ok(())
@@ -109,6 +111,8 @@ fn ensure_not_serving(record: &Record, lock: &Lock) -> Result<()> {
 /// somebody may have found it good enough meanwhile.
 fn is_of_a_failed_cold_start(record: &Record, lock: &Lock) -> Result<bool> {
     let was_cold = record.live.is_none() && undone(record)?.is_some();
-    let by_accident = lock.is_the_drivers() && record.get::<Value>("switch")?.is_none();
+    // A record with its end is of an earlier run: what was prepared, and may have been found good enough since.
+    let has = |key: &str| anyhow::Ok(record.get::<Value>(key)?.is_some());
+    let by_accident = lock.is_the_drivers() && !has("switch")? && !has("deploy")?;
     Ok(was_cold && (by_accident || !record.slot.listens()))
 }

@@ -8,6 +8,7 @@ use bg_probe::site::advice::Advice;
 use bg_probe::site::closed::is_closed;
 use bg_probe::site::drained::is_drained;
 use bg_probe::site::launched::Launched;
+use bg_probe::site::prepared::Prepared;
 use bg_probe::site::settings::Site;
 use bg_probe::site::slot::{Name, Slot};
 
@@ -50,6 +51,7 @@ fn row(site: &Site, slot: &Slot, verdict: Option<&Verdict>) -> Vec<String> {
         None => "?",
         Some(verdict) if verdict.live.as_ref() == Some(slot) => "live",
         Some(verdict) if verdict.stand_in.as_ref() == Some(slot) => "stands in",
+        Some(_) if Prepared::in_slot(&site.dir, &slot.name).is_some() => "prepared",
         Some(_) => "-",
     };
     let lingers = Lingering::of(site).is_some_and(|lingering| lingering.old == *slot);

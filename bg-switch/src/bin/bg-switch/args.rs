@@ -223,4 +223,5 @@ Exit codes:
   3  no record on stdin, one that is not valid, or one without a health verdict
   5  nginx refused or did not move; it is back on the slot it was on
   6  another deploy holds the lock
-  7  --convert while the live slot is not known or both serve; or the slot, link or folder is another application's";
+  7  the record is no longer true; --convert while the live slot is not known or both serve; or the slot, link or folder
+     is another application's";

@@ -1,7 +1,6 @@
 //! Telling a release that it is not the live one any more, or that it is again, by a signal.
 
 use anyhow::Result;
-use bg_probe::os::replace;
 use bg_probe::os::told_signal::ToldSignal;
 use bg_probe::say::Voice;
 use bg_probe::site::family;
@@ -57,7 +56,7 @@ impl Quiet {
         };
         let told = hearers(&launched, signal).and_then(|pids| {
             signal.send(pids.as_deref().unwrap_or_default())?;
-            write_down(site, &live.name, &Launched { quieted: None, ..launched }).map(|()| pids)
+            Launched { quieted: None, ..launched }.write_down(&site.dir, &live.name).map(|()| pids)
         });
         aloud(live, signal, told, voice)
     }
@@ -69,7 +68,7 @@ fn quieted(site: &Site, slot: &Name, signal: ToldSignal) -> Result<Option<Vec<i3
     let Some(launched) = Launched::of(&site.dir, slot)? else { return Ok(None) };
     let Some(pids) = hearers(&launched, signal)? else { return Ok(None) };
     if !pids.is_empty() {
-        write_down(site, slot, &Launched { quieted: Some(signal), ..launched })?;
+        Launched { quieted: Some(signal), ..launched }.write_down(&site.dir, slot)?;
         signal.send(&pids)?;
     }
     Ok(Some(pids))
@@ -79,11 +78,6 @@ fn quieted(site: &Site, slot: &Name, signal: ToldSignal) -> Result<Option<Vec<i3
 fn hearers(launched: &Launched, signal: ToldSignal) -> Result<Option<Vec<i32>>> {
     let Some(leader) = launched.running() else { return Ok(None) };
     Ok(Some(signal.hearers(leader.pid, &family::led(launched)?)))
-}
-
-fn write_down(site: &Site, slot: &Name, launched: &Launched) -> Result<()> {
-    let json = serde_json::to_string(launched)? + "\n";
-    replace::file(&site.dir.process(slot), json.as_bytes(), 0o640)
 }
 
 /// Says who was told; the signal, where anybody was.

@@ -27,6 +27,7 @@ use bg_probe::site::advice::Advice;
 use bg_probe::site::first_to_go::put_back;
 use bg_probe::site::launched::Launched;
 use bg_probe::site::lock::Lock;
+use bg_probe::site::prepared;
 use bg_probe::site::route::Route;
 use bg_probe::site::settings::Site;
 use bg_probe::site::slot::{Name, Slot};
@@ -101,6 +102,11 @@ pub(crate) fn switch_under(
     let mut switch = move_to(&site, &record.slot, share, linger, means)?;
     voice.done("switch", &switch.in_words(&site), Some(began.elapsed()));
     keep(&site, &record.slot.name, voice);
+    note_visitors(&site, &record.slot, voice);
+    if switch.share.is_none() {
+        prepared::end(&site.dir, &record.slot.name);
+        record.unset("prepared");
+    }
     // Who stays in the old slot has not gone.
     if switch.share.is_none() && Lingering::of(&site).is_none() {
         switch.told = means.quiet.tell(&site, &record.slot, voice);
@@ -161,6 +167,17 @@ fn keep(site: &Site, slot: &Name, voice: Voice) {
             Advice::call_by(0, site, "bg-switch", &["--to", slot.as_str()])
         );
         voice.warn(&words);
+    }
+}
+
+/// Writes down that visitors have been in what runs there: who has found it healthy before that knows nothing of how it went.
+fn note_visitors(site: &Site, slot: &Slot, voice: Voice) {
+    let launched = Launched::of(&site.dir, &slot.name).map(|launched| launched.filter(|launched| !launched.served));
+    let noted = launched.and_then(|launched| {
+        launched.map_or(Ok(()), |launched| Launched { served: true, ..launched }.write_down(&site.dir, &slot.name))
+    });
+    if let Err(why) = noted {
+        voice.warn(&format!("nginx has moved, but that {slot} has had visitors could not be written down: {why:#}"));
     }
 }
 

@@ -2,7 +2,7 @@
 //! named the slot; and something must answer there.
 
 use anyhow::Result;
-use bg_probe::live::whose;
+use bg_probe::live::{stale, whose};
 use bg_probe::nginx::upstream::Upstream;
 use bg_probe::os::process::Process;
 use bg_probe::record::Record;
@@ -59,17 +59,19 @@ fn ensure_healthy(record: &Record) -> Result<()> {
 /// healthy in this run, it must still be that process.
 ///
 /// # Errors
-/// [`Exit::NotMoved`] when it is not so, [`Exit::Unsure`] where another application is in the slot.
+/// [`Exit::NotMoved`] when it is not so, [`Exit::Unsure`] where another application is in the slot, or the record is no longer
+/// true.
 pub(crate) fn ensure_fit(record: &Record) -> Result<()> {
     let slot = &record.slot;
     whose::ensure_ours(&record.site, slot)?;
+    stale::ensure_in_slot(record)?;
     if !record.site.address.is_reachable(slot) {
         return Err(unreachable(&record.site, slot));
     }
     let Some(launch) = launched(record)? else { return Ok(()) };
     let holds = Launched::of(&record.site.dir, &slot.name)?.is_some_and(|launched| launched.is(&launch));
     if holds && launch.is_alive() {
-        return Ok(());
+        return stale::ensure_none_moved(record);
     }
     Err(Exit::NotMoved.refuse(
         format!("{slot} no longer runs pid {}, which was found healthy: nginx stays where it is", launch.pid),

@@ -30,7 +30,7 @@ pub(crate) struct Hooks {
 }
 
 /// The hooks of bg-launch, which are handed on to it under the same names. Their variables are its own.
-#[derive(clap::Args, Debug)]
+#[derive(clap::Args, Debug, Default)]
 #[command(next_help_heading = "Hooks of bg-launch (run as the application's user, with its environment)")]
 pub(crate) struct Launching {
     /// Run before anything is stopped for a new release, when that is on disk: a migration; if it fails, the deploy fails (4)

@@ -11,7 +11,7 @@ use crate::args::stages::Stages;
 use crate::args::steps::Steps;
 use crate::args::stop_old::StopOld;
 use crate::companion;
-use crate::order::{Goal, Order, Run};
+use crate::order::{Given, Goal, Order, Preflight, Run, Source};
 use crate::ramp;
 use crate::stage::{Calls, Name, Stage};
 use anyhow::Result;
@@ -26,10 +26,13 @@ use bg_probe::site::lock::Wait;
 use bg_probe::site::settings::Settings;
 use clap::builder::{FalseyValueParser, NonEmptyStringValueParser};
 use clap::{CommandFactory, Parser};
+use std::mem::take;
 use std::path::PathBuf;
+use std::time::Duration;
 
 /// Deploy a release into the idle slot and move nginx to it when it is healthy
 #[derive(Debug, Parser)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own, and clap keeps them apart")]
 #[command(name = Args::NAME, version, after_help = AFTER)]
 pub(crate) struct Args {
     /// Deploy this file or folder, as bg-launch does
@@ -44,6 +47,17 @@ pub(crate) struct Args {
     #[arg(long, requires = "rollback", conflicts_with_all = ["artifact", "command"], value_name = "RELEASE",
         value_parser = NonEmptyStringValueParser::new())]
     pub(crate) to: Option<String>,
+    /// Launch the release and wait until it is healthy, and leave nginx where it is: --finish moves it later
+    #[arg(long, conflicts_with_all = ["rollback", "finish", "abandon"])]
+    pub(crate) prepare: bool,
+    /// Move nginx to the release that is prepared, if it is healthy still and nothing else has moved; with -, as the
+    /// record of --prepare on stdin has it
+    #[arg(long, value_name = "-", num_args = 0..=1, default_missing_value = "", hide_default_value = true,
+        conflicts_with_all = ["rollback", "abandon", "artifact", "command"])]
+    pub(crate) finish: Option<Source>,
+    /// Stop the release that is prepared; its slot holds again what it held before
+    #[arg(long, conflicts_with_all = ["rollback", "artifact", "command"])]
+    pub(crate) abandon: bool,
     /// Print the pipeline that would run, as shell, and do nothing
     #[arg(long)]
     pub(crate) dry_run: bool,
@@ -98,40 +112,28 @@ impl Args {
     ///
     /// # Errors
     /// [`Exit::Usage`] where nothing is asked for; else when a program is missing.
-    pub(crate) fn order(self) -> Result<Order> {
+    pub(crate) fn order(mut self) -> Result<Order> {
         self.ensure_no_flag_without_dashes()?;
         let settings = self.settings.typed_flags()?;
         let advice = self.advice(&settings);
-        let nginx = self.nginx.into_iter().flat_map(|nginx| ["--nginx".to_owned(), nginx]);
-        let hooks = self.launching.words().map(|word| (Name::Launch, word));
+        let nginx = self.nginx.clone().into_iter().flat_map(|nginx| ["--nginx".to_owned(), nginx]);
+        let hooks = take(&mut self.launching).words().map(|word| (Name::Launch, word));
         let words = self.stages.own().chain(hooks).chain(nginx.map(|word| (Name::Switch, word))).collect();
         let calls = Calls { voice: self.voice, settings, words };
-        let goal = if self.rollback {
-            Goal::Rollback { to: self.to }
-        } else {
-            Goal::Deploy { files: self.artifact, command: self.command }
-        };
+        let goal = self.goal();
         if self.check.check {
-            let (stages, as_json) = (calls.preflight(goal.to_launch())?, self.check.json);
-            let (hooks, stop_old, voice) = (self.hooks, self.stop_old.0, self.voice);
-            return Ok(Order::Preflight { stages: Box::new(stages), hooks, stop_old, as_json, voice });
+            return self.preflight(&calls, &goal);
         }
         goal.ensure_something()?;
-        let steps = self.ramp.filter(|_| !self.rollback).unwrap_or_default().0;
-        let [probe, launch, health, mut switch] = calls.chain(goal.to_launch())?;
-        let linger = self.linger.filter(|linger| !self.rollback && !linger.is_zero());
-        switch.args.extend(linger.map(|linger| format!("--linger={}", humantime::format_duration(*linger))));
-        let ramp = ramp::stages(&calls, &steps);
-        let mut stages: Vec<Stage> = [probe, launch, health].into_iter().chain(ramp).chain([switch]).collect();
+        let steps = if goal.goes_live() { self.ramp.clone().unwrap_or_default().0 } else { Vec::new() };
+        let stages = self.stages_for(&calls, &goal, &steps)?;
         if self.dry_run {
-            let has_companion = std::env::var_os("BG_LAUNCH_COMPANION").is_some_and(|words| !words.is_empty());
-            stages.extend(has_companion.then(|| companion::stage(&calls)));
-            let back = (!steps.is_empty()).then(|| ramp::back(&calls));
-            return Ok(Order::DryRun { stages, back, env_file: origin::settings_file() });
+            return self.dry_run(&calls, &goal, stages, &steps);
         }
         Ok(Order::Run(Box::new(Run {
             goal,
             site: self.settings.site()?,
+            settings: self.settings,
             stages,
             calls,
             wait: self.wait,
@@ -141,6 +143,57 @@ impl Args {
             keep_failed: self.keep_failed,
             advice,
         })))
+    }
+
+    /// What is to be in the end.
+    fn goal(&mut self) -> Goal {
+        let given = Given { files: take(&mut self.artifact), command: take(&mut self.command) };
+        match self.finish {
+            Some(source) => Goal::Finish(source),
+            None if self.abandon => Goal::Abandon,
+            None if self.rollback => Goal::Rollback { to: self.to.take() },
+            None if self.prepare => Goal::Prepare(given),
+            None => Goal::Deploy(given),
+        }
+    }
+
+    /// The stages that are run one after the other. Those of a preparation are all of a deploy, for all of them look at what
+    /// is in the way; it ends before the switch.
+    fn stages_for(&self, calls: &Calls, goal: &Goal, steps: &[(u8, Duration)]) -> Result<Vec<Stage>> {
+        let [probe, launch, health, mut switch] = calls.chain(goal.to_launch())?;
+        let linger = self.linger.filter(|linger| goal.goes_live() && !linger.is_zero());
+        switch.args.extend(linger.map(|linger| format!("--linger={}", humantime::format_duration(*linger))));
+        let to_begin = match goal {
+            Goal::Abandon => return Ok(vec![launch]),
+            Goal::Finish(_) => vec![health],
+            Goal::Deploy(_) | Goal::Rollback { .. } | Goal::Prepare(_) => vec![probe, launch, health],
+        };
+        Ok(to_begin.into_iter().chain(ramp::stages(calls, steps)).chain([switch]).collect())
+    }
+
+    fn preflight(self, calls: &Calls, goal: &Goal) -> Result<Order> {
+        let words = if goal.is_of_prepared() { Vec::new() } else { goal.to_launch() };
+        let mut stages = Vec::from(calls.preflight(words)?);
+        let mut of_prepared = None;
+        if goal.is_of_prepared() {
+            stages.retain(|stage| stage.name != Name::Launch && matches!(goal, Goal::Finish(_)));
+            of_prepared = Some((self.settings.site()?, self.stages_for(calls, goal, &[])?));
+        }
+        let (hooks, stop_old, as_json, voice) = (self.hooks, self.stop_old.0, self.check.json, self.voice);
+        Ok(Order::Preflight(Box::new(Preflight { stages, of_prepared, hooks, stop_old, as_json, voice })))
+    }
+
+    fn dry_run(self, calls: &Calls, goal: &Goal, mut stages: Vec<Stage>, steps: &[(u8, Duration)]) -> Result<Order> {
+        if matches!(goal, Goal::Prepare(_)) {
+            stages.retain(|stage| stage.name != Name::Switch);
+        }
+        let has_companion = std::env::var_os("BG_LAUNCH_COMPANION").is_some_and(|words| !words.is_empty());
+        let moves = stages.iter().any(|stage| stage.name == Name::Switch);
+        stages.extend((has_companion && moves).then(|| companion::stage(calls)));
+        let back = (!steps.is_empty()).then(|| ramp::back(calls));
+        let is_kept = goal.is_of_prepared() && !matches!(goal, Goal::Finish(Source::Stdin));
+        let record = if is_kept { Some(self.settings.site()?.dir.prepared()) } else { None };
+        Ok(Order::DryRun { stages, record, back, env_file: origin::settings_file() })
     }
 
     /// Refuses one bare word that is no file or folder, where it is a flag: `bg-deploy rollback`.
@@ -180,12 +233,18 @@ Examples:
   bg-deploy --rollback --to 20261121T211357Z
   bg-deploy --stop-old after=5m app.jar
   bg-deploy --ramp 1=30s,10=1m,50=1m app.jar
+  bg-deploy --prepare app.jar      and at night, by cron:  bg-deploy --finish
   bg-deploy --check
   bg-deploy --watch 30s --env-file /etc/bg/web.env app.jar
 
 Runs bg-probe, bg-launch, bg-health and bg-switch, each on the record of the
 one before, under one lock. The last record is printed and kept in
 DIR/deploys.jsonl; so is that of a deploy that failed.
+
+--prepare ends where nginx would be moved: its record is printed, and kept in
+DIR/prepared.json. --ramp, --watch, --linger, --stop-old and --before-switch
+belong to --finish, which asks for the health again. A deploy or a rollback in
+between takes the place of what is prepared, and says so.
 
 A hook is split into words as a shell does it, but no shell runs it: for one,
 write sh -c '...'. Its output is on stderr. Hooks run for whatever comes into
@@ -199,10 +258,12 @@ Exit codes:
   0  done
   1  the system refused: I/O, a permission, a missing program
   2  usage
+  3  of --finish: nothing is prepared, or stdin has no record
   4  not healthy in time, or --before-launch, --before-rollback or --before-switch failed; the old slot goes on serving
   5  nginx refused or did not move; it is back on the slot it was on
   6  another deploy holds the lock
-  7  can't tell which slot is live, or the live one would be touched, or it or the folder is another application's
+  7  can't tell which slot is live, or the live one would be touched, or it or the folder is another application's;
+     or what was prepared is no longer what it was
   8  the application exited before it was healthy
   9  went bad within the watch or the ramp, and nginx is back on the old slot
   128+N  ended by signal N; nothing is left half-way

@@ -84,9 +84,10 @@ impl Hooks {
     /// Runs the hooks for this end, which none of them changes.
     pub(crate) fn after(&self, voice: Voice, end: &End, goal: &Goal, record: &str, interrupt: &Interrupt) {
         let (done, rollback) = (end.failure.is_none(), matches!(goal, Goal::Rollback { .. }));
+        // Nothing has come to the visitors by a preparation, and nothing is taken from them by giving it up.
         let back = (rollback && done) || end.code() == Exit::WentBad as u8;
         let meant = [
-            ("on-success", &self.on_success, done && !rollback),
+            ("on-success", &self.on_success, done && goal.goes_live()),
             ("on-failure", &self.on_failure, !done),
             ("on-rollback", &self.on_rollback, back),
         ];

@@ -24,6 +24,7 @@ use bg_probe::os::replace::{self, sync_folder_of};
 use bg_probe::os::sudo::typed_as;
 use bg_probe::say::exit::Exit;
 use bg_probe::site::companion;
+use bg_probe::site::digest;
 use bg_probe::site::dir::{Dir, is_shared, make};
 use bg_probe::site::slot::Name;
 use sha2::{Digest, Sha256};
@@ -34,9 +35,6 @@ use std::path::{Path, PathBuf};
 
 /// Where in a release its template is kept.
 const COMMAND: &str = ".command.json";
-
-/// Where the digest of its artifact is kept, in a form that `sha256sum -c` reads.
-const DIGEST: &str = ".sha256";
 
 /// Where a release is filled, until it has its name.
 const INCOMING: &str = ".incoming";
@@ -113,11 +111,7 @@ impl Release {
         };
         let files = std::fs::read_dir(&folder).with_context(|| format!("read {}", folder.display()))?;
         let artifact = files.filter_map(Result::ok).map(|file| file.path()).find(|path| !is_hidden(path));
-        let lines = std::fs::read(folder.join(DIGEST)).ok();
-        let sha256 = lines.and_then(|lines| match &artifact {
-            Some(folder) if folder.is_dir() => Some(sums::of_lines(&lines)),
-            _ => String::from_utf8_lossy(&lines).split(' ').next().map(str::to_owned).filter(|text| is_digest(text)),
-        });
+        let sha256 = artifact.as_deref().and_then(|artifact| digest::of(&folder, artifact));
         Ok(Release { name: name.to_owned(), artifact, sha256, template, companion })
     }
 
@@ -188,10 +182,6 @@ pub(crate) fn remove(folder: &Path) -> Result<()> {
     std::fs::remove_dir_all(folder).with_context(|| format!("remove {}", folder.display()))
 }
 
-fn is_digest(text: &str) -> bool {
-    text.len() == 64 && text.bytes().all(|c| c.is_ascii_hexdigit())
-}
-
 /// Fills a new folder with what belongs into a release; the hex digits of what is in it.
 fn fill(folder: &Path, artifact: Option<&Path>, template: &Template, companion: Option<&Template>) -> Result<String> {
     if folder.symlink_metadata().is_ok() {
@@ -206,8 +196,8 @@ fn fill(folder: &Path, artifact: Option<&Path>, template: &Template, companion: 
         replace::file(&folder.join(companion::COMMAND), &serde_json::to_vec(companion)?, 0o640)?;
     }
     match sums {
-        Some(sums) => replace::file(&folder.join(DIGEST), &sums.lines, 0o640).map(|()| sums.whole()),
-        None => Ok(sums::in_digits(Sha256::new_with_prefix(&command))),
+        Some(sums) => replace::file(&folder.join(digest::FILE), &sums.lines, 0o640).map(|()| sums.whole()),
+        None => Ok(digest::in_digits(Sha256::new_with_prefix(&command))),
     }
 }
 

@@ -7,6 +7,7 @@ use anyhow::Result;
 use bg_probe::os::replace::sync_folder_of;
 use bg_probe::site::dir::Dir;
 use bg_probe::site::launched::Launched;
+use bg_probe::site::prepared::Prepared;
 
 /// Takes out all but the newest `keep` releases, and never `spared` or one in use, and has them and what earlier runs have
 /// left removed.
@@ -27,7 +28,7 @@ pub(crate) fn prune(dir: &Dir, keep: usize, spared: Option<&str>) -> Result<()> 
     renamed.and(remains::leave_to_be_removed(&releases))
 }
 
-/// The releases that a slot holds or has started last: any slot there ever was, for one that has another name by now may
+/// The releases that a slot holds or has started last, or held before what is prepared in it: any slot there ever was, for one that has another name by now may
 /// still be running.
 ///
 /// # Errors
@@ -42,6 +43,8 @@ pub(crate) fn used(dir: &Dir) -> Result<Vec<String>> {
         used.extend(dir.release(&slot));
         used.extend(Launched::of(dir, &slot)?.map(|last| last.release));
     }
+    // The one to go back to while another one waits in its place.
+    used.extend(Prepared::of(dir).and_then(|prepared| prepared.replaced().map(str::to_owned)));
     used.retain(|name| is_name(name));
     Ok(used)
 }

@@ -1,7 +1,7 @@
 //! The SHA-256 of what is in a release, in the form that `sha256sum -c` reads in its folder.
 
-use sha2::{Digest, Sha256};
-use std::fmt::Write as _;
+use bg_probe::site::digest::{in_digits, of_lines};
+use sha2::Sha256;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
@@ -49,20 +49,6 @@ impl Sums {
         let slash: &[u8] = if name.len() == whole.as_os_str().len() { b"" } else { b"\\" };
         (slash, name)
     }
-}
-
-/// The sum of a folder, by the lines that are kept in its release.
-pub(crate) fn of_lines(lines: &[u8]) -> String {
-    in_digits(Sha256::new_with_prefix(lines))
-}
-
-/// A digest as people write it.
-pub(crate) fn in_digits(digest: Sha256) -> String {
-    digest.finalize().iter().fold(String::new(), |mut text, byte| {
-        // Writing to a String can't fail.
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
 }
 
 /// A path on one line.

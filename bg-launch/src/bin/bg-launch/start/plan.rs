@@ -5,7 +5,6 @@ use crate::start::mode::Mode;
 use crate::start::surroundings::Surroundings;
 use anyhow::Result;
 use bg_probe::os::process::Process;
-use bg_probe::os::replace;
 use bg_probe::site::launched::Launched;
 use bg_probe::site::route::Route;
 use bg_probe::site::settings::{Site, text_of};
@@ -94,6 +93,7 @@ impl Plan<'_> {
             stop_signal: Some(self.mode.stop_signal),
             oom_score_adj: None,
             quieted: None,
+            served: false,
         }
     }
 
@@ -102,7 +102,6 @@ impl Plan<'_> {
     /// # Errors
     /// When the disk refuses.
     pub(crate) fn write_down(&self, launched: &Launched) -> Result<()> {
-        let json = serde_json::to_string(launched)? + "\n";
-        replace::file(&self.site.dir.process(&self.slot.name), json.as_bytes(), 0o640)
+        launched.write_down(&self.site.dir, &self.slot.name)
     }
 }

@@ -12,6 +12,7 @@ use crate::preflight::{configuration, passage};
 use anyhow::Result;
 use bg_probe::cli::preflight::{Finding, State};
 use bg_probe::live::front::{Answer, FRONT_WITHIN, Front, Silence};
+use bg_probe::live::stale;
 use bg_probe::nginx::upstream::{Form, Upstream};
 use bg_probe::os::http::NoReply;
 use bg_probe::os::process::Process;
@@ -21,6 +22,7 @@ use bg_probe::site::advice::Advice;
 use bg_probe::site::settings::Site;
 use bg_probe::site::slot::Slot;
 use serde::Deserialize;
+use serde_json::Value;
 use std::path::Path;
 
 /// What bg-probe has written of the front.
@@ -44,6 +46,14 @@ impl Probe {
 /// When the record can't be used.
 pub(crate) fn findings(record: &Record, wanted: &Extras, nginx: &Nginx) -> Result<Vec<Finding>> {
     let (site, probe) = (&record.site, record.get::<Probe>("probe")?);
+    // Of a release that was found healthy before.
+    let is_of_a_launch = record.get::<Value>("launch")?.is_some();
+    let is_true = stale::ensure_in_slot(record).and_then(|()| stale::ensure_none_moved(record));
+    if let Err(why) = is_true
+        && is_of_a_launch
+    {
+        return Ok(vec![Finding::refused("record", &why, "deploy again")]);
+    }
     let upstream = Upstream::read(&site.upstream_file).ok();
     let rules = form::rules_of(upstream.as_ref().map_or(Form::Reload, Upstream::form));
     let is_silent = probe.as_ref().is_some_and(|probe| probe.front_said.is_some());

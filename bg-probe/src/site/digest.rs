@@ -1,0 +1,47 @@
+//! The SHA-256 of the artifact of a release: by it two releases are known to be made of the same.
+
+use crate::site::dir::Dir;
+use sha2::{Digest, Sha256};
+use std::fmt::Write as _;
+use std::path::Path;
+
+/// Where in a release the digest of its artifact is kept, in a form that `sha256sum -c` reads.
+pub const FILE: &str = ".sha256";
+
+/// That of a release on disk, in hex digits; of a folder, that of the list of its files' own. `None` where it has no artifact.
+#[must_use]
+pub fn of_release(dir: &Dir, release: &str) -> Option<String> {
+    let folder = dir.releases().join(release);
+    of(&folder, &folder.join(dir.file_of(release)?))
+}
+
+/// The same of a release in this folder, with this artifact.
+#[must_use]
+pub fn of(release: &Path, artifact: &Path) -> Option<String> {
+    let lines = std::fs::read(release.join(FILE)).ok()?;
+    if artifact.is_dir() {
+        return Some(of_lines(&lines));
+    }
+    let text = String::from_utf8_lossy(&lines);
+    text.split(' ').next().filter(|digits| is_one(digits)).map(str::to_owned)
+}
+
+/// That of a folder, by the lines that are kept in its release.
+#[must_use]
+pub fn of_lines(lines: &[u8]) -> String {
+    in_digits(Sha256::new_with_prefix(lines))
+}
+
+/// A digest as people write it.
+#[must_use]
+pub fn in_digits(digest: Sha256) -> String {
+    digest.finalize().iter().fold(String::new(), |mut text, byte| {
+        // Writing to a String can't fail.
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}
+
+fn is_one(text: &str) -> bool {
+    text.len() == 64 && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
+}

@@ -1,0 +1,103 @@
+use super::{kept, prepare, told};
+use bg_tests::{Run, World, process};
+
+#[test]
+fn rollback_goes_back_past_what_is_prepared_and_says_so() {
+    let world = World::new().serving();
+    world.deploy(&["--version-text", "1.1"]).success();
+    prepare(&world, "1.2").success();
+    let prepared = world.held("set1").expect("a release");
+    let back = world.rollback().success().never_said("forward to");
+    back.said(format!("it has taken the place of release {prepared}, which was prepared in set1"));
+    assert_eq!(world.get("/version").body, "1.0");
+    assert!(kept(&world).is_none());
+    world.run("bg-deploy", &["--finish"]).exit(3).said("nothing is prepared");
+}
+
+#[test]
+fn rollback_where_there_was_nothing_before_leaves_what_is_prepared() {
+    let world = World::new().serving();
+    prepare(&world, "1.1").success();
+    let refused = world.rollback().exit(1).said("there is nothing to go back to: set2 held no release before ");
+    refused.said("bg-deploy --finish");
+    assert_eq!((world.get("/version").body.as_str(), kept(&world).is_some()), ("1.0", true));
+    world.run("bg-deploy", &["--finish"]).success();
+}
+
+#[test]
+fn a_deploy_takes_the_place_of_what_is_prepared_and_the_way_back_stays() {
+    let world = World::new().serving().env("BG_LAUNCH_KEEP", "1");
+    world.deploy(&["--version-text", "1.1"]).success();
+    let oldest = world.held("set1").expect("1.0");
+    prepare(&world, "1.2").success().never_said("has taken the place");
+    let first = world.held("set1").expect("1.2");
+    prepare(&world, "1.3")
+        .success()
+        .said(format!("it has taken the place of release {first}, which was prepared in set1"));
+    let failing = world.fake_app(&["--crash-at-boot"]);
+    world.cmd("bg-deploy").arg("--").args(failing).ran().exit(8).said("which was prepared in set1");
+    assert_eq!(world.held("set1").as_ref(), Some(&oldest), "what was never live is nothing to go back to");
+    assert!(kept(&world).is_none());
+    world.rollback().success();
+    assert_eq!(world.get("/version").body, "1.0");
+}
+
+#[test]
+fn a_switch_by_hand_to_what_is_prepared_leaves_nothing_to_finish() {
+    let world = World::new().serving();
+    prepare(&world, "1.1").success();
+    world.switch("set2").success();
+    assert!(kept(&world).is_none());
+    world.run("bg-deploy", &["--abandon"]).success().said("nothing is prepared");
+    assert_eq!(world.get("/version").body, "1.1");
+}
+
+#[test]
+fn live_leaves_what_is_prepared_as_it_is() {
+    let world = World::new().serving();
+    prepare(&world, "1.1").success();
+    let waits = world.pid("set2");
+    world.run("bg-launch", &["--live"]).success().said_nothing();
+    let serves = world.pid("set1");
+    process::signal(serves, nix::sys::signal::Signal::SIGKILL);
+    process::gone(serves);
+    world.run("bg-launch", &["--live"]).success();
+    assert_eq!(world.pid("set2"), waits);
+    world.run("bg-deploy", &["--finish"]).success();
+    assert_eq!(world.get("/version").body, "1.1");
+}
+
+#[test]
+fn a_stop_of_the_old_release_that_waits_spares_what_is_prepared_in_its_place() {
+    let world = World::new().serving();
+    let app = world.fake_app(&["--version-text", "1.1"]);
+    world.cmd("bg-deploy").args(["--stop-old", "after=1s", "--"]).args(app).ran().success();
+    prepare(&world, "1.2").success();
+    std::thread::sleep(std::time::Duration::from_millis(2500));
+    world.run("bg-deploy", &["--finish"]).success();
+    assert_eq!(world.get("/version").body, "1.2");
+    assert_eq!(told(&world).len(), 4);
+}
+
+#[test]
+fn the_companion_stays_with_the_live_release_until_the_other_is_finished() {
+    let world = World::new();
+    let world = {
+        let work = format!("fake-app --work {}", world.word("work"));
+        world.env("BG_LAUNCH_COMPANION", &work).serving()
+    };
+    let of = || world.process("companion")["release"].as_str().map(str::to_owned);
+    prepare(&world, "1.1").success();
+    assert_eq!(of(), world.held("set1"));
+    world.run("bg-deploy", &["--finish"]).success();
+    assert_eq!(of(), world.held("set2"));
+}
+
+#[test]
+fn what_is_prepared_before_any_release_is_live_is_told_to_be_reached() {
+    let world = World::new();
+    prepare(&world, "1.0").success().said("visitors reach it already: no slot was live");
+    world.run("bg-deploy", &["--abandon"]).exit(7).said("set1 is live");
+    assert_eq!(world.get("/version").body, "1.0");
+    world.run("bg-deploy", &["--finish"]).success();
+}
