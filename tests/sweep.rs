@@ -97,6 +97,21 @@ fn a_deploy_is_whole_whose_switch_is_struck() {
 }
 
 #[test]
+fn a_preparation_is_whole() {
+    Course::run(Act::Prepare, Form::Link, &["bg-deploy", "bg-launch"]);
+}
+
+#[test]
+fn a_preparation_is_finished_whole() {
+    Course::run(Act::Finish, Form::Link, &["bg-deploy", "bg-health", "bg-switch"]);
+}
+
+#[test]
+fn a_preparation_is_given_up_whole() {
+    Course::run(Act::Abandon, Form::Link, &["bg-deploy", "bg-launch"]);
+}
+
+#[test]
 fn power_may_fail_during_a_launch() {
     let world = World::new();
     let launch = |words: &[&str]| release(&world, words);

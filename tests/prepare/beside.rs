@@ -47,7 +47,8 @@ fn a_switch_by_hand_to_what_is_prepared_leaves_nothing_to_finish() {
     let world = World::new().serving();
     prepare(&world, "1.1").success();
     world.switch("set2").success();
-    assert!(kept(&world).is_none());
+    assert!(!world.run("bg-probe", &["--format", "table"]).stdout().contains("prepared"));
+    world.run("bg-deploy", &["--finish"]).success().said("set2 serves already");
     world.run("bg-deploy", &["--abandon"]).success().said("nothing is prepared");
     assert_eq!(world.get("/version").body, "1.1");
 }

@@ -57,6 +57,19 @@ pub(crate) enum Act {
     Companion,
     /// `bg-deploy` of a new release.
     Deploy,
+    /// `bg-deploy --prepare` of one.
+    Prepare,
+    /// `bg-deploy --finish` of what is prepared.
+    Finish,
+    /// `bg-deploy --abandon` of that.
+    Abandon,
+}
+
+impl Act {
+    /// Whether bg-deploy does it, with stages that can be struck.
+    pub(crate) fn is_driven(self) -> bool {
+        matches!(self, Act::Deploy | Act::Prepare | Act::Finish | Act::Abandon)
+    }
 }
 
 /// What there was before a run.
@@ -76,6 +89,8 @@ pub(crate) struct Scene {
     pub(crate) world: World,
     pub(crate) act: Act,
     pub(crate) before: Before,
+    /// The release that the idle slot held before another was prepared there.
+    pub(crate) held_before: Option<String>,
     /// The URL of the site that can be closed, where one can.
     pub(crate) door: String,
     /// The URL of the site that knows cookies, where one does.
@@ -120,7 +135,9 @@ impl Scene {
         }
         let twin = world.nginx.twin(&world.path("twin"));
         let before = Before { live: String::new(), version: String::new(), idle: String::new(), idle_version: None };
-        let mut scene = Self { world, act, before, door, own, twin, form, round: 0, scripts: Scripts::new() };
+        let held_before = None;
+        let mut scene =
+            Self { world, act, before, held_before, door, own, twin, form, round: 0, scripts: Scripts::new() };
         for _ in 0..2 {
             scene.renew_artifact();
             scene.world.cmd("bg-deploy").args(scene.release()).ran().success();
@@ -135,7 +152,7 @@ impl Scene {
             Act::Switch | Act::Share | Act::Convert | Act::Close | Act::Open | Act::Drain | Act::Pass | Act::Linger => {
                 "bg-switch"
             }
-            Act::Deploy => "bg-deploy",
+            Act::Deploy | Act::Prepare | Act::Finish | Act::Abandon => "bg-deploy",
         }
     }
 
@@ -178,6 +195,11 @@ impl Scene {
             _ => {}
         }
         self.renew_artifact();
+        if matches!(self.act, Act::Finish | Act::Abandon) {
+            self.look();
+            self.held_before = self.world.held(&self.before.idle);
+            self.world.cmd("bg-deploy").arg("--prepare").args(self.release()).ran().success();
+        }
         // As a folder from before it remembered whose it is: the run writes that too.
         match fs::remove_file(self.world.dir().join("app")) {
             Err(error) if error.kind() != ErrorKind::NotFound => panic!("a file of ours: {error}"),
@@ -227,7 +249,7 @@ impl Scene {
             trace.map(|(_, strace)| strace.words()).unwrap_or_default()
         };
         let program = match self.act {
-            Act::Deploy => self.scripts.deploy_with(words),
+            act if act.is_driven() => self.scripts.deploy_with(words),
             _ => programs::ours(self.program()),
         };
         output(self.command(&words(self.program()), &program))
@@ -243,8 +265,10 @@ impl Scene {
             | Act::Open
             | Act::Drain
             | Act::Companion
-            | Act::Pass => Some(&self.before.live),
-            Act::Switch | Act::Linger => Some(&self.before.idle),
+            | Act::Pass
+            | Act::Prepare
+            | Act::Abandon => Some(&self.before.live),
+            Act::Switch | Act::Linger | Act::Finish => Some(&self.before.idle),
             // A deploy that is cut short after the switch has done its work: the next one goes on from there.
             Act::Deploy => None,
         }
@@ -252,7 +276,7 @@ impl Scene {
 
     /// The slots that may serve at any moment of the run.
     pub(crate) fn may_serve(&self) -> Vec<&str> {
-        let both = matches!(self.act, Act::Switch | Act::Linger | Act::Share | Act::Deploy);
+        let both = matches!(self.act, Act::Switch | Act::Linger | Act::Share | Act::Deploy | Act::Finish);
         let idle = both.then_some(self.before.idle.as_str());
         [self.before.live.as_str()].into_iter().chain(idle).collect()
     }
@@ -355,6 +379,9 @@ impl Scene {
             Act::Share => command.args(["--to", &self.before.idle, "--share", &SHARE.to_string()]),
             Act::Convert => command.args(["--convert", name(self.form_at_the_end())]),
             Act::Deploy => command.args(self.release()),
+            Act::Prepare => command.arg("--prepare").args(self.release()),
+            Act::Finish => command.arg("--finish"),
+            Act::Abandon => command.arg("--abandon"),
         };
         command
     }

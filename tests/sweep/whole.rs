@@ -155,6 +155,7 @@ pub(crate) fn reached(scene: &Scene) -> Vec<String> {
     if scene.act == Act::Companion {
         faults.extend(works(scene));
     }
+    faults.extend(waits(scene));
     if scene.now() != scene.form_at_the_end() {
         faults.push(format!("the upstream file is {:?}", scene.world.nginx.read_upstream()));
     }
@@ -203,7 +204,7 @@ fn untold(scene: &Scene) -> Option<String> {
     let release = scene.launched(&slot)?["release"].clone();
     let last = scene.world.history().pop()?;
     let is_told = last["slot"] == *slot && last["launch"]["release"] == release;
-    (scene.act == Act::Deploy && slot != scene.before.live && !is_told)
+    (matches!(scene.act, Act::Deploy | Act::Finish) && slot != scene.before.live && !is_told)
         .then(|| format!("nginx has moved to {release} in {slot}, and the history ends with {last}"))
 }
 
@@ -284,6 +285,29 @@ fn runs(scene: &Scene, slot: &str) -> Vec<String> {
         Err(error) => faults.push(format!("{slot} does not answer: {error}")),
     }
     faults
+}
+
+/// What is prepared is known and is what was to be prepared, or what was given up is gone and the slot as it was.
+fn waits(scene: &Scene) -> Option<String> {
+    let (idle, dir) = (&scene.before.idle, scene.world.dir());
+    let kept = fs::read_to_string(dir.join("prepared.json")).ok();
+    let kept: Option<Value> = kept.and_then(|text| serde_json::from_str(&text).ok());
+    match scene.act {
+        Act::Prepare => {
+            let faults = runs(scene, idle);
+            let is_known = kept.is_some_and(|kept| {
+                Some(&kept["launch"]["pid"]) == scene.launched(idle).map(|it| it["pid"].clone()).as_ref()
+            });
+            let unknown = (!is_known).then(|| "nobody knows what is prepared".to_owned());
+            faults.into_iter().chain(unknown).reduce(|one, other| format!("{one}; {other}"))
+        }
+        Act::Abandon if kept.is_some() => Some("what was given up is prepared still".to_owned()),
+        Act::Abandon if scene.world.held(idle) != scene.held_before => {
+            Some(format!("{idle} holds {:?}, and held {:?}", scene.world.held(idle), scene.held_before))
+        }
+        Act::Abandon if scene.world.listens(idle) => Some(format!("what was given up runs in {idle}")),
+        _ => None,
+    }
 }
 
 /// The companion is that of the live release, and it runs. That there is but one, [`strays`] tells.

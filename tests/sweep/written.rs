@@ -21,8 +21,16 @@ pub(crate) fn files(scene: &Scene) -> Vec<PathBuf> {
     let mut files = vec![upstream];
     files.extend(["app.bin", "..command.json.bg-new", "..sha256.bg-new"].map(|name| incoming.join(name)));
     files.extend(
-        ["lock", "deploys.jsonl", ".drained.bg-new", ".switching.json.bg-new", ".app.bg-new", ".deploys.jsonl.bg-new"]
-            .map(|name| state.join(name)),
+        [
+            "lock",
+            "deploys.jsonl",
+            ".drained.bg-new",
+            ".switching.json.bg-new",
+            ".app.bg-new",
+            ".deploys.jsonl.bg-new",
+            ".prepared.json.bg-new",
+        ]
+        .map(|name| state.join(name)),
     );
     files.extend(
         ["routes/.empty.bg-new", ".empty.bg-new", ".linger.log.bg-new", "linger.log"].map(|name| state.join(name)),

@@ -65,6 +65,9 @@ impl Prepared {
     /// Whether the slot still has that launch, running or not, and nginx has never sent visitors to it.
     #[must_use]
     pub fn stands(&self, dir: &Dir) -> bool {
+        if dir.release(&self.slot).as_ref() != Some(&self.launch.release) {
+            return false;
+        }
         let last = Launched::of(dir, &self.slot).ok().flatten();
         last.is_some_and(|last| last.process == self.launch.process && !last.served)
     }
@@ -141,15 +144,8 @@ pub fn keep(dir: &Dir, line: &str, has_secret: bool) -> Result<()> {
     replace::own_file(&dir.prepared(), line.as_bytes(), if has_secret { 0o600 } else { 0o640 })
 }
 
-/// Forgets what is prepared in a slot, for it is live, or was stopped, or another release has its place. What can't be
-/// removed does no harm: it does not stand any more.
-pub fn end(dir: &Dir, slot: &Name) {
-    if Prepared::noted(dir).ok().flatten().is_some_and(|prepared| prepared.slot == *slot) {
-        let _ = replace::remove(&dir.prepared());
-    }
-}
-
-/// The same whatever the file says: it does not stand.
+/// Forgets what is prepared, for it was stopped, or another release has its place. What can't be removed does no harm: it
+/// does not stand any more.
 pub fn forget(dir: &Dir) {
     let _ = replace::remove(&dir.prepared());
 }

@@ -103,7 +103,10 @@ fn deploy(run: &Run, runner: &Runner, entry: &mut Entry, begun: End) -> End {
             messages::prepared(run, &end);
             return end;
         }
-        Goal::Abandon => return end,
+        Goal::Abandon => {
+            kept::forget(&run.site.dir);
+            return end;
+        }
         Goal::Deploy(_) | Goal::Rollback { .. } | Goal::Finish(_) => {}
     }
     // nginx has moved: a record that only this line can't be read from is no failure of the deploy.

@@ -144,7 +144,7 @@ fn place(plan: &Plan, manner: &Manner, voice: Voice) -> Result<Launch> {
         voice.warn(&format!("{slot} still holds release {}: {why:#}", plan.release.name));
     }
     let launch = begun?;
-    prepared::end(dir, slot);
+    prepared::forget(dir);
     if let Some(prepared) = prepared {
         let was = dir.file_of(prepared.release()).map(|file| format!(" ({})", file.to_string_lossy()));
         let words = format!("release {}{}, which was prepared in {slot}", prepared.release(), was.unwrap_or_default());

@@ -10,7 +10,7 @@ use bg_probe::say::Voice;
 use bg_probe::site::launched::Launched;
 use bg_probe::site::lock::Lock;
 use bg_probe::site::pass::revoke;
-use bg_probe::site::prepared;
+use bg_probe::site::prepared::{self, Prepared};
 use bg_probe::site::stand_in;
 use serde_json::Value;
 use std::time::{Duration, Instant};
@@ -42,7 +42,9 @@ pub(crate) fn stop(record: &Record, clearing: Clearing, lock: &Lock, voice: Voic
     }
     let Some(replaced) = undone else { return Ok(()) };
     replaced.put_back(&record.site.dir, &record.slot.name)?;
-    prepared::end(&record.site.dir, &record.slot.name);
+    if Prepared::noted(&record.site.dir).ok().flatten().is_some_and(|prepared| *prepared.slot() == record.slot.name) {
+        prepared::forget(&record.site.dir);
+    }
     let held = replaced.release().map_or("no release".to_owned(), |name| format!("release {name}"));
     voice.done("launch", &format!("{} holds {held} again", record.slot), None);
     Ok(())

@@ -27,7 +27,6 @@ use bg_probe::site::advice::Advice;
 use bg_probe::site::first_to_go::put_back;
 use bg_probe::site::launched::Launched;
 use bg_probe::site::lock::Lock;
-use bg_probe::site::prepared;
 use bg_probe::site::route::Route;
 use bg_probe::site::settings::Site;
 use bg_probe::site::slot::{Name, Slot};
@@ -104,7 +103,6 @@ pub(crate) fn switch_under(
     keep(&site, &record.slot.name, voice);
     note_visitors(&site, &record.slot, voice);
     if switch.share.is_none() {
-        prepared::end(&site.dir, &record.slot.name);
         record.unset("prepared");
     }
     // Who stays in the old slot has not gone.
