@@ -13,10 +13,10 @@ use bg_probe::os::deadline::Deadline;
 use bg_probe::say::exit::Exit;
 use bg_probe::say::{self, Voice};
 use bg_probe::site::lock::INHERITED;
-use nix::sys::memfd::{MFdFlags, memfd_create};
 use nix::sys::signal::{Signal, killpg};
 use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid};
 use nix::unistd::Pid;
+use rustix::fs::{MemfdFlags, memfd_create};
 use std::fs::File;
 use std::io::{Seek, Write};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
@@ -143,7 +143,8 @@ fn start(program: &str, words: &[String], record: &str, secrets: &Secrets) -> Re
 
 /// A file with this text and no name. A hook need not read it, and unlike a pipe it makes nothing wait.
 fn paper(text: &str) -> Result<File> {
-    let file = memfd_create("record", MFdFlags::MFD_CLOEXEC).context("memfd_create")?;
+    // rustix calls the kernel itself: glibc has this function only since 2.27.
+    let file = memfd_create("record", MemfdFlags::CLOEXEC).context("memfd_create")?;
     let mut file = File::from(file);
     file.write_all(text.as_bytes()).and_then(|()| file.rewind()).context("write the record down")?;
     Ok(file)

@@ -9,7 +9,7 @@ use anyhow::{Context, Result};
 use bg_probe::say::Voice;
 use bg_probe::say::exit::Exit;
 use bg_probe::site::dir::Dir;
-use nix::sys::statfs::{BTRFS_SUPER_MAGIC, XFS_SUPER_MAGIC, statfs};
+use nix::sys::statfs::{BTRFS_SUPER_MAGIC, FsType, statfs};
 use nix::sys::statvfs::statvfs;
 use nix::unistd::geteuid;
 use std::fs::{Metadata, metadata, symlink_metadata};
@@ -22,6 +22,9 @@ const BESIDE: Size = Size { bytes: 1 << 20, names: 16 };
 
 /// A file takes whole blocks.
 const BLOCK: u64 = 4096;
+
+/// `XFS_SUPER_MAGIC`, which nix has not for every C library.
+const XFS: FsType = FsType(0x5846_5342);
 
 /// What something takes of a disk.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -141,7 +144,7 @@ fn free(folder: &Path) -> Result<Size> {
 /// Whether a copy takes no blocks of its own: on the same file system, and of a kind that can share them.
 fn shares_blocks(artifact: &Path, there: &Path) -> bool {
     let device = |path: &Path| metadata(path).ok().map(|meta| meta.dev());
-    let can = statfs(there).is_ok_and(|disk| [BTRFS_SUPER_MAGIC, XFS_SUPER_MAGIC].contains(&disk.filesystem_type()));
+    let can = statfs(there).is_ok_and(|disk| [BTRFS_SUPER_MAGIC, XFS].contains(&disk.filesystem_type()));
     can && device(artifact) == device(there)
 }
 
