@@ -66,7 +66,7 @@ fn command(template: &Template, artifact: Option<&Path>, slot: &Slot, asks_java:
     let program = match template.program(artifact, slot) {
         Ok(program) => program,
         Err(why) if template.is_java() => {
-            let install = Advice::by_root(&["apt", "install", "default-jre-headless"]);
+            let install = Advice::install("default-jre-headless", "java-headless");
             return Finding::refused(name, &why, &format!("{install}; or give a COMMAND after -- for what is no jar"));
         }
         Err(why) => return Finding::refused(name, &why, "install it, or name another COMMAND after --"),
@@ -77,7 +77,7 @@ fn command(template: &Template, artifact: Option<&Path>, slot: &Slot, asks_java:
     match java_version(&program) {
         Ok(version) => Finding::ok("java", format!("{version} ({program})")),
         Err(why) => {
-            let again = Advice::by_root(&["apt", "install", "--reinstall", "default-jre-headless"]);
+            let again = Advice::reinstall("default-jre-headless", "java-headless");
             Finding::refused("java", &why, &format!("install it again: {again}"))
         }
     }

@@ -61,7 +61,7 @@ pub(crate) fn findings(record: &Record, wanted: &Extras, nginx: &Nginx) -> Resul
     if let Err(why) = nginx.program()
         && rules.tests_configuration()
     {
-        return Ok(vec![Finding::refused("nginx", &why, "apt install nginx, or give with --nginx how it is called")]);
+        return Ok(vec![Finding::refused("nginx", &why, &super::how_to_have_nginx())]);
     }
     if is_silent {
         findings.extend(refusing(record, nginx, rules)?);

@@ -26,16 +26,13 @@ pub(crate) fn findings(site: &Site, nginx: &Nginx) -> Vec<Finding> {
     }
     findings.extend(rules.findings(site, nginx, upstream.as_ref()));
     findings.extend(doors(site, nginx));
-    findings.push(selinux::finding());
+    findings.extend(selinux::findings(site, upstream.as_ref().map(Upstream::form)));
     findings
 }
 
 fn version(nginx: &Nginx) -> Finding {
     match (nginx.program(), nginx.version()) {
-        (Err(why), _) => {
-            let install = Advice::by_root(&["apt", "install", "nginx"]);
-            Finding::refused("nginx", &why, &format!("{install}; or give with --nginx how it is called"))
-        }
+        (Err(why), _) => Finding::refused("nginx", &why, &how_to_have_nginx()),
         (Ok(_), Some(version)) => Finding::ok("nginx", version.replacen('/', " ", 1)),
         (Ok(program), None) => Finding::warn(
             "nginx",
@@ -43,6 +40,11 @@ fn version(nginx: &Nginx) -> Finding {
             "see that --nginx with -v after it works",
         ),
     }
+}
+
+/// What to do where there is no nginx.
+fn how_to_have_nginx() -> String {
+    format!("{}; or give with --nginx how it is called", Advice::install("nginx", "nginx"))
 }
 
 /// What a site that was printed before lacks.
