@@ -55,6 +55,9 @@ mod container;
 /// The nginx configuration that `bg-switch` prints for a new application.
 mod site;
 
+/// A site set up in one command, what that leaves alone, and the way back.
+mod setup;
+
 /// The nginx of other releases of Debian takes the printed site and passes its tests. In a full run alone.
 mod debians;
 

@@ -23,7 +23,7 @@ use std::process::Command;
 ///
 /// # Errors
 /// When the file can't be read; [`Exit::Usage`] when a line in it is not a variable.
-pub(super) fn apply(file: &Path) -> Result<()> {
+pub fn apply(file: &Path) -> Result<()> {
     let mark = mark(file)?;
     if std::env::var_os(READ).is_some_and(|read| read == mark) {
         return Ok(());

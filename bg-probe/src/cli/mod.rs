@@ -1,7 +1,7 @@
 //! The command line: reading it and the file of settings that it names, the preflight that every program has, and the manual made from it.
 
 pub mod command_line;
-mod env_file;
+pub mod env_file;
 mod forgotten;
 mod help;
 pub mod lines;

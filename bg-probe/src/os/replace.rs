@@ -40,6 +40,17 @@ pub fn own_file(path: &Path, bytes: &[u8], mode: u32) -> Result<()> {
     put(path, bytes, |file, beside| chmod(file, mode, beside))
 }
 
+/// As [`own_file()`], for that owner and group: the file has them before it has its name.
+///
+/// # Errors
+/// Those of [`file()`], and where the owner can't be changed.
+pub fn file_of(path: &Path, bytes: &[u8], mode: u32, (uid, gid): (u32, u32)) -> Result<()> {
+    put(path, bytes, |file, beside| {
+        fchown(file, Some(uid), Some(gid)).with_context(|| format!("chown {}", beside.display()))?;
+        chmod(file, mode, beside)
+    })
+}
+
 fn put(path: &Path, bytes: &[u8], dress: impl FnOnce(&File, &Path) -> Result<()>) -> Result<()> {
     let beside = beside(path)?;
     let written = write_beside(&beside, bytes, dress).and_then(|()| {

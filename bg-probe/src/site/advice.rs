@@ -56,7 +56,7 @@ impl Advice {
         }
         let line = join(std::iter::once(program.as_str()).chain(own.iter().chain(command).map(String::as_str)));
         let me = geteuid().as_raw();
-        let names_its_slot = ["--slot", "--to", "--live", "--check"].iter().any(|flag| has(&own, flag));
+        let names_its_slot = ["--slot", "--to", "--live", "--check", "--setup"].iter().any(|flag| has(&own, flag));
         Advice(match program.as_str() {
             "bg-launch" if !names_its_slot => {
                 let after = ["bg-health", "bg-switch"].map(|stage| join(behind(stage))).join(" | ");

@@ -143,6 +143,12 @@ impl Setting {
             Setting::UpstreamFile => "upstream-file",
         }
     }
+
+    /// Its variable.
+    #[must_use]
+    pub fn variable(self) -> String {
+        format!("BG_{}", self.flag().to_uppercase().replace('-', "_"))
+    }
 }
 
 impl Site {
@@ -170,6 +176,18 @@ impl Settings {
             matches.value_source(&setting.flag().replace('-', "_")) == Some(ValueSource::CommandLine)
         };
         self.typed = Setting::ALL.into_iter().filter(on_command_line).collect();
+    }
+
+    /// Whether a setting stood on the command line itself.
+    #[must_use]
+    pub fn is_typed(&self, setting: Setting) -> bool {
+        self.typed.contains(&setting)
+    }
+
+    /// Whether a setting stood on the command line or in a variable, and so is no default.
+    #[must_use]
+    pub fn is_given(&self, setting: Setting) -> bool {
+        self.is_typed(setting) || std::env::var_os(setting.variable()).is_some_and(|value| !value.is_empty())
     }
 
     /// The site that flags, environment and defaults describe, for a stage that reads no record.

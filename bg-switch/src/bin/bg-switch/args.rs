@@ -9,6 +9,7 @@ use crate::order::Order;
 use crate::preview::Preview;
 use crate::print::{NAMELESS, Server};
 use crate::quiet::Quiet;
+use crate::setup::wanted::{Setup, What};
 use crate::target::Target;
 use anyhow::{Context, Result};
 use bg_probe::cli::command_line::{Program, splittable};
@@ -82,11 +83,32 @@ pub(crate) struct Args {
     #[command(flatten)]
     voice: Voice,
     #[command(flatten)]
+    setup: SetUp,
+    #[command(flatten)]
     print: Print,
     #[command(flatten)]
     check: Check,
     #[command(flatten)]
     settings: Settings,
+}
+
+/// Choices about a setup.
+#[derive(clap::Args, Debug)]
+#[command(next_help_heading = "A new application on this server")]
+struct SetUp {
+    /// Make settings file, folder, upstream file and site, and have nginx read them; what is there already stays [default of
+    /// FILE: /etc/bg/APP.env]
+    #[arg(long, value_name = "FILE", num_args = 0..=1, default_missing_value = "", conflicts_with_all = ["to", "share", "convert", "preview", "close", "open", "linger", "site", "upstream", "check"])]
+    setup: Option<OsString>,
+    /// Print what --setup would do as shell, and do nothing
+    #[arg(long, requires = "setup", conflicts_with = "undo")]
+    dry_run: bool,
+    /// Take back what --setup has made, as far as it is as it was written
+    #[arg(long, requires = "setup")]
+    undo: bool,
+    /// Give the folder to this user, who will deploy [default: whoever has called, also by sudo]
+    #[arg(long, requires = "setup", value_name = "USER")]
+    owner: Option<String>,
 }
 
 /// Choices about the printed configuration.
@@ -121,6 +143,13 @@ struct Print {
     with: Extras,
 }
 
+impl Print {
+    fn server(self) -> Server {
+        let Print { listen, front_from, ready_from, server_name: name, with: extras, .. } = self;
+        Server { listen, front_from, ready_from, name, extras }
+    }
+}
+
 impl Args {
     /// The order that the command line gives, and the means for it.
     ///
@@ -141,9 +170,19 @@ impl Args {
             Order::Foresee(self.settings, wanted)
         } else if self.check.check {
             Order::Preflight { site: site()?, as_json: self.check.json }
+        } else if let Some(file) = self.setup.setup {
+            let SetUp { dry_run, undo, owner, .. } = self.setup;
+            let what = if undo {
+                What::Undo
+            } else if dry_run {
+                What::Show
+            } else {
+                What::Make
+            };
+            let file = Some(file).filter(|file| !file.is_empty()).map(std::path::absolute).transpose()?;
+            Order::SetUp(self.settings, print.server(), Setup { what, file, owner, nginx: self.nginx })
         } else if print.site {
-            let Print { listen, front_from, ready_from, server_name: name, with: extras, .. } = print;
-            Order::PrintSite(site()?, Server { listen, front_from, ready_from, name, extras })
+            Order::PrintSite(site()?, print.server())
         } else if print.upstream {
             Order::PrintUpstream(site()?, print.form)
         } else if let Some(page) = self.close {

@@ -9,6 +9,7 @@ use bg_probe::say::exit::Exit;
 use bg_probe::site::advice::Advice;
 use bg_probe::site::settings::Site;
 use bg_probe::site::visitor::variable;
+use std::fmt::{self, Display};
 use std::str::FromStr;
 
 /// The extras of a printed site, each of which costs every request a little.
@@ -56,6 +57,16 @@ impl Extras {
 pub(crate) fn remedy(site: &Site, name: &str) -> String {
     let over = Advice::call(site, "bg-switch", &["--convert", "link"]);
     format!("install the site of bg-switch --print-site --with {name}, and change over with: {over}")
+}
+
+impl Display for Extras {
+    /// As they are given.
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        let assets = Some(format!("assets={}", self.assets.join(","))).filter(|_| !self.assets.is_empty());
+        let named = [("sticky", self.sticky), ("preview", self.preview), ("watch", self.watch)];
+        let named = named.into_iter().filter(|(_, is_wanted)| *is_wanted).map(|(name, _)| name.to_owned());
+        f.write_str(&named.chain(assets).collect::<Vec<_>>().join(","))
+    }
 }
 
 impl FromStr for Extras {
@@ -109,6 +120,9 @@ mod tests {
             ["/a/", "assets", "assets=", "assets=/", "assets=a/", "assets=/a/,/a/", "assets=/_bg/", "assets=/a b/"]
         {
             assert_eq!(assets(bad), None, "{bad:?}");
+        }
+        for text in ["", "sticky,preview,watch,assets=/a/,/b/", "watch"] {
+            assert_eq!(text.parse::<Extras>().unwrap().to_string(), text);
         }
         assert!("watch".parse::<Extras>().unwrap().watch);
         assert_eq!("".parse::<Extras>().unwrap(), Extras::default());

@@ -24,6 +24,7 @@ mod print;
 mod proof;
 mod quiet;
 mod ready;
+mod setup;
 mod switch;
 mod target;
 mod watched;

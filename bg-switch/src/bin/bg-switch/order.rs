@@ -9,6 +9,7 @@ use crate::means::Means;
 use crate::preflight::{self, foreseen};
 use crate::preview::{self, Preview};
 use crate::print::{self, Server};
+use crate::setup::{self, wanted::Setup};
 use crate::switch;
 use crate::target::Target;
 use anyhow::Result;
@@ -30,6 +31,8 @@ pub(crate) enum Order {
     PrintSite(Site, Server),
     /// Print the upstream file to install, in this form.
     PrintUpstream(Site, Form),
+    /// Make all that a site needs, show how, or take it back.
+    SetUp(Settings, Server, Setup),
     /// Change the upstream file to this form, keeping the live slot.
     Convert(Site, Form),
     /// Answer all visitors with the page in this file, or with the usual one.
@@ -69,6 +72,7 @@ impl Order {
             }
             Order::PrintSite(site, server) => print(&print::site(&site, &server, means)?),
             Order::PrintUpstream(site, form) => print(&print::upstream(&site, form, means)?),
+            Order::SetUp(settings, server, wanted) => setup::run(settings, server, &wanted, means),
             Order::Convert(site, form) => switch::change_form(&site, form, means),
             Order::Switch(target, share, linger) => switch::switch(target, share, linger, means),
             Order::EndLinger(site) => attend::end(site, means),

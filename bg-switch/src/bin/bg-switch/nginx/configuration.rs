@@ -37,6 +37,16 @@ impl Nginx {
         tested
     }
 
+    /// Has nginx test the configuration that begins with this file, in place of its own.
+    ///
+    /// # Errors
+    /// Those of [`Nginx::test`].
+    pub(crate) fn test_of(&self, main: &Path) -> Result<(), Rejected> {
+        let main = main.to_string_lossy();
+        let printed = self.command.run(&["-t", "-c", &main])?;
+        if printed.is_success() { Ok(()) } else { Err(Rejected::by(&printed)) }
+    }
+
     /// What nginx found in its test.
     fn tested(&self, printed: &Printed) -> Result<Tested, Rejected> {
         if let Some(file) = main_file(printed) {

@@ -76,6 +76,12 @@ impl Dump {
         self.has("include", |words| words.get(1).is_some_and(|pattern| fits(&folder.join(pattern), file)))
     }
 
+    /// The files that have an `include`, at any depth, whose pattern is as asked.
+    pub(crate) fn including(&self, is_meant: &impl Fn(&str) -> bool) -> impl Iterator<Item = &Path> {
+        let names = move |words: &[&str]| matches!(words, ["include", pattern] if is_meant(pattern));
+        self.contents().filter(move |(_, directives)| within(directives, &names)).map(|(file, _)| file)
+    }
+
     /// Whether it has, at any depth, a directive of that name whose words are as asked.
     pub(crate) fn has(&self, name: &str, words: impl Fn(&[&str]) -> bool) -> bool {
         let is_it = |texts: &[&str]| texts.first() == Some(&name) && words(texts);
@@ -116,7 +122,7 @@ fn is_plain(pattern: &str) -> bool {
 }
 
 /// The files that a pattern of `include` stands for: as distributions write them, a `*` in the last part alone.
-pub(super) fn matching(pattern: &Path) -> Vec<PathBuf> {
+pub(crate) fn matching(pattern: &Path) -> Vec<PathBuf> {
     if !pattern.as_os_str().as_encoded_bytes().contains(&b'*') {
         return vec![pattern.to_owned()];
     }
@@ -126,7 +132,7 @@ pub(super) fn matching(pattern: &Path) -> Vec<PathBuf> {
 }
 
 /// Whether an `include` with that pattern names the file.
-pub(super) fn fits(pattern: &Path, file: &Path) -> bool {
+pub(crate) fn fits(pattern: &Path, file: &Path) -> bool {
     let name = |path: &Path| path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
     let (wanted, name) = (name(pattern), name(file));
     let is_named = match wanted.split_once('*') {

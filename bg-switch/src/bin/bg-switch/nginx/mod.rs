@@ -10,6 +10,7 @@ mod places;
 pub(crate) mod servers;
 pub(crate) mod tested;
 pub(crate) mod tree;
+pub(crate) mod trial;
 pub(crate) mod upgrade;
 pub(crate) mod workers;
 

@@ -10,6 +10,7 @@ const UNSAID: &str = "80";
 
 /// A server block.
 struct Server<'a> {
+    line: Line<'a>,
     file: &'a Path,
     /// The words of each `listen`.
     listens: Vec<Vec<&'a str>>,
@@ -60,7 +61,7 @@ impl<'a> Server<'a> {
             listens.push(vec!["listen", UNSAID]);
         }
         let names = all("server_name").into_iter().flat_map(|words| words.into_iter().skip(1)).collect();
-        Server { file: line.file, listens, names, is_ours }
+        Server { line, file: line.file, listens, names, is_ours }
     }
 
     fn listens_at(&self, address: &str) -> bool {
@@ -99,6 +100,13 @@ pub(crate) fn rival_of(tree: &Tree, listen: &str, upstream: &Path) -> Option<Riv
     Some(Rival { file: other.file.to_owned(), listen: address.to_owned(), says_so })
 }
 
+/// The servers that have this name, but for those in that file, each with whether it includes the upstream file.
+pub(crate) fn named<'a>(tree: &Tree<'a>, name: &str, upstream: &Path, but_in: &Path) -> Vec<(Line<'a>, bool)> {
+    let servers = servers(tree, upstream).into_iter();
+    let others = servers.filter(|server| server.file != but_in && server.names.contains(&name));
+    others.map(|server| (server.line, server.is_ours)).collect()
+}
+
 /// The server that answers in place of the one that includes the upstream file, where that has no name that visitors
 /// could ask for.
 pub(crate) fn rival(tree: &Tree, upstream: &Path) -> Option<Rival> {
@@ -123,8 +131,8 @@ pub(crate) fn ports_of(tree: &Tree, upstream: &Path) -> BTreeSet<u16> {
     addresses.filter_map(|words| words.get(1)).filter(|at| !at.starts_with("unix:")).filter_map(port).collect()
 }
 
-/// An address with its port, as nginx has it.
-fn full(address: &str) -> String {
+/// An address with its port, as nginx has it: `*:80`, `[::]:80`.
+pub(crate) fn full(address: &str) -> String {
     let has_port = address.rsplit_once(':').is_some_and(|(_, port)| port.bytes().all(|c| c.is_ascii_digit()));
     match address {
         _ if address.starts_with("unix:") => address.to_owned(),

@@ -33,7 +33,8 @@ impl<'a> Line<'a> {
         self.directive.words.iter().map(|word| word.text.as_str()).collect()
     }
 
-    fn is_named(&self, name: &str) -> bool {
+    /// Whether it is the directive of that name.
+    pub(crate) fn is_named(&self, name: &str) -> bool {
         self.directive.words.first().is_some_and(|word| word.text == name)
     }
 }
@@ -119,7 +120,7 @@ impl<'a> Tree<'a> {
     }
 
     /// The folder that a relative path in the configuration begins at.
-    fn folder(&self) -> &'a Path {
+    pub(crate) fn folder(&self) -> &'a Path {
         self.main.and_then(Path::parent).unwrap_or(Path::new("/"))
     }
 }

@@ -14,6 +14,12 @@ use bg_probe::site::advice::Advice;
 use bg_probe::site::settings::Site;
 use nix::unistd::geteuid;
 
+/// What to do where SELinux may keep nginx from the application, or from the folder of a site in the link form.
+pub(crate) fn selinux_remedies(site: &Site) -> Vec<String> {
+    let findings = selinux::findings(site, Some(Form::Link)).into_iter();
+    findings.filter_map(|finding| Some(format!("{}: {}", finding.detail, finding.remedy?))).collect()
+}
+
 /// All that a switch needs of nginx and of the upstream file.
 pub(crate) fn findings(site: &Site, nginx: &Nginx) -> Vec<Finding> {
     let upstream = Upstream::read(&site.upstream_file).ok();
