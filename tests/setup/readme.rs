@@ -74,6 +74,8 @@ fn a_fresh_debian_serves_its_first_release_after_the_commands_of_the_readme() {
     // The same by hand.
     let page = pages::of("bg-switch");
     let blocks = pages::blocks(pages::part(&page, "### The same by hand"), "sh");
-    let said = session(&format!("sudo() {{ \"$@\"; }}\nUSER=deploy\n{}", blocks[0]), &deploy);
+    // Whoever types it takes longer than nginx needs to read it.
+    let read = "until curl -sf -H 'Host: www.example.com' http://127.0.0.1/_bg/slot; do sleep 0.05; done";
+    let said = session(&format!("sudo() {{ \"$@\"; }}\nUSER=deploy\n{}{read}", blocks[0]), &deploy);
     assert_eq!(what(&said, "serves ")[0], "serves 1.0", "{said}");
 }
