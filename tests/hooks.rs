@@ -40,6 +40,12 @@ fn pid_in(world: &World, file: &str) -> Option<u32> {
     fs::read_to_string(world.path(file)).ok()?.trim().parse().ok()
 }
 
+/// Its group was killed, and of that the kernel is done a moment later.
+fn is_gone(world: &World, file: &str) {
+    let pid = pid_in(world, file).expect("a pid");
+    until(SOON, "what the hook had started is gone", || !process::alive(pid));
+}
+
 #[test]
 fn on_success_is_given_the_last_record() {
     let world = serving();
@@ -168,7 +174,7 @@ fn a_hook_that_takes_too_long_is_killed_with_its_children() {
     let words = ["--hook-timeout", "1s", "--on-success", &line, "--", "fake-app"];
     let deploy = world.run("bg-deploy", &words).success();
     deploy.said("on-success: sh: it had not ended within 1.0s and was killed");
-    assert!(!process::alive(pid_in(&world, "child").expect("a pid")));
+    is_gone(&world, "child");
     world.cmd("bg-deploy").args(["--before-switch", "sleep 600"]).args(words).ran().exit(4);
     assert_eq!(world.live().as_deref(), Some("set2"));
 }
@@ -180,7 +186,7 @@ fn what_a_hook_leaves_running_does_not_hold_the_job() {
     // It ends when nobody holds stderr any more.
     let deploy = world.cmd("bg-deploy").args(["--on-success", &line, "--", "fake-app"]).timeout(SOON).ran();
     deploy.success();
-    assert!(!process::alive(pid_in(&world, "child").expect("a pid")));
+    is_gone(&world, "child");
 }
 
 #[test]
@@ -207,7 +213,7 @@ fn a_signal_ends_the_hook_and_the_deploy_before_nginx_has_moved() {
     until(SOON, "the hook runs", || pid_in(&world, "pid").is_some());
     deploy.signal(Signal::SIGTERM);
     deploy.end().exit(128 + 15);
-    assert!(!process::alive(pid_in(&world, "pid").expect("a pid")));
+    is_gone(&world, "pid");
     assert!(!world.listens("set2"));
     assert_eq!(world.get("/version").body, "1.0");
     let [None, Some(failed), None] = after(&world) else { panic!("that it failed is told all the same") };

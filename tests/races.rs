@@ -243,7 +243,7 @@ fn a_driver_that_is_killed_leaves_the_lock_to_its_stage() {
     world.deploy(&[]).exit(6).said(format!("(pid {pid}) of "));
     assert!(process::alive(health), "too late to have seen anything");
     world.run("bg-deploy", &["--wait", "60s", "--", "fake-app", "--version-text", "1.3"]).success();
-    assert!(!process::alive(health));
+    until(SOON, "the health check is gone", || !process::alive(health));
     assert_eq!(assert_whole(&world), "set2");
     assert_eq!(world.get("/version").body, "1.3");
 }
