@@ -166,6 +166,8 @@ fn a_word_that_is_a_flag_elsewhere_is_answered_with_the_flag_that_was_meant() {
         ("history", "bg-probe --history"),
         ("rollback", "bg-deploy --rollback"),
         ("check", "bg-deploy --check"),
+        ("finish", "bg-deploy --finish"),
+        ("abandon", "bg-deploy --abandon"),
         ("help", "bg-deploy --help"),
     ] {
         // In a folder that has none of that name.

@@ -22,6 +22,9 @@ mod deploy;
 /// A deploy in two steps: prepared now, and finished or abandoned later.
 mod prepare;
 
+/// `--if-changed`: what is live already is not launched again, and the way back stays where it is.
+mod changed;
+
 /// `bg-switch` in the reload form: it moves, it proves, and whatever goes wrong it goes back.
 mod switch;
 

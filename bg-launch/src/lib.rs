@@ -48,6 +48,9 @@ pub struct Launch {
     /// Whether it was running already, so that this run started nothing.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub was_running: bool,
+    /// Whether it is what is live already, as it was asked for, so that there was nothing to launch.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub unchanged: bool,
 }
 
 impl Launch {

@@ -35,6 +35,8 @@ const NOT_THROUGH_THE_DRIVER: [(&str, &[&str]); 4] = [
     (
         "launch",
         &[
+            "if-changed",
+            "compare",
             "slot",
             "live",
             "current",

@@ -17,10 +17,10 @@ use serde::{Deserialize, Serialize};
 #[command(next_help_heading = "Preflight")]
 pub struct Check {
     /// Report whether a deploy would work here, and what to do where it would not; changes nothing
-    #[arg(long)]
+    #[arg(long, group = "reports")]
     pub check: bool,
     /// Print the report as one JSON array
-    #[arg(long, requires = "check")]
+    #[arg(long, requires = "reports")]
     pub json: bool,
     /// Look at what is in the way of the deploy whose record is on stdin, and leave out what takes long
     #[arg(long, requires = "json", hide = true)]

@@ -9,20 +9,14 @@ use crate::say::quoted;
 use crate::site::dir::Dir;
 use crate::site::launched::Launched;
 use crate::site::marks::Marks;
+use crate::site::past;
 use crate::site::settings::Site;
 use crate::site::slot::{Name, Slot};
 use anyhow::Result;
-use serde_json::Value;
-use std::fs::{File, OpenOptions};
-use std::io::{Read, Seek, SeekFrom};
-use std::os::unix::fs::OpenOptionsExt;
-use std::path::Path;
+use std::io::Read;
 
 /// Longer than any name, with its newline.
 const MOST_NAME: u64 = 64;
-
-/// How much of the end of the history is read: two of the longest records.
-const MOST_HISTORY: u64 = 128 * 1024;
 
 /// Refuses the folder of another application.
 ///
@@ -63,21 +57,14 @@ fn of(site: &Site) -> Option<String> {
 
 fn written(dir: &Dir) -> Option<String> {
     let mut text = String::new();
-    open(&dir.app())?.take(MOST_NAME).read_to_string(&mut text).ok()?;
+    past::open(&dir.app())?.take(MOST_NAME).read_to_string(&mut text).ok()?;
     // What is no name is damaged, and names nobody: the next deploy writes it anew.
     Some(text.trim().to_owned()).filter(|name| name.parse::<Name>().is_ok())
 }
 
 /// By the last deploy in the history that was done: one that failed may be the very mistake.
 fn deployed(dir: &Dir) -> Option<String> {
-    let mut file = open(&dir.deploys())?;
-    let end = file.seek(SeekFrom::End(0)).ok()?;
-    file.seek(SeekFrom::Start(end.saturating_sub(MOST_HISTORY))).ok()?;
-    let mut bytes = Vec::new();
-    file.take(MOST_HISTORY).read_to_end(&mut bytes).ok()?;
-    let records = bytes.rsplit(|byte| *byte == b'\n').filter_map(|line| serde_json::from_slice::<Value>(line).ok());
-    let mut done = records.filter(|record| record["deploy"]["exit"] == 0);
-    done.find_map(|record| Some(quoted(record["app"].as_str()?)))
+    past::done(dir).find_map(|record| Some(quoted(record["app"].as_str()?)))
 }
 
 fn running(site: &Site) -> Option<String> {
@@ -87,11 +74,4 @@ fn running(site: &Site) -> Option<String> {
         (marks.release == launched.release).then(|| quoted(&marks.app))
     };
     site.slots.both().iter().find_map(marks)
-}
-
-/// Opens a file of the folder, whose owner may have put anything in its place that never ends or leads elsewhere.
-fn open(path: &Path) -> Option<File> {
-    let flags = nix::libc::O_NOFOLLOW | nix::libc::O_NONBLOCK;
-    let file = OpenOptions::new().read(true).custom_flags(flags).open(path).ok()?;
-    file.metadata().ok().filter(std::fs::Metadata::is_file).map(|_| file)
 }

@@ -16,6 +16,7 @@ pub mod launched;
 pub mod lock;
 pub mod marks;
 pub mod pass;
+pub mod past;
 pub mod place;
 pub mod prepared;
 pub mod route;

@@ -23,6 +23,13 @@ impl Advice {
         command("bg-deploy", &[&self.settings, &self.nginx, &stages, &["--rollback".to_owned()]])
     }
 
+    /// Goes back to a release that is on disk.
+    pub(crate) fn rollback_to(&self, release: &str) -> String {
+        let stages: Vec<String> = self.stages.shown().collect();
+        let words = ["--rollback", "--to", release].map(str::to_owned);
+        command("bg-deploy", &[&self.settings, &self.nginx, &stages, &words])
+    }
+
     /// Moves nginx to the release that is prepared.
     pub(crate) fn finish(&self) -> String {
         let stages: Vec<String> = self.stages.shown().collect();

@@ -1,6 +1,7 @@
 //! What `bg-deploy` does: the stages in their order under one lock, and what is left to do when one fails.
 
 use crate::companion;
+use crate::compare;
 use crate::history::Entry;
 use crate::leftover;
 use crate::messages;
@@ -34,6 +35,7 @@ pub(crate) fn carry_out(order: Order) -> Result<u8> {
         Order::DryRun { stages, record, back, env_file } => {
             print(&format!("{}\n", stage::shell(&stages, record.as_deref(), back.as_ref(), env_file.as_deref())))?;
         }
+        Order::Compare(stages) => return compare::run(&stages),
         Order::Run(run) => return under_lock(&run),
     }
     Ok(0)
@@ -55,10 +57,14 @@ fn under_lock(run: &Run) -> Result<u8> {
     let Some(line) = prepared::opening(run, &stdin)? else {
         kept::forget(&run.site.dir);
         voice.done("abandon", "nothing is prepared; nothing was changed", None);
-        return Ok(0);
+        return print(&entry.line(&run.goal, &run.site, &End::default(), Some(0))).map(|()| 0);
     };
     let end = deploy(run, &runner, &mut entry, End { line, ..End::default() });
     let line = entry.line(&run.goal, &run.site, &end, Some(end.code()));
+    if end.failure.is_none() && end.is_unchanged() {
+        // What serves is no deploy of this run: no history, and no hook.
+        return print(&line).map(|()| 0);
+    }
     // What is kept, and what hooks hand on, needs no password; a stage behind a pipe has to ask the front.
     let shown = masked(&line);
     if let Err(why) = entry.keep(&run.site, &shown) {
@@ -82,6 +88,9 @@ fn deploy(run: &Run, runner: &Runner, entry: &mut Entry, begun: End) -> End {
     let before = leftover::launched(&run.site);
     let mut end = through(run, runner, entry, begun);
     ramp::take_back(&run.site, runner, &mut end);
+    if end.failure.is_none() && end.is_unchanged() {
+        return end;
+    }
     if end.failure.is_none() && matches!(run.goal, Goal::Prepare(_)) {
         keep(run, runner, entry, &mut end);
     }
@@ -151,6 +160,9 @@ fn through(run: &Run, runner: &Runner, entry: &mut Entry, begun: End) -> End {
             entry.note(run, &end);
         }
         step(run, runner, stage, &mut end);
+        if end.failure.is_none() && end.is_unchanged() {
+            return end;
+        }
         if end.failure.is_none() && stage.name == Name::Probe {
             aim(run, runner, &mut stages, &mut end);
             if end.failure.is_none() {
@@ -186,7 +198,10 @@ fn aim(run: &Run, runner: &Runner, stages: &mut [Stage], end: &mut End) {
     }
     let prepared = Prepared::in_slot(&record.site.dir, &record.slot.name);
     match prepared.as_ref().map(Prepared::replaced) {
-        None => messages::forward(run, &record),
+        None => {
+            messages::forward(run, &record);
+            messages::to_the_same(run, &record);
+        }
         Some(Some(before)) => {
             let word = format!("--release={before}");
             for stage in stages.iter_mut().filter(|stage| stage.name == Name::Launch) {

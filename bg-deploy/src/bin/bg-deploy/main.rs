@@ -5,6 +5,7 @@
 mod advice;
 mod args;
 mod companion;
+mod compare;
 mod deploy;
 mod history;
 mod jobs;

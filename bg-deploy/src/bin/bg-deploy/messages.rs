@@ -8,8 +8,10 @@ use crate::run::Runner;
 use crate::stage::Name;
 use bg_probe::record::Record;
 use bg_probe::say;
+use bg_probe::site::digest;
 use bg_probe::site::dir::Dir;
 use bg_probe::site::launched::Launched;
+use bg_probe::site::past;
 use bg_probe::site::prepared::Prepared;
 use bg_probe::site::slot::Slot;
 use serde_json::Value;
@@ -18,6 +20,7 @@ use serde_json::Value;
 pub(crate) fn live(run: &Run, record: &Record) {
     let (dir, command) = (&record.site.dir, run.advice.rollback());
     let other = match record.live_beside() {
+        Some(other) if is_of_the_same(dir, other, &record.slot) => the_same(run, dir, other),
         Some(other) if is_newer(dir, other, &record.slot) => {
             format!("one more --rollback goes forward again, to {}: {command}", named(dir, other))
         }
@@ -30,6 +33,30 @@ pub(crate) fn live(run: &Run, record: &Record) {
     if is_first && run.stop_old.is_none() {
         run.calls.voice.done("jobs", &jobs::in_words(None), None);
     }
+}
+
+/// Warns of a rollback to a release that is made of the same artifact as the live one.
+pub(crate) fn to_the_same(run: &Run, record: &Record) {
+    let (dir, slot) = (&record.site.dir, &record.slot);
+    if record.live_beside().is_some_and(|live| is_of_the_same(dir, slot, live)) {
+        run.calls.voice.warn(&format!("this is no way back: {}", the_same(run, dir, slot)));
+    }
+}
+
+/// That a slot has what is live, and what there is to go back to.
+fn the_same(run: &Run, dir: &Dir, slot: &Slot) -> String {
+    let digest = dir.release(&slot.name).and_then(|release| digest::of_release(dir, &release));
+    let same = format!("{slot} has the same artifact as the live slot");
+    match digest.and_then(|digest| past::last_other(dir, &digest)) {
+        Some(other) => format!("{same}; back to {} with: {}", file_of(dir, &other), run.advice.rollback_to(&other)),
+        None => format!("{same}, and no other release is known to go back to"),
+    }
+}
+
+/// Whether two slots hold releases of the same artifact.
+fn is_of_the_same(dir: &Dir, one: &Slot, other: &Slot) -> bool {
+    let digest = |slot: &Slot| digest::of_release(dir, &dir.release(&slot.name)?);
+    digest(one).is_some_and(|one| Some(one) == digest(other))
 }
 
 /// Prints what waits now, and how to go on with it.

@@ -19,6 +19,8 @@ pub(crate) enum Order {
     Preflight(Box<Preflight>),
     /// Print these stages as shell, and do nothing.
     DryRun { stages: Vec<Stage>, record: Option<PathBuf>, back: Option<Stage>, env_file: Option<String> },
+    /// Print whether a deploy would change what is live, by these two stages.
+    Compare(Box<[Stage; 2]>),
     /// Deploy or roll back, at once or in two steps.
     Run(Box<Run>),
 }
@@ -74,6 +76,8 @@ pub(crate) enum Goal {
 pub(crate) struct Given {
     pub(crate) files: Vec<PathBuf>,
     pub(crate) command: Vec<String>,
+    /// Whether nothing is to be launched where it is live already.
+    pub(crate) if_changed: bool,
 }
 
 /// Where the record of what is prepared comes from.
@@ -112,6 +116,17 @@ impl Goal {
         }
     }
 
+    /// Refuses what brings no new release, of which it could be said whether it is another one.
+    ///
+    /// # Errors
+    /// [`Exit::Usage`].
+    pub(crate) fn ensure_new(&self) -> Result<()> {
+        match self.given() {
+            Some(_) => Ok(()),
+            None => Err(Exit::Usage.refuse("--json says what a deploy would change", "name what is to be deployed")),
+        }
+    }
+
     /// What is to be launched as a new release.
     pub(crate) fn given(&self) -> Option<&Given> {
         match self {
@@ -142,10 +157,12 @@ impl Goal {
         match self {
             Goal::Rollback { to: None } => vec!["--current".to_owned()],
             Goal::Rollback { to: Some(release) } => vec![format!("--release={release}")],
-            Goal::Deploy(Given { files, command }) | Goal::Prepare(Given { files, command }) => {
+            Goal::Deploy(given) | Goal::Prepare(given) => {
+                let Given { files, command, if_changed } = given;
+                let flag = if_changed.then(|| "--if-changed".to_owned());
                 let files = files.iter().map(|file| file.display().to_string());
                 let dashes = (!command.is_empty()).then(|| "--".to_owned());
-                files.chain(dashes).chain(command.iter().cloned()).collect()
+                flag.into_iter().chain(files).chain(dashes).chain(command.iter().cloned()).collect()
             }
             Goal::Abandon => vec!["--stop".to_owned()],
             Goal::Finish(_) => Vec::new(),

@@ -1,8 +1,10 @@
 //! How a run of the stages ended, as data.
 
+use crate::order::Goal;
 use crate::stage::{Name, Stage};
 use bg_probe::record::Record;
 use nix::sys::signal::Signal;
+use serde_json::Value;
 use std::fmt::{self, Display};
 use std::time::Duration;
 
@@ -63,6 +65,27 @@ impl End {
     /// The exit code.
     pub(crate) fn code(&self) -> u8 {
         self.failure.map_or(0, |failure| failure.code)
+    }
+
+    /// Whether what was to be deployed is live already, so that there was nothing to do.
+    pub(crate) fn is_unchanged(&self) -> bool {
+        self.entry("launch")["unchanged"] == true
+    }
+
+    /// Whether anything was done to what there is: to a slot, or to where nginx leads.
+    pub(crate) fn has_changed(&self, goal: &Goal) -> bool {
+        let has_begun = self.took.iter().any(|(step, _)| !matches!(step, Step::Stage(Name::Probe)));
+        let switch = self.entry("switch");
+        match goal {
+            // nginx may have been there already.
+            Goal::Finish(_) => switch.is_object() && switch["from"] != switch["to"],
+            _ => has_begun && !self.is_unchanged(),
+        }
+    }
+
+    /// What a stage has added to the last record; null where it has not.
+    fn entry(&self, stage: &str) -> Value {
+        self.record().and_then(|record| record.get(stage).ok().flatten()).unwrap_or_default()
     }
 
     /// The last record, where there is one that can be read.

@@ -52,6 +52,12 @@ pub(crate) struct Args {
     /// first; with --stop, it is only stopped
     #[arg(long, conflicts_with_all = ["live", "current", "release", "after", "artifact", "command"])]
     pub(crate) companion: bool,
+    /// Launch nothing where the live slot runs this very artifact, by this command, with this environment and as this user
+    #[arg(long, conflicts_with_all = ["slot", "live", "current", "release", "stop", "companion", "print_unit"])]
+    pub(crate) if_changed: bool,
+    /// Print as JSON whether that is so, and launch nothing
+    #[arg(long, conflicts_with_all = ["live", "current", "release", "stop", "companion", "print_unit"])]
+    pub(crate) compare: bool,
     #[command(flatten)]
     pub(crate) later: Later,
     /// Take over a process of the same user that bg-launch did not start
@@ -117,7 +123,7 @@ impl Args {
         let wish = Wish { via: self.via, user: self.user, workdir: self.workdir, stop_timeout, stop_signal };
         let grace = Grace { signal: stop_signal.unwrap_or_default(), within: stop_timeout, voice: self.voice };
         let clearing = Clearing { adopt: self.adopt, thorough: self.stop, drain: *self.drain, grace };
-        let given = Given { files: self.artifact, command: self.command };
+        let given = Given { files: self.artifact, command: self.command, if_changed: self.if_changed };
         let (slot, wait, keep, hooks) = (self.slot, self.wait, self.keep, self.hooks);
         let named = self.release.map(What::Named).or_else(|| self.current.then_some(What::Current));
         // Before anything else: a preflight starts nothing.
@@ -126,6 +132,9 @@ impl Args {
         }
         if self.check.check {
             return Order::Preflight { given, wish, hooks, adopt: self.adopt, json: self.check.json };
+        }
+        if self.compare {
+            return Order::Compare { slot, given, wish };
         }
         if self.print_unit {
             return Order::PrintUnit { wish, keep };

@@ -1,6 +1,7 @@
 //! Putting a release into a slot and starting it, in the order that keeps what may be serving alive: everything that
 //! can be refused is refused before anything is stopped.
 
+use crate::changed::Comparison;
 use crate::companion;
 use crate::current::runs_already;
 use crate::hooks::Hook;
@@ -46,6 +47,9 @@ pub(crate) fn new(given: &Given, record: &Record, manner: &Manner, voice: Voice)
     start::ensure_possible(&mode, site, slot, Launched::of(&site.dir, &slot.name)?.as_ref())?;
     make_room(&site.dir, artifact, voice)?;
     let release = Release::make(&site.dir, artifact, &template, given.companion()?.as_ref())?;
+    if let Ok(comparison) = Comparison::with(release.sha256.clone(), given, &manner.wish, record) {
+        comparison.warn(record, voice);
+    }
     let (release, mode, surroundings) = (&release, &mode, &surroundings);
     let role = Role::Slot { beside: record.live_beside() };
     let command = start::command(release, slot, surroundings);

@@ -4,6 +4,7 @@
 
 mod args;
 mod boot_unit;
+mod changed;
 mod companion;
 mod current;
 mod hooks;

@@ -1,6 +1,7 @@
 //! What a command line asks for.
 
 use crate::boot_unit;
+use crate::changed::Comparison;
 use crate::companion;
 use crate::current;
 use crate::hooks::Hooks;
@@ -31,6 +32,8 @@ pub(crate) enum Order {
     Preflight { given: Given, wish: Wish, hooks: Hooks, adopt: bool, json: bool },
     /// Report what would keep the launch of the record on stdin from working.
     Foresee { what: What, wish: Wish, hooks: Hooks, adopt: bool },
+    /// Print whether it would be another release than the live one.
+    Compare { slot: Option<Choice>, given: Given, wish: Wish },
     /// Print the unit of systemd that starts the live slot again after a reboot.
     PrintUnit { wish: Wish, keep: usize },
     /// Make sure that the live slot's release runs.
@@ -72,6 +75,9 @@ impl Order {
             Order::Foresee { what, wish, hooks, adopt } => {
                 let record = Record::from_stdin()?.overruled(settings)?;
                 conclude(&preflight::foreseen::findings(&record, &what, &wish, &hooks, adopt), true, voice)
+            }
+            Order::Compare { slot, given, wish } => {
+                Comparison::of(&given, &wish, &record(settings, slot.as_ref())?)?.print()
             }
             Order::PrintUnit { wish, keep } => print(&boot_unit::unit(&site_of(settings)?, &wish, keep)?),
             Order::Revive { wait, manner } => revive::run(&site_of(settings)?, wait, &manner, voice),
@@ -119,6 +125,16 @@ fn record(settings: &Settings, slot: Option<&Choice>) -> Result<Record> {
 /// Launches, and prints the record for the next stage.
 fn launched(mut record: Record, what: &What, wait: Wait, manner: &Manner, voice: Voice) -> Result<()> {
     let lock = turn::take(&record.site, wait, voice)?;
+    if let What::New(given) = what
+        && given.if_changed
+        && let Some((live, launch)) = Comparison::of(given, &manner.wish, &record)?.same(voice)
+    {
+        // So the stages behind this one look at what serves, and find it where it is to be.
+        record.slot = live;
+        record.set("launch", &launch)?;
+        drop(lock);
+        return record.print();
+    }
     let launch = match what {
         What::New(given) => Some(launch::new(given, &record, manner, voice)?),
         What::Named(wanted) => Some(launch::named(wanted, &record, manner, voice)?),

@@ -58,8 +58,11 @@ pub(crate) struct Args {
     /// Stop the release that is prepared; its slot holds again what it held before
     #[arg(long, conflicts_with_all = ["rollback", "artifact", "command"])]
     pub(crate) abandon: bool,
-    /// Print the pipeline that would run, as shell, and do nothing
-    #[arg(long)]
+    /// Launch nothing where the live slot runs this very artifact, by this command, with this environment and as this user
+    #[arg(long, conflicts_with_all = ["rollback", "finish", "abandon"])]
+    pub(crate) if_changed: bool,
+    /// Print the pipeline that would run, as shell, and do nothing; with --json, whether it would change what is live
+    #[arg(long, group = "reports")]
     pub(crate) dry_run: bool,
     /// Watch the new release this long after the switch; if it goes bad, switch back
     #[arg(long, env = "BG_DEPLOY_WATCH", value_name = "DURATION")]
@@ -127,6 +130,11 @@ impl Args {
         goal.ensure_something()?;
         let steps = if goal.goes_live() { self.ramp.clone().unwrap_or_default().0 } else { Vec::new() };
         let stages = self.stages_for(&calls, &goal, &steps)?;
+        if self.dry_run && self.check.json {
+            goal.ensure_new()?;
+            let words = std::iter::once("--compare".to_owned()).chain(goal.to_launch());
+            return Ok(Order::Compare(Box::new([calls.stage(Name::Probe, []), calls.stage(Name::Launch, words)])));
+        }
         if self.dry_run {
             return self.dry_run(&calls, &goal, stages, &steps);
         }
@@ -147,7 +155,8 @@ impl Args {
 
     /// What is to be in the end.
     fn goal(&mut self) -> Goal {
-        let given = Given { files: take(&mut self.artifact), command: take(&mut self.command) };
+        let if_changed = self.if_changed;
+        let given = Given { files: take(&mut self.artifact), command: take(&mut self.command), if_changed };
         match self.finish {
             Some(source) => Goal::Finish(source),
             None if self.abandon => Goal::Abandon,
@@ -202,7 +211,10 @@ impl Args {
         let Some(word) = file.to_str().filter(|_| !file.exists()) else { return Ok(()) };
         let mut command = Args::command();
         command.build();
-        let is_flag = |arg: &clap::Arg| arg.get_long() == Some(word) && !arg.get_action().takes_values();
+        let is_flag = |arg: &clap::Arg| {
+            let needs_none = arg.get_num_args().is_some_and(|count| count.min_values() == 0);
+            arg.get_long() == Some(word) && (needs_none || !arg.get_action().takes_values())
+        };
         let call = |words: &[&str]| anyhow::Ok(advice::Advice::call(&self.settings.site()?, "bg-probe", words));
         let meant = match word {
             "status" => call(&["--format", "table"]),
@@ -233,6 +245,7 @@ Examples:
   bg-deploy --rollback --to 20261121T211357Z
   bg-deploy --stop-old after=5m app.jar
   bg-deploy --ramp 1=30s,10=1m,50=1m app.jar
+  bg-deploy --if-changed app.jar
   bg-deploy --prepare app.jar      and at night, by cron:  bg-deploy --finish
   bg-deploy --check
   bg-deploy --watch 30s --env-file /etc/bg/web.env app.jar

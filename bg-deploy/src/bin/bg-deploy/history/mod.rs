@@ -33,6 +33,8 @@ struct Deploy {
     /// What was to be deployed, as it was named.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     files: Vec<String>,
+    /// Whether anything was done to a slot, or to where nginx leads.
+    changed: bool,
     took_ms: u64,
     stages: Map<String, Value>,
     failed: Option<String>,
@@ -75,6 +77,7 @@ impl Entry {
             who: Who::now(),
             what: goal.to_string(),
             files: goal.files(),
+            changed: end.has_changed(goal),
             took_ms: millis(self.began.elapsed()),
             stages: end.took.iter().map(|(step, took)| (step.to_string(), millis(*took).into())).collect(),
             failed: end.failure.map(|failure| failure.at.to_string()),

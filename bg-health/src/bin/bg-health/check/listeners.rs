@@ -94,6 +94,7 @@ mod tests {
             invocation: None,
             replaced: None,
             was_running: false,
+            unchanged: false,
         };
         (launch, TcpListener::bind("127.0.0.1:0").unwrap())
     }

@@ -2,6 +2,7 @@
 //! function that the launch itself calls. What a launch of a release on disk refuses before it stops anything, as a command
 //! that is missing, is left to it: nothing else was touched by then.
 
+use crate::changed::Comparison;
 use crate::current::Current;
 use crate::hooks::{Hook, Hooks};
 use crate::order::What;
@@ -20,6 +21,12 @@ use bg_probe::site::slot::Slot;
 /// What would keep this from being launched into the record's slot.
 pub(crate) fn findings(record: &Record, what: &What, wish: &Wish, hooks: &Hooks, adopt: bool) -> Vec<Finding> {
     let (site, slot) = (&record.site, &record.slot);
+    if let What::New(given) = what
+        && given.if_changed
+        && Comparison::of(given, wish, record).is_ok_and(|comparison| comparison.is_same())
+    {
+        return Vec::new();
+    }
     let mut findings = match what {
         What::New(given) => {
             let goods = goods::findings(given, &site.dir, slot, false);

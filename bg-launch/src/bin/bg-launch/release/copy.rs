@@ -3,7 +3,7 @@
 //! A build that writes its jar in place while a deploy copies it makes a copy of two builds, and its zip directory may
 //! pass for whole. Every write changes the file's times, so all that is copied is looked at before and after.
 
-use crate::release::parts::{Kind, Part, Parts, State};
+use crate::release::parts::{self, Kind, Part, Parts, State};
 use crate::release::sums::Sums;
 use anyhow::{Context, Result, ensure};
 use bg_probe::os::deadline::Deadline;
@@ -48,6 +48,28 @@ pub(crate) fn copy(from: &Path, to: &Path) -> Result<Sums> {
         quiet = QUIET;
         clear(to).with_context(|| format!("remove {}", to.display()))?;
     }
+}
+
+/// The SHA-256 of an artifact as its release would have it, with nothing copied.
+///
+/// # Errors
+/// When it can't be deployed, or changes while it is read.
+pub(crate) fn digest_of(artifact: &Path) -> Result<String> {
+    let parts = left_alone(artifact, TICKS, Deadline::within(WITHIN))?;
+    let mut sums = Sums::of(Path::new(&parts::name_of(artifact)?));
+    for part in parts.all() {
+        let source = at(artifact, &part.path);
+        match &part.kind {
+            Kind::Folder => {}
+            Kind::Link(leads) => sums.add_link(&part.path, leads),
+            Kind::File => {
+                let mut file = File::open(&source).with_context(|| format!("open {}", source.display()))?;
+                sums.add_file(&part.path, digest(&mut file)?);
+            }
+        }
+    }
+    ensure!(Parts::of(artifact)? == parts, "changes while it is read; deploy again when the build is done");
+    Ok(sums.whole())
 }
 
 /// The parts of an artifact, once nobody has changed one of them for as long as `quiet`, or at the deadline.

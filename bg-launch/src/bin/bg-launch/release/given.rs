@@ -11,6 +11,8 @@ pub(crate) struct Given {
     pub(crate) files: Vec<PathBuf>,
     /// The words behind `--`; none where the default is meant.
     pub(crate) command: Vec<String>,
+    /// Whether nothing is to be launched where it is what is live.
+    pub(crate) if_changed: bool,
 }
 
 impl Given {

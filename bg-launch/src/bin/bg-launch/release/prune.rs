@@ -5,8 +5,10 @@ use crate::release::names::{is_name, names_in, newest_first};
 use crate::release::{remains, taken_out};
 use anyhow::Result;
 use bg_probe::os::replace::sync_folder_of;
+use bg_probe::site::digest;
 use bg_probe::site::dir::Dir;
 use bg_probe::site::launched::Launched;
+use bg_probe::site::past;
 use bg_probe::site::prepared::Prepared;
 
 /// Takes out all but the newest `keep` releases, and never `spared` or one in use, and has them and what earlier runs have
@@ -17,7 +19,9 @@ use bg_probe::site::prepared::Prepared;
 pub(crate) fn prune(dir: &Dir, keep: usize, spared: Option<&str>) -> Result<()> {
     let used = used(dir)?;
     let releases = dir.releases();
-    let is_spared = |name: &String| used.contains(name) || Some(name.as_str()) == spared;
+    let out_of_reach = out_of_reach(dir, &used);
+    let is_spared =
+        |name: &String| used.contains(name) || Some(name.as_str()) == spared || Some(name) == out_of_reach.as_ref();
     let old: Vec<String> = newest_first(dir)?.into_iter().skip(keep).filter(|name| !is_spared(name)).collect();
     // A release that can't be renamed is no reason to keep the rest.
     let renamed = old.iter().map(|name| taken_out(&releases, name).map(drop)).fold(Ok(()), Result::and);
@@ -26,6 +30,18 @@ pub(crate) fn prune(dir: &Dir, keep: usize, spared: Option<&str>) -> Result<()> 
         sync_folder_of(&releases.join("any"))?;
     }
     renamed.and(remains::leave_to_be_removed(&releases))
+}
+
+/// The release to go back to, where all that are in use are made of the same artifact: it was deployed twice, and neither slot
+/// has that one any more.
+pub(crate) fn out_of_reach(dir: &Dir, used: &[String]) -> Option<String> {
+    let digests: Option<Vec<String>> = used.iter().map(|name| digest::of_release(dir, name)).collect();
+    let digests = digests?;
+    let (first, others) = digests.split_first()?;
+    if others.iter().any(|other| other != first) {
+        return None;
+    }
+    past::last_other(dir, first)
 }
 
 /// The releases that a slot holds or has started last, or held before what is prepared in it: any slot there ever was, for one that has another name by now may

@@ -3,7 +3,7 @@
 use crate::memory::Megabytes;
 use crate::release::names::newest_first;
 use crate::release::parts::{Kind, Parts};
-use crate::release::prune::used;
+use crate::release::prune::{out_of_reach, used};
 use crate::release::{INCOMING, gone, remains, remove};
 use anyhow::{Context, Result};
 use bg_probe::say::Voice;
@@ -157,6 +157,9 @@ fn unused(dir: &Dir) -> Result<Vec<String>> {
     let used = used(dir)?;
     names.retain(|name| !used.contains(name));
     names.reverse();
+    // It is the last that anybody wants to be without.
+    let wanted = out_of_reach(dir, &used);
+    names.sort_by_key(|name| Some(name) == wanted.as_ref());
     Ok(names)
 }
 

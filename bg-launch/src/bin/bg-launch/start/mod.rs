@@ -117,5 +117,6 @@ pub(crate) fn facts(launched: &Launched, process: Process, release: Option<&Rele
         invocation: state.map(|state| state.invocation),
         replaced: None,
         was_running,
+        unchanged: false,
     }
 }

@@ -89,6 +89,23 @@ impl Surroundings {
         self
     }
 
+    /// The names of the variables that differ from those with which a slot was launched last, but for those that differ from
+    /// call to call. A change of a settings file is among them.
+    ///
+    /// # Errors
+    /// When those are not known.
+    pub(crate) fn differing(&self, dir: &Dir, slot: &Name) -> Result<Vec<String>> {
+        let kept = Surroundings::kept(dir, slot)?.context("what was around its launch is not known")?;
+        let counted = |of: &Surroundings| -> BTreeMap<OsString, OsString> {
+            let kept = of.variables.iter().filter(|(name, _)| !is_of_the_call(&name.to_string_lossy()));
+            kept.map(|(name, value)| (name.clone(), value.clone())).collect()
+        };
+        let (ours, theirs) = (counted(self), counted(&kept));
+        let names = ours.keys().chain(theirs.keys().filter(|name| !ours.contains_key(*name)));
+        let differs = |name: &&OsString| ours.get(*name) != theirs.get(*name);
+        Ok(names.filter(differs).map(|name| name.to_string_lossy().into_owned()).collect())
+    }
+
     /// The variables.
     pub(crate) fn variables(&self) -> impl Iterator<Item = (&OsString, &OsString)> {
         self.variables.iter()
@@ -147,6 +164,47 @@ impl Surroundings {
         };
         Ok(Surroundings { variables: bytes[end + 1..].split(|byte| *byte == 0).filter_map(variable).collect(), facts })
     }
+}
+
+/// The variables by which a shell, ssh, sudo, systemd and a CI say who calls, from where, and which job that is: an application
+/// that went by them would differ with each deploy.
+const OF_THE_CALL: [&str; 27] = [
+    "_",
+    "COLUMNS",
+    "DBUS_SESSION_BUS_ADDRESS",
+    "DEPLOYMENT_ID",
+    "INVOCATION_ID",
+    "JOURNAL_STREAM",
+    "LIFECYCLE_EVENT",
+    "LINES",
+    "LS_COLORS",
+    "OLDPWD",
+    "PWD",
+    "SHLVL",
+    "SSH_AUTH_SOCK",
+    "SSH_CLIENT",
+    "SSH_CONNECTION",
+    "SSH_TTY",
+    "SUDO_COMMAND",
+    "SUDO_GID",
+    "SUDO_UID",
+    "SUDO_USER",
+    "SYSTEMD_EXEC_PID",
+    "TERM",
+    "TMUX",
+    "TMUX_PANE",
+    "WORKSPACE",
+    "XDG_RUNTIME_DIR",
+    "XDG_SESSION_ID",
+];
+
+/// How those of a CI's job begin.
+const OF_A_JOB: [&str; 8] = ["ANSIBLE_", "BUILD_", "CI_", "GITHUB_", "GITLAB_", "JENKINS_", "JOB_", "RUNNER_"];
+
+fn is_of_the_call(name: &str) -> bool {
+    // A shell hands no other names on.
+    let is_name = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+    !is_name || OF_THE_CALL.contains(&name) || OF_A_JOB.iter().any(|begin| name.starts_with(begin))
 }
 
 #[cfg(test)]

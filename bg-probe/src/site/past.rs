@@ -1,0 +1,46 @@
+//! What was deployed before, by the history.
+
+use crate::site::dir::Dir;
+use serde_json::Value;
+use std::fs::{File, OpenOptions};
+use std::io::{Read, Seek, SeekFrom};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+
+/// How much of the end of the history is read: two of the longest records.
+const MOST_HISTORY: u64 = 128 * 1024;
+
+/// The records of the last deploys that were done, the newest first, of a history that may have anything in it.
+pub(crate) fn done(dir: &Dir) -> impl Iterator<Item = Value> {
+    let bytes = tail(dir).unwrap_or_default();
+    let lines: Vec<Value> =
+        bytes.rsplit(|byte| *byte == b'\n').filter_map(|line| serde_json::from_slice::<Value>(line).ok()).collect();
+    lines.into_iter().filter(|record| record["deploy"]["exit"] == 0)
+}
+
+/// The release on disk that nginx was moved to last and whose artifact is not the one with this SHA-256: that to go back to
+/// where both slots have that.
+#[must_use]
+pub fn last_other(dir: &Dir, sha256: &str) -> Option<String> {
+    done(dir).find_map(|record| {
+        let (launch, release) = (&record["launch"], record["launch"]["release"].as_str()?);
+        let is_other = launch["sha256"].as_str().is_some_and(|other| other != sha256);
+        (is_other && record["switch"].is_object() && dir.has_release(release)).then(|| release.to_owned())
+    })
+}
+
+fn tail(dir: &Dir) -> Option<Vec<u8>> {
+    let mut file = open(&dir.deploys())?;
+    let end = file.seek(SeekFrom::End(0)).ok()?;
+    file.seek(SeekFrom::Start(end.saturating_sub(MOST_HISTORY))).ok()?;
+    let mut bytes = Vec::new();
+    file.take(MOST_HISTORY).read_to_end(&mut bytes).ok()?;
+    Some(bytes)
+}
+
+/// Opens a file of the folder, whose owner may have put anything in its place that never ends or leads elsewhere.
+pub(crate) fn open(path: &Path) -> Option<File> {
+    let flags = nix::libc::O_NOFOLLOW | nix::libc::O_NONBLOCK;
+    let file = OpenOptions::new().read(true).custom_flags(flags).open(path).ok()?;
+    file.metadata().ok().filter(std::fs::Metadata::is_file).map(|_| file)
+}
