@@ -2,6 +2,8 @@
 
 /// What else is done while a release waits: a rollback, another deploy, a cron line.
 mod beside;
+/// Several applications on one server.
+mod many;
 /// Records that are no longer true, and files that are damaged.
 mod refused;
 

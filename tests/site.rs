@@ -100,6 +100,26 @@ fn two_applications_live_in_one_nginx() {
 }
 
 #[test]
+fn two_applications_whose_names_differ_by_a_hyphen_are_told_apart_by_nobody_and_that_is_said() {
+    let world = World::new().both_running();
+    let words = |app: &'static str| ["--print-site", "--app", app, "--listen", "127.0.0.1:1"];
+    let printed = world.run("bg-switch", &words("web-api")).success().never_said("another application");
+    world
+        .nginx
+        .add_to_http("site", &printed.stdout().replace("127.0.0.1:1;", &format!("127.0.0.1:{};", world.free_port())));
+    world.nginx.reload();
+    let why = "another application whose name differs from web_api by - and _ alone";
+    world.run("bg-switch", &words("web_api")).success().said(why).said("give one of them another --app");
+    world.run("bg-switch", &words("web-api")).success().never_said("another application");
+    world.run("bg-switch", &words("web")).success().never_said("another application");
+    world
+        .run("bg-switch", &["--check", "--app", "web_api"])
+        .exit(1)
+        .printed(format!("fail    nginx has the site of {why}"));
+    world.run("bg-switch", &["--check", "--app", "web-api"]).never_printed("another application");
+}
+
+#[test]
 fn print_site_exits_2_when_a_value_can_not_stand_in_the_configuration() {
     let world = World::new();
     for bad in [

@@ -7,6 +7,7 @@ use crate::extras::Extras;
 use crate::form;
 use crate::kinds::kinds;
 use crate::means::Means;
+use crate::nginx::groups::{NAMESAKE, namesake};
 use crate::nginx::servers::rival_of;
 use crate::nginx::tree::Tree;
 use crate::own::own;
@@ -89,6 +90,9 @@ pub(crate) fn site(site: &Site, server: &Server, means: &Means) -> Result<String
         }
     }
     server.warn_of_a_rival(site, means);
+    if let Some(why) = means.nginx.configuration().and_then(|dump| namesake(dump, site)) {
+        means.voice.warn(&format!("{why}: {NAMESAKE}"));
+    }
     let others = server.others();
     let file = site.upstream_file.display().to_string();
     plain("--upstream-file", &file, "/._-+@,=~").or_exit(Exit::Usage)?;

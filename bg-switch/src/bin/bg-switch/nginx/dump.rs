@@ -88,6 +88,12 @@ impl Dump {
         self.contents.iter().any(|directives| within(directives, &is_it))
     }
 
+    /// How many of those it has, at any depth.
+    pub(crate) fn count(&self, name: &str, words: impl Fn(&[&str]) -> bool) -> usize {
+        let is_it = |texts: &[&str]| texts.first() == Some(&name) && words(texts);
+        self.contents.iter().flatten().map(|directive| counted(directive, &is_it)).sum()
+    }
+
     /// Its files, with what stands in each.
     pub(crate) fn contents(&self) -> impl Iterator<Item = (&Path, &[Directive])> {
         self.files.iter().map(PathBuf::as_path).zip(self.contents.iter().map(Vec::as_slice))
@@ -103,6 +109,11 @@ fn within(directives: &[Directive], fits: &impl Fn(&[&str]) -> bool) -> bool {
     directives
         .iter()
         .any(|directive| fits(&directive.texts()) || within(directive.block.as_deref().unwrap_or_default(), fits))
+}
+
+fn counted(directive: &Directive, fits: &impl Fn(&[&str]) -> bool) -> usize {
+    let inside = directive.block.as_deref().unwrap_or_default();
+    usize::from(fits(&directive.texts())) + inside.iter().map(|directive| counted(directive, fits)).sum::<usize>()
 }
 
 /// Calls `found` with what each `include` names, at any depth.

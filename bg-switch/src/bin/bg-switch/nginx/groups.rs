@@ -45,6 +45,24 @@ pub(crate) fn has_kinds(dump: &Dump, site: &Site) -> bool {
     dump.has("map", |words| words.get(2) == Some(&bucket.as_str()))
 }
 
+/// What is wrong where nginx has the site of an application whose name differs from this one's by `-` and `_` alone: their
+/// variables have the same names, and nginx takes the last one and says nothing.
+pub(crate) fn namesake(dump: &Dump, site: &Site) -> Option<String> {
+    let bucket = bucket(&site.app);
+    let count = dump.count("map", |words| words.get(2) == Some(&bucket.as_str()));
+    (count > usize::from(are_in(dump, site))).then(|| {
+        format!(
+            "nginx has the site of another application whose name differs from {} by - and _ alone: both have the variable \
+             {bucket}, and nginx takes the last one and says nothing",
+            site.app
+        )
+    })
+}
+
+/// What to do about it.
+pub(crate) const NAMESAKE: &str =
+    "give one of them another --app, print its site and its upstream file anew, and reload nginx";
+
 /// Whether a site looks if it is closed, and asks whether the other slot stands in: both go by who asks.
 pub(crate) fn has_doors(dump: &Dump) -> bool {
     dump.has("map", |words| words.get(2) == Some(&WHO))

@@ -6,7 +6,7 @@ mod selinux;
 
 use crate::form;
 use crate::nginx::Nginx;
-use crate::nginx::groups::{has_doors, has_ready_page};
+use crate::nginx::groups::{NAMESAKE, has_doors, has_ready_page, namesake};
 use crate::nginx::tested::Rejected;
 use bg_probe::cli::preflight::Finding;
 use bg_probe::nginx::upstream::{Form, Upstream};
@@ -32,6 +32,8 @@ pub(crate) fn findings(site: &Site, nginx: &Nginx) -> Vec<Finding> {
     }
     findings.extend(rules.findings(site, nginx, upstream.as_ref()));
     findings.extend(doors(site, nginx));
+    let why = nginx.configuration().and_then(|dump| namesake(dump, site));
+    findings.extend(why.map(|why| Finding::fail("names", why, NAMESAKE)));
     findings.extend(selinux::findings(site, upstream.as_ref().map(Upstream::form)));
     findings
 }
