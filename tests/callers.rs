@@ -77,7 +77,7 @@ fn a_makefile() {
 }
 
 /// Whoever takes what is posted: the address, and one body after the other.
-fn listener() -> (String, Receiver<String>) {
+pub(crate) fn listener() -> (String, Receiver<String>) {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
     let url = format!("http://{}/web", listener.local_addr().expect("its address"));
     let (sender, bodies) = channel();

@@ -133,6 +133,9 @@ mod once;
 /// The history of deploys: who, what, when and how it ended; how it is kept, and shown.
 mod history;
 
+/// Metrics: what they tell, and who takes them.
+mod metrics;
+
 /// What all five programs read alike: durations, empty variables, unknown names, passwords; and their short and long help.
 mod variables;
 

@@ -20,7 +20,7 @@ pub(crate) struct Args {
     /// Make the record for this slot: idle, live or a slot's name
     #[arg(long, env = "BG_PROBE_SLOT", default_value = "idle", value_name = "SLOT")]
     slot: Choice,
-    /// Print the record, one word for shells, or a table for people
+    /// Print the record, one word for shells, a table for people, or metrics
     #[arg(long, env = "BG_PROBE_FORMAT", default_value = "json", value_enum)]
     format: Format,
     /// Ask these witnesses which slot is live
@@ -57,6 +57,8 @@ enum Format {
     Port,
     /// Both slots, for people
     Table,
+    /// Metrics, for Prometheus, by a file of node_exporter's textfile collector
+    Openmetrics,
 }
 
 impl Args {
@@ -82,6 +84,7 @@ impl Args {
             (false, None, Format::Name) => Order::Word(Word::Name, wanted),
             (false, None, Format::Port) => Order::Word(Word::Port, wanted),
             (false, None, Format::Table) => Order::Table(wanted),
+            (false, None, Format::Openmetrics) => Order::Metrics(wanted),
         }
     }
 }
@@ -100,6 +103,7 @@ Examples:
   LIVE=$(bg-probe --slot live --format name)
   bg-probe --format table
   bg-probe --history 20
+  bg-probe --format openmetrics >bg.tmp && mv bg.tmp bg.prom
   0 3 * * *  bg-probe --if-live set1 -- /srv/web/nightly set1   (a line of a crontab)
 
 Two witnesses are heard: what nginx answers at --front, and where

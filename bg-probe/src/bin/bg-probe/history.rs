@@ -8,7 +8,7 @@ use serde::Deserialize;
 use std::collections::HashMap;
 use std::io::ErrorKind;
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 /// The headings; the stages among them are those of the record.
 const HEADINGS: [&str; 10] = ["WHEN", "EXIT", "WHAT", "SLOTS", "TOOK", "LAUNCH", "HEALTH", "SWITCH", "RELEASE", "BY"];
@@ -52,21 +52,48 @@ struct Deploy {
 /// # Errors
 /// When a file of the history is there and can't be read.
 pub(crate) fn table(dir: &Dir, most: usize) -> Result<(String, usize)> {
-    let (mut rows, mut broken) = (Vec::new(), 0);
+    let (lines, broken) = lines(dir, most)?;
+    let headings = HEADINGS.map(str::to_owned).to_vec();
+    let rows: Vec<_> = std::iter::once(headings).chain(lines.iter().map(Line::row)).collect();
+    Ok((columns::table(&rows, FOLD), broken))
+}
+
+/// A deploy that has ended.
+pub(crate) struct Ended {
+    /// When it began.
+    pub(crate) at: SystemTime,
+    pub(crate) took: Duration,
+    pub(crate) exit: u8,
+}
+
+/// All deploys on record that have ended, the newest first. Lines that are broken are passed over.
+///
+/// # Errors
+/// When a file of the history is there and can't be read.
+pub(crate) fn ended(dir: &Dir) -> Result<Vec<Ended>> {
+    let ended = |line: Line| {
+        let at = humantime::parse_rfc3339(&line.deploy.at).ok()?;
+        Some(Ended { at, took: Duration::from_millis(line.deploy.took_ms), exit: line.deploy.exit? })
+    };
+    Ok(lines(dir, usize::MAX)?.0.into_iter().filter_map(ended).collect())
+}
+
+/// So many lines, the newest first, and how many on the way could not be read.
+fn lines(dir: &Dir, most: usize) -> Result<(Vec<Line>, usize)> {
+    let (mut lines, mut broken) = (Vec::new(), 0);
     for file in [dir.deploys(), dir.older_deploys()] {
         let bytes = read(&file)?;
         for line in bytes.split(|byte| *byte == b'\n').rev().filter(|line| !line.is_empty()) {
-            if rows.len() == most {
+            if lines.len() == most {
                 break;
             }
             match serde_json::from_slice::<Line>(line) {
-                Ok(line) => rows.push(line.row()),
+                Ok(line) => lines.push(line),
                 Err(_) => broken += 1,
             }
         }
     }
-    rows.insert(0, HEADINGS.map(str::to_owned).to_vec());
-    Ok((columns::table(&rows, FOLD), broken))
+    Ok((lines, broken))
 }
 
 fn read(file: &Path) -> Result<Vec<u8>> {

@@ -5,6 +5,7 @@
 mod args;
 mod history;
 mod if_live;
+mod metrics;
 mod order;
 mod preflight;
 mod probe;

@@ -28,6 +28,8 @@ pub(crate) enum Order {
     History(usize),
     /// Print both slots as a table.
     Table(Wanted),
+    /// Print metrics.
+    Metrics(Wanted),
     /// Print one word about a slot.
     Word(Word, Wanted),
     /// Print a record for a slot.

@@ -2,6 +2,7 @@
 
 use crate::history;
 use crate::if_live;
+use crate::metrics::metrics;
 use crate::order::{Order, Wanted, Word};
 use crate::preflight;
 use crate::table::table;
@@ -28,6 +29,7 @@ pub(crate) fn run(site: Site, voice: Voice, order: Order) -> Result<()> {
         Order::IfLive { slot, command, ask } => if_live::run(&site, &slot, &command, ask, voice),
         Order::History(most) => past(&site.dir, voice, most),
         Order::Table(wanted) => both(&site, voice, &wanted),
+        Order::Metrics(wanted) => print(&metrics(&site, wanted.ask)?),
         Order::Word(word, wanted) => one(&site, voice, word, &wanted),
         Order::Record(wanted) => record(site, voice, &wanted),
     }

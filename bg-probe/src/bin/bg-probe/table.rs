@@ -69,7 +69,7 @@ fn row(site: &Site, slot: &Slot, verdict: Option<&Verdict>) -> Vec<String> {
 }
 
 /// The slot's process: the one bg-launch started, else the one that listens on the port, as far as this user sees.
-fn process_in(site: &Site, slot: &Slot) -> Option<Process> {
+pub(crate) fn process_in(site: &Site, slot: &Slot) -> Option<Process> {
     let launched = Launched::of(&site.dir, &slot.name).ok().flatten();
     launched.and_then(|launched| launched.running()).or_else(|| Process::with_pid(*slot.holders().ok()?.first()?))
 }
