@@ -66,13 +66,13 @@ fn a_fresh_debian_serves_its_first_release_after_the_commands_of_the_readme() {
     assert_eq!(what(&named, "has "), ["has -rw-r----- root deploy", "has drwxr-xr-x deploy deploy"]);
 
     // Without a domain.
-    let blocks = pages::blocks(pages::part(&readme, "### https, no domain, Amazon Linux, uploads"), "sh");
+    let page = pages::of("bg-switch");
+    let blocks = pages::blocks(pages::part(&page, "### No domain"), "sh");
     let nameless: Vec<String> = blocks[0].lines().map(by_root).collect();
     let said = session(&nameless.join("\n"), &deploy);
     assert_eq!(what(&said, "serves "), ["serves 1.0", "serves 1.0"], "{said}");
 
     // The same by hand.
-    let page = pages::of("bg-switch");
     let blocks = pages::blocks(pages::part(&page, "### The same by hand"), "sh");
     // Whoever types it takes longer than nginx needs to read it.
     let read = "until curl -sf -H 'Host: www.example.com' http://127.0.0.1/_bg/slot; do sleep 0.05; done";
