@@ -129,7 +129,7 @@ fn a_preparation_that_fails_leaves_nothing_behind() {
     world.cmd("bg-deploy").args(["--prepare", "--"]).args(app).ran().exit(4).said("was stopped").said("as before");
     assert!(kept(&world).is_none() && !world.listens("set2"));
     world.make_dir(world.dir().join("prepared.json"));
-    prepare(&world, "1.1").exit(1).said("the prepare failed at keep");
+    prepare(&world, "1.1").exit(1).said("the preparation failed at keep");
     assert!(!world.listens("set2"), "what nobody knows of does not run on");
 }
 

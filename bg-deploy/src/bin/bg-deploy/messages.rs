@@ -115,7 +115,7 @@ pub(crate) fn failed(
     record: Option<&Record>,
     leftover: Option<Leftover>,
 ) {
-    let (goal, at) = (&run.goal, failure.at);
+    let (goal, at) = (run.goal.noun(), failure.at);
     let head = match failure.signal {
         Some(signal) => format!("{signal} ended the {goal} at {at}"),
         None if at == Step::Preflight => format!("the {goal} was refused, exit {}; nothing was touched", failure.code),

@@ -140,6 +140,14 @@ impl Goal {
         matches!(self, Goal::Finish(_) | Goal::Abandon)
     }
 
+    /// What it is called in a message.
+    pub(crate) fn noun(&self) -> String {
+        match self {
+            Goal::Prepare(_) => "preparation".to_owned(),
+            _ => self.to_string(),
+        }
+    }
+
     /// Whether a new release comes to the visitors by it.
     pub(crate) fn goes_live(&self) -> bool {
         matches!(self, Goal::Deploy(_) | Goal::Finish(_))

@@ -7,7 +7,7 @@ use bg_probe::say::exit::{Exit, OrExit};
 use bg_probe::say::masked;
 use bg_probe::site::prepared::{self, Prepared};
 use bg_probe::site::settings::{Settings, Site};
-use std::io::Read;
+use std::io::{IsTerminal, Read};
 
 /// The record on stdin, where this run begins with that; empty where it does not. It is read before the lock is taken, for it
 /// may take as long as whoever writes it.
@@ -15,15 +15,16 @@ use std::io::Read;
 /// # Errors
 /// When stdin can't be read, or has none.
 pub(crate) fn from_stdin(goal: &Goal) -> Result<String> {
-    let mut line = String::new();
-    if matches!(goal, Goal::Finish(Source::Stdin)) {
+    let (mut line, mut stdin) = (String::new(), std::io::stdin().lock());
+    if !matches!(goal, Goal::Finish(Source::Stdin)) {
+        return Ok(line);
+    }
+    if !stdin.is_terminal() {
         let most = MOST_RECORD as u64 + 1;
-        std::io::stdin().lock().take(most).read_to_string(&mut line).context("read stdin").or_exit(Exit::NoRecord)?;
-        if line.trim().is_empty() {
-            return Err(
-                Exit::NoRecord.because("stdin is empty, the record of --prepare was expected. Nothing was touched")
-            );
-        }
+        stdin.by_ref().take(most).read_to_string(&mut line).context("read stdin").or_exit(Exit::NoRecord)?;
+    }
+    if line.trim().is_empty() {
+        return Err(Exit::NoRecord.because("stdin is empty, the record of --prepare was expected. Nothing was touched"));
     }
     Ok(line)
 }
