@@ -130,11 +130,11 @@ fn what_is_live_and_deployed_again_is_told_and_the_release_before_stays_within_r
             "warning: app-1.1 is live in set2 already, started in the same way: it takes the place of app-1.0 in set1",
         )
         .said(&back)
-        .said(format!("set2 has the same artifact as the live slot; back to app-1.0 with: {back}"));
+        .said(format!("older   set2 has the same artifact and command as set1; back to app-1.0 with: {back}"));
     // And once more, after which no slot has held 1.0 for two deploys.
     deploy(&world, &[], &second).success();
     assert!(world.releases().contains(&oldest), "{:?}", world.releases());
-    world.rollback().success().said("warning: this is no way back: ").said(&back);
+    world.rollback().success().said("warning: set1 has the same artifact and command as set2; back to ").said(&back);
     world.run("bg-deploy", &["--rollback", "--to", &oldest]).success();
     assert_eq!(world.held(&world.live().expect("a slot")), Some(oldest));
 }

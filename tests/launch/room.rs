@@ -55,6 +55,26 @@ fn a_deploy_removes_the_oldest_release_that_no_slot_uses_where_that_makes_room_a
 }
 
 #[test]
+fn the_release_to_go_back_to_is_not_removed_for_room_while_another_is_prepared_in_its_place() {
+    let Some((world, _disk)) = small("") else { return };
+    let artifacts = [5, 4].map(|mb| artifact(&world, mb));
+    let held = |slot: &str| {
+        let link = std::fs::read_link(world.path(format!("disk/state/slots/{slot}/current"))).expect("a release");
+        link.file_name().expect("its name").to_string_lossy().into_owned()
+    };
+    deploy(&world, &artifacts[0]).success();
+    deploy(&world, &artifacts[1]).success();
+    let back = held("set1");
+    let prepare = |artifact: &str| world.run("bg-deploy", &["--prepare", artifact, "--", "fake-app"]);
+    prepare(&artifacts[0]).success();
+    prepare(&artifacts[0]).exit(1).said("less than a release takes");
+    assert!(releases(&world).contains(&back));
+    world.run("bg-deploy", &["--abandon"]).success();
+    world.rollback().success();
+    assert_eq!(held("set1"), back);
+}
+
+#[test]
 fn what_does_not_fit_is_refused_before_anything_is_touched_with_a_command_that_helps() {
     let Some((world, _disk)) = small("") else { return };
     let old = launch_old(&world);

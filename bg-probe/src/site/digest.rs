@@ -8,6 +8,17 @@ use std::path::Path;
 /// Where in a release the digest of its artifact is kept, in a form that `sha256sum -c` reads.
 pub const FILE: &str = ".sha256";
 
+/// Where in a release the command is kept by which it is started.
+pub const COMMAND: &str = ".command.json";
+
+/// Whether two releases are made of the same artifact, and are started by the same command.
+#[must_use]
+pub fn are_alike(dir: &Dir, one: &str, other: &str) -> bool {
+    let command = |release: &str| std::fs::read(dir.releases().join(release).join(COMMAND)).ok();
+    let digest = of_release(dir, one);
+    digest.is_some() && digest == of_release(dir, other) && command(one) == command(other)
+}
+
 /// That of a release on disk, in hex digits; of a folder, that of the list of its files' own. `None` where it has no artifact.
 #[must_use]
 pub fn of_release(dir: &Dir, release: &str) -> Option<String> {

@@ -20,7 +20,6 @@ use serde_json::Value;
 pub(crate) fn live(run: &Run, record: &Record) {
     let (dir, command) = (&record.site.dir, run.advice.rollback());
     let other = match record.live_beside() {
-        Some(other) if is_of_the_same(dir, other, &record.slot) => the_same(run, dir, other),
         Some(other) if is_newer(dir, other, &record.slot) => {
             format!("one more --rollback goes forward again, to {}: {command}", named(dir, other))
         }
@@ -28,6 +27,9 @@ pub(crate) fn live(run: &Run, record: &Record) {
         None => "there is nothing to go back to yet".to_owned(),
     };
     run.calls.voice.done("live", &format!("{}; {other}", named(dir, &record.slot)), None);
+    if let Some(words) = record.live_beside().and_then(|other| the_same(run, dir, other, &record.slot)) {
+        run.calls.voice.done("older", &words, None);
+    }
     let slots = &record.site.slots;
     let is_first = record.live.is_none() && dir.release(&slots.other(&record.slot.name).name).is_none();
     if is_first && run.stop_old.is_none() {
@@ -35,28 +37,25 @@ pub(crate) fn live(run: &Run, record: &Record) {
     }
 }
 
-/// Warns of a rollback to a release that is made of the same artifact as the live one.
+/// Warns of a rollback to a release that is like the live one.
 pub(crate) fn to_the_same(run: &Run, record: &Record) {
-    let (dir, slot) = (&record.site.dir, &record.slot);
-    if record.live_beside().is_some_and(|live| is_of_the_same(dir, slot, live)) {
-        run.calls.voice.warn(&format!("this is no way back: {}", the_same(run, dir, slot)));
+    let live = record.live_beside();
+    if let Some(words) = live.and_then(|live| the_same(run, &record.site.dir, &record.slot, live)) {
+        run.calls.voice.warn(&words);
     }
 }
 
-/// That a slot has what is live, and what there is to go back to.
-fn the_same(run: &Run, dir: &Dir, slot: &Slot) -> String {
-    let digest = dir.release(&slot.name).and_then(|release| digest::of_release(dir, &release));
-    let same = format!("{slot} has the same artifact as the live slot");
-    match digest.and_then(|digest| past::last_other(dir, &digest)) {
-        Some(other) => format!("{same}; back to {} with: {}", file_of(dir, &other), run.advice.rollback_to(&other)),
-        None => format!("{same}, and no other release is known to go back to"),
-    }
-}
-
-/// Whether two slots hold releases of the same artifact.
-fn is_of_the_same(dir: &Dir, one: &Slot, other: &Slot) -> bool {
-    let digest = |slot: &Slot| digest::of_release(dir, &dir.release(&slot.name)?);
-    digest(one).is_some_and(|one| Some(one) == digest(other))
+/// That a slot has the same as another one, where it has, and which release there is beside these to go back to.
+fn the_same(run: &Run, dir: &Dir, slot: &Slot, as_other: &Slot) -> Option<String> {
+    let (one, other) = (dir.release(&slot.name)?, dir.release(&as_other.name)?);
+    let before = past::last_other(dir, &digest::of_release(dir, &one)?)?;
+    digest::are_alike(dir, &one, &other).then(|| {
+        let back = run.advice.rollback_to(&before);
+        format!(
+            "{slot} has the same artifact and command as {as_other}; back to {} with: {back}",
+            file_of(dir, &before)
+        )
+    })
 }
 
 /// Prints what waits now, and how to go on with it.

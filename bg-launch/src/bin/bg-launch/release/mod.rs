@@ -33,9 +33,6 @@ use std::iter;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-/// Where in a release its template is kept.
-const COMMAND: &str = ".command.json";
-
 /// Where a release is filled, until it has its name.
 const INCOMING: &str = ".incoming";
 
@@ -99,7 +96,7 @@ impl Release {
     /// When there is none, or it is not whole.
     fn named(dir: &Dir, name: &str) -> Result<Release> {
         let folder = folder_of(dir, name)?;
-        let command = folder.join(COMMAND);
+        let command = folder.join(digest::COMMAND);
         let text = std::fs::read_to_string(&command).with_context(|| format!("read {}", command.display()))?;
         let template = serde_json::from_str(&text).with_context(|| format!("understand {}", command.display()))?;
         let companion = match std::fs::read(folder.join(companion::COMMAND)) {
@@ -191,7 +188,7 @@ fn fill(folder: &Path, artifact: Option<&Path>, template: &Template, companion: 
     let command = serde_json::to_vec(template)?;
     let sums = artifact.map(|path| take_in(path, folder, template).with_context(|| path.display().to_string()));
     let sums = sums.transpose()?;
-    replace::file(&folder.join(COMMAND), &command, 0o640)?;
+    replace::file(&folder.join(digest::COMMAND), &command, 0o640)?;
     if let Some(companion) = companion {
         replace::file(&folder.join(companion::COMMAND), &serde_json::to_vec(companion)?, 0o640)?;
     }
