@@ -145,6 +145,18 @@ fn power_may_fail_as_a_deploy_ends() {
     }
 }
 
+/// What bg-deploy keeps of a preparation, and what a switch to it writes down.
+#[test]
+fn power_may_fail_as_a_release_is_prepared_and_finished() {
+    let world = World::new();
+    world.cmd("bg-deploy").args(release(&world, &[])).ran().success();
+    let names = ["prepared.json", ".prepared.json.bg-new", "deploys.jsonl", ".deploys.jsonl.bg-new"];
+    let parts = names.map(|name| world.dir().join(name));
+    power::fails_during(&world, "bg-deploy", &release(&world, &["--prepare"]), &parts);
+    power::fails_during(&world, "bg-deploy", &["--finish".to_owned()], &parts);
+    power::fails_during(&world, "bg-switch", &["--to", "set1"].map(str::to_owned), &power::all(&world));
+}
+
 fn power_may_fail_during_switches(world: &World, switches: [[&str; 2]; 2]) {
     world.start_fake("set1", &[]);
     world.start_fake("set2", &[]);

@@ -11,8 +11,8 @@ use serde_json::Value;
 use super::whole::is_temporary;
 
 /// What is at every moment as it was before or as it will be after.
-const SWAPPED: [&str; 7] =
-    ["process.json", "service-url.inc", "live", "current", "app.log", ".command.json", "app.bin"];
+const SWAPPED: [&str; 8] =
+    ["prepared.json", "process.json", "service-url.inc", "live", "current", "app.log", ".command.json", "app.bin"];
 
 /// Everything that a launch or a switch changes.
 pub(crate) fn all(world: &World) -> Vec<PathBuf> {
