@@ -7,6 +7,8 @@ mod elsewhere;
 mod settings;
 /// Switches that were cut short.
 mod unfinished;
+/// The table that is drawn anew while a deploy goes on.
+mod watch;
 /// What serves is another application's.
 mod whose;
 mod words;

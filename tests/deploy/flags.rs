@@ -28,8 +28,8 @@ const SETTINGS: [&str; 8] = ["env-file", "app", "slots", "front", "front-host", 
 
 /// The flags of a stage that are not for the driver's command line.
 const NOT_THROUGH_THE_DRIVER: [(&str, &[&str]); 4] = [
-    // The slot is the record's, the format is the record, and the history is no deploy, as a command of cron is none.
-    ("probe", &["slot", "format", "history", "if-live"]),
+    // The slot is the record's, the format is the record, the history and a watch are no deploy, as a command of cron is none.
+    ("probe", &["slot", "format", "watch", "history", "if-live"]),
     // What is launched, stopped or printed is what the driver was called for; --wait and --after are its own, and the hooks
     // have the same names there.
     (

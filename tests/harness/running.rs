@@ -43,6 +43,12 @@ impl Running {
         String::from_utf8_lossy(&bytes(&self.stderr)).into_owned()
     }
 
+    /// What it has printed so far.
+    #[must_use]
+    pub fn stdout(&self) -> String {
+        String::from_utf8_lossy(&bytes(&self.stdout)).into_owned()
+    }
+
     /// Whether it has ended.
     #[track_caller]
     pub fn has_ended(&mut self) -> bool {

@@ -22,6 +22,13 @@ pub fn paragraph(label: &str, text: &str) -> String {
     wrapped(label, text, width_of_stdout())
 }
 
+/// A line, cut where it is longer than a terminal is wide.
+#[must_use]
+pub fn cut(text: &str) -> String {
+    let width = width_of_stdout().unwrap_or(usize::MAX);
+    line(&[text.to_owned()], &[width.min(text.chars().count())], true).trim_end().to_owned()
+}
+
 /// Whether stdout has room for a line of so many characters.
 #[must_use]
 pub fn fits(length: usize) -> bool {

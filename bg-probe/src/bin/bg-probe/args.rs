@@ -32,6 +32,9 @@ pub(crate) struct Args {
     /// Print the last deploys as a table instead, the newest first [default of N: 10]
     #[arg(long, value_name = "N", num_args = 0..=1, default_missing_value = "10")]
     history: Option<usize>,
+    /// Look again and again until Ctrl-C: a table that is drawn anew, or, where stdout is no terminal, a line for each change
+    #[arg(long, conflicts_with_all = ["history", "if_live", "check"])]
+    watch: bool,
     /// Become COMMAND where this slot is live, and do nothing where it is not: for cron
     #[arg(long, value_name = "SLOT", requires = "command", conflicts_with = "history")]
     if_live: Option<Name>,
@@ -76,6 +79,9 @@ impl Args {
         if let Some(slot) = self.if_live.filter(|_| !self.check.check) {
             return Order::IfLive { slot, command: self.command, ask };
         }
+        if self.watch {
+            return Order::Watch(ask);
+        }
         let wanted = Wanted { slot: self.slot, ask };
         match (self.check.check, self.history, self.format) {
             (true, _, _) => Order::Preflight { ask, as_json: self.check.json },
@@ -102,6 +108,7 @@ Examples:
   bg-probe | bg-launch app.jar | bg-health | bg-switch
   LIVE=$(bg-probe --slot live --format name)
   bg-probe --format table
+  bg-probe --watch
   bg-probe --history 20
   bg-probe --format openmetrics >bg.tmp && mv bg.tmp bg.prom
   0 3 * * *  bg-probe --if-live set1 -- /srv/web/nightly set1   (a line of a crontab)

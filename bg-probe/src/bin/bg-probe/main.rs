@@ -10,6 +10,7 @@ mod order;
 mod preflight;
 mod probe;
 mod table;
+mod watch;
 
 use args::Args;
 use bg_probe::cli::command_line;

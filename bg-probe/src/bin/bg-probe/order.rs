@@ -30,6 +30,8 @@ pub(crate) enum Order {
     Table(Wanted),
     /// Print metrics.
     Metrics(Wanted),
+    /// Look at both slots until it is ended.
+    Watch(Ask),
     /// Print one word about a slot.
     Word(Word, Wanted),
     /// Print a record for a slot.

@@ -6,6 +6,7 @@ use crate::metrics::metrics;
 use crate::order::{Order, Wanted, Word};
 use crate::preflight;
 use crate::table::table;
+use crate::watch::watch;
 use anyhow::Result;
 use bg_probe::cli::preflight::conclude;
 use bg_probe::live::lingering::Lingering;
@@ -30,6 +31,7 @@ pub(crate) fn run(site: Site, voice: Voice, order: Order) -> Result<()> {
         Order::History(most) => past(&site.dir, voice, most),
         Order::Table(wanted) => both(&site, voice, &wanted),
         Order::Metrics(wanted) => print(&metrics(&site, wanted.ask)?),
+        Order::Watch(ask) => watch(&site, ask),
         Order::Word(word, wanted) => one(&site, voice, word, &wanted),
         Order::Record(wanted) => record(site, voice, &wanted),
     }
