@@ -28,7 +28,8 @@ fn a_watch_without_a_terminal_prints_a_line_for_each_change_and_ends_by_an_inter
 #[test]
 fn a_watch_on_a_terminal_is_drawn_anew_in_eighty_columns() {
     let world = World::new().env("BG_APP", &"a".repeat(32)).serving();
-    let line = "stty rows 24 cols 80; timeout -s INT 3 bg-probe --watch; echo ended $?";
+    // What nobody can answer is a long warning.
+    let line = "stty rows 24 cols 80; BG_FRONT=http://127.0.0.1:1/ timeout -s INT 3 bg-probe --watch; echo ended $?";
     let mut script = world.command(&programs::of_the_system("script"));
     let script = script.args(["-qec", line, "/dev/null"]).env_remove("COLUMNS").env("TERM", "xterm");
     let shown = String::from_utf8(script.output().expect("script(1)").stdout).expect("UTF-8").replace("\r\n", "\n");
@@ -39,6 +40,7 @@ fn a_watch_on_a_terminal_is_drawn_anew_in_eighty_columns() {
         let lines = lines.replace("\u{1b}[K", "");
         assert_eq!(up.parse(), Ok(lines.lines().count()), "{lines}");
         assert!(lines.lines().all(|line| line.chars().count() < 80), "{lines}");
+        assert!(lines.lines().last().is_some_and(|line| line.ends_with('…')), "{lines}");
         assert!(lines.contains("\nSLOT") && lines.contains("\nset1") && lines.contains(" 100% "), "{lines}");
     }
     // timeout(1) says 124 for whatever it has ended.
