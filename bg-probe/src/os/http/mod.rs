@@ -25,6 +25,13 @@ use ureq::{Agent, Body, Error};
 /// The longest a request may take: a clock can't add just any duration that can be typed.
 const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
 
+/// Room for the headers of an answer, in bytes: the most that ureq takes, and a body's first piece. Each connection fills its
+/// room with zeros, and by itself it would be twice 128 KiB: that took longer than the request.
+const ROOM_IN: usize = (64 + 4) * 1024;
+
+/// Room for a request, in bytes, besides the headers that somebody has given.
+const ROOM_OUT: usize = 4 * 1024;
+
 /// The longest body that is read, in bytes; a longer one is cut and marked as not whole.
 pub const MOST_BODY: usize = 64 * 1024;
 
@@ -88,6 +95,7 @@ impl Get {
             .max_redirects_will_error(false)
             .http_status_as_error(false)
             .max_idle_connections(0)
+            .input_buffer_size(ROOM_IN)
             .user_agent(concat!("bg/", env!("CARGO_PKG_VERSION")));
         // Building a TLS configuration reads in a list of root certificates: not for plain HTTP.
         if url.0.scheme_str() == Some("https") {
@@ -167,7 +175,20 @@ impl Get {
         let request = self.agent.get(&self.uri).header(CONNECTION, "close");
         let request = headers.iter().fold(request, |request, (name, value)| request.header(*name, *value));
         let request = self.headers.iter().fold(request, |request, Header(name, value)| request.header(name, value));
-        request.config().timeout_global(Some(within.min(LONGEST))).build().call()
+        request
+            .config()
+            .output_buffer_size(self.room_out(headers))
+            .timeout_global(Some(within.min(LONGEST)))
+            .build()
+            .call()
+    }
+
+    /// Room for the whole request: a header that is longer than the room can't be sent.
+    fn room_out(&self, headers: &[(&str, &str)]) -> usize {
+        let given: usize = headers.iter().map(|(name, value)| name.len() + value.len()).sum();
+        let own: usize = self.headers.iter().map(|Header(name, value)| name.as_str().len() + value.len()).sum();
+        let uri = self.uri.authority().map_or(0, |authority| authority.as_str().len()) + self.uri.path().len();
+        ROOM_OUT + uri + self.uri.query().map_or(0, str::len) + given + own
     }
 }
 
