@@ -50,11 +50,10 @@ pub fn ended<P: Program>(result: Result<()>) -> ExitCode {
 /// clap's own: a usage error, or the text of `--help` or `--version`. [`Exit::Done`] where reading it was all. Else when the
 /// file can't be read.
 pub fn parse<P: Program>() -> Result<P> {
-    let command = help::with_help(P::command());
     #[cfg(feature = "manual")]
-    crate::cli::manual::print_if_asked(command.clone())?;
-    let read = Arg::new(READ_SETTINGS).long(READ_SETTINGS).action(ArgAction::SetTrue).hide(true);
-    let matches = matches_of(&command.arg(read))?;
+    crate::cli::manual::print_if_asked(help::with_help(P::command()))?;
+    let read = || Arg::new(READ_SETTINGS).long(READ_SETTINGS).action(ArgAction::SetTrue).hide(true);
+    let matches = matches_of(|| help::with_help(P::command()).arg(read()))?;
     let mut args = P::from_arg_matches(&matches)?;
     if let Some(file) = &args.shared().0.env_file {
         env_file::apply(file)?;
@@ -77,11 +76,15 @@ pub fn splittable(text: &str) -> Result<String> {
     Ok(text.to_owned())
 }
 
-fn matches_of(command: &Command) -> Result<ArgMatches, Error> {
-    let mut asked = command.clone().mut_args(|arg| if is_empty(&arg) { arg.env(None) } else { arg });
+/// What stands on the command line, by the command that `build` makes: once, and once more where its help is asked for.
+fn matches_of(build: impl Fn() -> Command) -> Result<ArgMatches, Error> {
+    let mut asked = build();
+    if asked.get_arguments().any(is_empty) {
+        asked = asked.mut_args(|arg| if is_empty(&arg) { arg.env(None) } else { arg });
+    }
     asked.try_get_matches_from_mut(args_os()).map_err(|why| match why.kind() {
         // The help names the variables that are set to nothing, too.
-        ErrorKind::DisplayHelp => help::asked(command).unwrap_or(why),
+        ErrorKind::DisplayHelp => help::asked(&build()).unwrap_or(why),
         _ => origin::named(why, &asked),
     })
 }
