@@ -115,7 +115,9 @@ pub(crate) fn switch_under(
     }
     preview::end(&site, &record.slot, voice);
     linger::settle(&record, before.as_ref(), linger, means)?;
-    match there(&site)?.and_then(|upstream| upstream.shares(&site)) {
+    // A folder of a hundred files, which need not be read where nobody has a share.
+    let upstream = if switch.share.is_some() { there(&site)? } else { None };
+    match upstream.and_then(|upstream| upstream.shares(&site)) {
         Some(shares) => record.set("shares", &shares.to_json())?,
         None => record.unset("shares"),
     }
