@@ -48,9 +48,16 @@ pub fn hand_over_link(path: &Path) -> Result<()> {
 /// # Errors
 /// When there is such a link at `path`.
 pub fn ensure_no_foreign_link(path: &Path) -> Result<()> {
-    let Ok(meta) = std::fs::symlink_metadata(path) else { return Ok(()) };
+    std::fs::symlink_metadata(path).map_or(Ok(()), |there| ensure_not_foreign(path, &there))
+}
+
+/// The same of what was looked at already.
+///
+/// # Errors
+/// When it is such a link.
+pub fn ensure_not_foreign(path: &Path, meta: &Metadata) -> Result<()> {
     ensure!(
-        !meta.is_symlink() || is_trusted(&meta),
+        !meta.is_symlink() || is_trusted(meta),
         "{} is a link that another user (uid {}) has made: it is not followed",
         path.display(),
         meta.uid()

@@ -21,7 +21,7 @@
 //! ```
 
 use crate::os::advice::Advice;
-use crate::os::owner::{ensure_no_foreign_link, hand_over, is_trusted};
+use crate::os::owner::{ensure_no_foreign_link, ensure_not_foreign, hand_over, is_trusted};
 use crate::os::replace::{ensure_link, sync_folder_of};
 use crate::os::sudo::{called, typed_as};
 use crate::say::exit::Exit;
@@ -336,6 +336,11 @@ impl Dir {
 pub fn make(path: &Path) -> Result<()> {
     let made = |path: &Path| DirBuilder::new().mode(0o755).create(path);
     for folder in path.ancestors().collect::<Vec<_>>().into_iter().rev() {
+        // Nearly always all of them are there.
+        if let Ok(there) = std::fs::symlink_metadata(folder) {
+            ensure_not_foreign(folder, &there)?;
+            continue;
+        }
         match made(folder) {
             Ok(()) => {
                 open_up(folder)?;
