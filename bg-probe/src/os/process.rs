@@ -9,10 +9,14 @@ use nix::unistd::{Pid, getsid};
 use serde::{Deserialize, Serialize};
 use std::fs::File;
 use std::io::Read;
+use std::sync::OnceLock;
 use std::time::{Duration, SystemTime};
 
 /// What an environment needs, in bytes, unless it is an unusual one.
 const ROOM: usize = 8 * 1024;
+
+/// The same of one line of numbers, and more.
+const LINE: usize = 1024;
 
 /// One process, for ever.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -74,7 +78,7 @@ impl Stat {
     /// Of the process that has this pid now; `None` where none has, or only a zombie.
     #[must_use]
     pub fn of(pid: i32) -> Option<Stat> {
-        Stat::parse(&std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?)
+        Stat::parse(std::str::from_utf8(&short(&format!("/proc/{pid}/stat"), LINE).ok()?).ok()?)
     }
 
     /// Of the text of `/proc/PID/stat`; `None` where it is none, or a zombie's.
@@ -154,10 +158,21 @@ pub fn command_line(pid: i32) -> String {
 /// where this user may not look.
 #[must_use]
 pub fn environment(pid: i32) -> Option<Vec<u8>> {
-    // Room for all of nearly any: the kernel does not say how long it is, and each piece would be another call.
-    let mut bytes = Vec::with_capacity(ROOM);
-    File::open(format!("/proc/{pid}/environ")).ok()?.take(u64::MAX).read_to_end(&mut bytes).ok()?;
-    Some(bytes)
+    short(&format!("/proc/{pid}/environ"), ROOM).ok()
+}
+
+/// What stands in one of the kernel's short files, of which `room` is enough for nearly any: the kernel does not say how long
+/// they are, and what asks for them piece by piece asks eight times.
+pub(crate) fn short(path: &str, room: usize) -> std::io::Result<Vec<u8>> {
+    let mut bytes = vec![0; room];
+    let mut file = File::open(path)?;
+    let count = file.read(&mut bytes)?;
+    bytes.truncate(count);
+    // Where it leaves room, that was all of it: each of these files is made in one piece.
+    if count == room {
+        file.read_to_end(&mut bytes)?;
+    }
+    Ok(bytes)
 }
 
 /// The umask of a process, which is a pid or `self`; `None` where it is gone (`proc_pid_status(5)`).
@@ -197,7 +212,12 @@ pub fn niceness(pid: &str) -> Option<i32> {
 /// What names this boot of the machine (`random(4)`).
 #[must_use]
 pub fn boot_id() -> Option<String> {
-    Some(std::fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?.trim().to_owned())
+    static READ: OnceLock<Option<String>> = OnceLock::new();
+    let read = || {
+        let bytes = short("/proc/sys/kernel/random/boot_id", LINE).ok()?;
+        Some(String::from_utf8(bytes).ok()?.trim().to_owned())
+    };
+    READ.get_or_init(read).clone()
 }
 
 /// How long this machine has been up: `/proc/stat` has the time of the boot too, but only in whole seconds.

@@ -32,7 +32,8 @@ impl Marks {
         Marks::in_environment(&environment(pid)?).or_else(|| Marks::in_environment(&environment(session(pid)?)?))
     }
 
-    /// Those of every process that has any, by its pid.
+    /// Those of every process that has any, by its pid. Whatever bg-launch starts is in a session of its own. Most of a machine's
+    /// processes are the kernel's, which are in none: they are not looked into.
     ///
     /// # Errors
     /// When `/proc` can't be read.
@@ -42,13 +43,20 @@ impl Marks {
             let look = || environment(pid).and_then(|environment| Marks::in_environment(&environment));
             known.entry(pid).or_insert_with(look).clone()
         };
-        let mut marks_of = |pid: i32| own(pid).or_else(|| own(session(pid).filter(|session| *session > 0)?));
+        let mut marks_of = |pid: i32| {
+            let session = session(pid);
+            if session == Some(0) { None } else { own(pid).or_else(|| own(session?)) }
+        };
         Ok(pids()?.into_iter().filter_map(|pid| Some((pid, marks_of(pid)?))).collect())
     }
 
     /// Those in the bytes of `/proc/PID/environ`: all three, for a person's shell may well have one.
     #[must_use]
     pub fn in_environment(bytes: &[u8]) -> Option<Marks> {
+        // Of all processes of a machine nearly none has any, and a whole text is searched many times as fast.
+        if std::str::from_utf8(bytes).is_ok_and(|text| !text.contains("BG_RELEASE=")) {
+            return None;
+        }
         let value = |name: &str| {
             let mut variables = bytes.split(|byte| *byte == 0);
             let value = variables.find_map(|variable| variable.strip_prefix(name.as_bytes())?.strip_prefix(b"="));

@@ -3,7 +3,7 @@
 //! After a reload nginx starts new workers, and for a tenth of a second (`ngx_master_process_cycle`) both
 //! generations take connections. Only when the old ones have stopped doing so is a switch over.
 
-use bg_probe::os::process::{Process, Stat, pids};
+use bg_probe::os::process::{Process, Stat, pids, session};
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::time::{Duration, SystemTime};
@@ -85,9 +85,19 @@ fn changed(file: &Path) -> Option<SystemTime> {
 }
 
 fn taking_connections(master: i32) -> Vec<Process> {
+    // A worker stays in its master's session: of nearly all of a machine's processes no file is read.
+    let own = session(master);
+    let near = |pid: &i32| session(*pid) == own;
     let child = |pid: &i32| Stat::of(*pid).is_some_and(|stat| stat.parent == master);
     let worker = |pid: &i32| is_titled(*pid, b"worker process") && !is_leaving(*pid);
-    pids().unwrap_or_default().into_iter().filter(child).filter(worker).filter_map(Process::with_pid).collect()
+    pids()
+        .unwrap_or_default()
+        .into_iter()
+        .filter(near)
+        .filter(child)
+        .filter(worker)
+        .filter_map(Process::with_pid)
+        .collect()
 }
 
 /// Whether its title is that one, after the name: `nginx: master process`, and `angie:` where it is one.
