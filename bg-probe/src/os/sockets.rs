@@ -56,10 +56,12 @@ enum End {
     Other,
 }
 
+/// The family of IPv4, as an answer has it.
 const AF_INET: u8 = 2;
-const AF_INET6: u8 = 10;
-const TCP: u8 = 6;
-const SOCK_DIAG_BY_FAMILY: u16 = 20;
+
+/// The query of `inet_diag_req`, the older one. It answers for IPv4 and IPv6 together (`inet_diag_dump_compat`); by the newer
+/// one each would be a walk of its own through the table of all connections, which takes a millisecond on a large machine.
+const TCPDIAG_GETSOCK: u16 = 18;
 const REQUEST_AND_DUMP: u16 = 0x301;
 const ERROR: u16 = 2;
 const DONE: u16 = 3;
@@ -67,9 +69,12 @@ const DONE: u16 = 3;
 /// Of `struct nlmsghdr`.
 const HEADER: usize = 16;
 
-/// Of `struct inet_diag_req_v2`, and of the `struct inet_diag_msg` that answers it.
-const QUESTION: usize = 56;
+/// Of `struct inet_diag_req`, and of the `struct inet_diag_msg` that answers it.
+const QUESTION: usize = 60;
 const ANSWER: usize = 72;
+
+/// Where the states stand in a question, behind `struct inet_diag_sockid`.
+const STATES: usize = 52;
 
 /// How much of an answer is read at a time, in bytes: the kernel sends no more at once than it was ever asked for, and
 /// 8 KiB at the least (`netlink(7)`).
@@ -82,33 +87,31 @@ fn asked(state: State, port: Option<u16>, end: End) -> Result<Vec<Socket>> {
     let mut found = Vec::new();
     // Those of one port are few; and zeroing the room for a whole machine's takes longer than all the rest.
     let mut answer = vec![0; if port.is_some() { LEAST } else { MOST }];
-    for family in [AF_INET, AF_INET6] {
-        netlink.write_all(&question(family, state, port, end))?;
-        loop {
-            let count = netlink.read(&mut answer)?;
-            ensure!(count >= HEADER, "half an answer from sock_diag");
-            if take(&answer[..count], &mut found)? {
-                break;
-            }
+    netlink.write_all(&question(state, port, end))?;
+    loop {
+        let count = netlink.read(&mut answer)?;
+        ensure!(count >= HEADER, "half an answer from sock_diag");
+        if take(&answer[..count], &mut found)? {
+            return Ok(found);
         }
     }
-    Ok(found)
 }
 
-fn question(family: u8, state: State, port: Option<u16>, end: End) -> Vec<u8> {
+fn question(state: State, port: Option<u16>, end: End) -> Vec<u8> {
     let length = u32::try_from(HEADER + QUESTION).unwrap_or_default();
     let mut bytes = Vec::with_capacity(HEADER + QUESTION);
     bytes.extend(length.to_ne_bytes());
-    bytes.extend(SOCK_DIAG_BY_FAMILY.to_ne_bytes());
+    bytes.extend(TCPDIAG_GETSOCK.to_ne_bytes());
     bytes.extend(REQUEST_AND_DUMP.to_ne_bytes());
-    bytes.extend([0; 8]);
-    bytes.extend([family, TCP, 0, 0]);
-    bytes.extend((1_u32 << state as u8).to_ne_bytes());
-    // The rest is struct inet_diag_sockid, which begins with the source port and the other end's; 0 is any.
+    // The rest of the header, and the family and lengths, which nobody reads.
+    bytes.extend([0; 8 + 4]);
+    // struct inet_diag_sockid begins with the source port and the other end's; 0 is any.
     if end == End::Other {
         bytes.extend([0; 2]);
     }
     bytes.extend(port.unwrap_or(0).to_be_bytes());
+    bytes.resize(HEADER + STATES, 0);
+    bytes.extend((1_u32 << state as u8).to_ne_bytes());
     bytes.resize(HEADER + QUESTION, 0);
     bytes
 }
@@ -127,7 +130,7 @@ pub fn take(mut bytes: &[u8], found: &mut Vec<Socket>) -> Result<bool> {
                 return Err(Errno::from_raw(number(body, 0).map_or(0, u32::cast_signed).wrapping_neg()))
                     .context("sock_diag");
             }
-            SOCK_DIAG_BY_FAMILY if body.len() >= ANSWER => found.extend(socket_in(body)),
+            TCPDIAG_GETSOCK if body.len() >= ANSWER => found.extend(socket_in(body)),
             _ => {}
         }
         bytes = &bytes[length.next_multiple_of(4).min(bytes.len())..];
@@ -243,7 +246,7 @@ mod tests {
     #[test]
     fn an_answer_that_lies_about_its_length_is_an_error() {
         let mut found = Vec::new();
-        let message = |length: u32| [length.to_ne_bytes().as_slice(), &[20, 0], &[0; 10]].concat();
+        let message = |length: u32| [length.to_ne_bytes().as_slice(), &[18, 0], &[0; 10]].concat();
         assert!(take(&message(0), &mut found).is_err());
         assert!(take(&message(17), &mut found).is_err());
         assert!(!take(&message(16), &mut found).unwrap());
