@@ -75,8 +75,10 @@ pub(crate) fn digest_of(artifact: &Path) -> Result<String> {
 /// The parts of an artifact, once nobody has changed one of them for as long as `quiet`, or at the deadline.
 fn left_alone(from: &Path, quiet: Duration, deadline: Deadline) -> Result<Parts> {
     let mut seen = Parts::of(from)?;
-    while seen.all().any(|part| changed_within(quiet, &part.state)) && !deadline.is_over() {
-        let _ = deadline.pause(LOOK_EVERY);
+    while let Some(left) = seen.all().filter_map(|part| left_of(quiet, &part.state)).max()
+        && !deadline.is_over()
+    {
+        let _ = deadline.pause(left.min(LOOK_EVERY));
         seen = Parts::of(from)?;
     }
     Ok(seen)
@@ -191,11 +193,11 @@ fn clear(to: &Path) -> std::io::Result<()> {
     }
 }
 
-/// Whether it was changed that short a time ago. Where another machine's clock, which is ahead, gave it its time, that is
-/// unknown, and the file is taken for old.
-fn changed_within(quiet: Duration, state: &State) -> bool {
-    let (seconds, nanos) = (u64::try_from(state.changed.0), u64::try_from(state.changed.1));
-    let (Ok(seconds), Ok(nanos)) = (seconds, nanos) else { return false };
+/// How long it is until nobody has changed it for as long as `quiet`; `None` where that is so already. Where another machine's
+/// clock, which is ahead, gave it its time, that is unknown, and the file is taken for old.
+fn left_of(quiet: Duration, state: &State) -> Option<Duration> {
+    let (seconds, nanos) = (u64::try_from(state.changed.0).ok()?, u64::try_from(state.changed.1).ok()?);
     let changed = SystemTime::UNIX_EPOCH + Duration::from_secs(seconds) + Duration::from_nanos(nanos);
-    SystemTime::now().duration_since(changed).is_ok_and(|age| age < quiet)
+    let age = SystemTime::now().duration_since(changed).ok()?;
+    quiet.checked_sub(age).filter(|left| !left.is_zero())
 }
