@@ -78,9 +78,10 @@ pub(crate) fn foresee(stages: &[Stage], of_switch: Option<&str>, line: &str) -> 
     let switch = stages.iter().rfind(|stage| stage.name == Name::Switch);
     let asked = [first_of(Name::Launch), first_of(Name::Health), switch].into_iter().flatten();
     let more = |stage: &Stage| of_switch.filter(|_| stage.name == Name::Switch);
-    let asked: Result<Vec<Asked>> = asked.map(|stage| ask_of(stage, more(stage), line)).collect();
+    // bg-switch, which has nginx say how it was built, takes longest, and so begins. What they find is in the stages' order.
+    let asked: Result<Vec<Asked>> = asked.rev().map(|stage| ask_of(stage, more(stage), line)).collect();
     let mut first = None;
-    for asked in asked? {
+    for asked in asked?.into_iter().rev() {
         let (program, findings) = heard(asked)?;
         for (finding, exit) in findings.iter().filter_map(|finding| Some((finding, finding.exit?))) {
             error(&program, &finding.in_words());
