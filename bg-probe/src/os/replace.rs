@@ -51,6 +51,15 @@ pub fn file_of(path: &Path, bytes: &[u8], mode: u32, (uid, gid): (u32, u32)) -> 
     })
 }
 
+/// Makes a file with `mode`, whole and synced, in a folder that nobody looks into yet: so it has its name from the start. That
+/// outlives a power loss once the folder is synced.
+///
+/// # Errors
+/// When something is there already, or anything on the way fails.
+pub fn new_file(path: &Path, bytes: &[u8], mode: u32) -> Result<()> {
+    write_beside(path, bytes, |file, path| hand_over(file, path).and_then(|()| chmod(file, mode, path)))
+}
+
 fn put(path: &Path, bytes: &[u8], dress: impl FnOnce(&File, &Path) -> Result<()>) -> Result<()> {
     let beside = beside(path)?;
     let written = write_beside(&beside, bytes, dress).and_then(|()| {

@@ -188,14 +188,17 @@ fn fill(folder: &Path, artifact: Option<&Path>, template: &Template, companion: 
     let command = serde_json::to_vec(template)?;
     let sums = artifact.map(|path| take_in(path, folder, template).with_context(|| path.display().to_string()));
     let sums = sums.transpose()?;
-    replace::file(&folder.join(digest::COMMAND), &command, 0o640)?;
+    let write = |name: &str, bytes: &[u8]| replace::new_file(&folder.join(name), bytes, 0o640);
+    write(digest::COMMAND, &command)?;
     if let Some(companion) = companion {
-        replace::file(&folder.join(companion::COMMAND), &serde_json::to_vec(companion)?, 0o640)?;
+        write(companion::COMMAND, &serde_json::to_vec(companion)?)?;
     }
-    match sums {
-        Some(sums) => replace::file(&folder.join(digest::FILE), &sums.lines, 0o640).map(|()| sums.whole()),
-        None => Ok(digest::in_digits(Sha256::new_with_prefix(&command))),
+    if let Some(sums) = &sums {
+        write(digest::FILE, &sums.lines)?;
     }
+    // Once for all that is in it.
+    sync_folder_of(&folder.join(digest::COMMAND))?;
+    Ok(sums.map_or_else(|| digest::in_digits(Sha256::new_with_prefix(&command)), |sums| sums.whole()))
 }
 
 /// Copies an artifact into the folder, and checks the copy: it is what will be started.
