@@ -131,7 +131,7 @@ fn a_setting_that_makes_no_sense_is_refused_before_anybody_is_asked() {
         (["--dir", "a\nb"], "\"a\\nb\" is not a usable path"),
         (["--upstream-file", ""], "\"\" is not a usable path"),
         (["--by", "nobody"], "[possible values: front, file, both]"),
-        (["--format", "xml"], "[possible values: json, name, port, table]"),
+        (["--format", "xml"], "[possible values: json, name, port, table, openmetrics]"),
         (["--timeout", "soon"], "invalid value 'soon' for '--timeout <DURATION>'"),
         (["--prot", "1"], "unexpected argument '--prot' found"),
     ] {
