@@ -7,7 +7,9 @@ mod many;
 /// Records that are no longer true, and files that are damaged.
 mod refused;
 
-use bg_tests::{Ran, Run, Traffic, World, process, until};
+use bg_tests::{Ran, Run, Traffic, World, http, process, until};
+
+use crate::share::site_with;
 use serde_json::Value;
 use std::time::Duration;
 
@@ -120,6 +122,22 @@ fn finish_runs_the_hooks_and_the_ramp_and_the_watch_of_a_deploy() {
         assert!(stages[stage].is_u64(), "{stage} in {stages}");
     }
     assert!(world.path("done").exists());
+}
+
+#[test]
+fn a_pass_shows_what_is_prepared_until_it_is_finished() {
+    let (world, url) = site_with(World::new(), "preview");
+    let world = world.env("BG_FRONT", &format!("{url}/_bg/slot")).serving();
+    prepare(&world, "1.1").success();
+    let printed = world.run("bg-switch", &["--preview", "on"]).success().stdout();
+    let cookie = printed.lines().find_map(|line| line.strip_prefix("BG_PREVIEW_COOKIE=")).expect("a cookie").to_owned();
+    let seen = |cookie: &str| {
+        http::request("GET", &format!("{url}/version"), &[("Cookie", cookie)], b"").expect("an answer").body
+    };
+    assert_eq!((seen(&cookie).as_str(), seen("").as_str()), ("1.1", "1.0"));
+    world.run("bg-deploy", &["-q", "--finish"]).success().said_nothing();
+    assert_eq!(seen(""), "1.1");
+    assert!(world.names(world.dir().join("pass")).is_empty(), "the pass has ended");
 }
 
 #[test]
