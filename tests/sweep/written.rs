@@ -19,7 +19,7 @@ pub(crate) fn files(scene: &Scene) -> Vec<PathBuf> {
     let incoming = state.join("releases/.incoming");
     let upstream = scene.world.nginx.upstream_file().with_file_name(".service-url.inc.bg-new");
     let mut files = vec![upstream];
-    files.extend(["app.bin", "..command.json.bg-new", "..sha256.bg-new"].map(|name| incoming.join(name)));
+    files.extend(["app.bin", ".command.json", ".sha256"].map(|name| incoming.join(name)));
     files.extend(
         [
             "lock",
