@@ -1,5 +1,9 @@
 //! The stand-in: the live process dies, and visitors are answered by the release before.
 
+use std::io::{Read, Write};
+use std::net::TcpListener;
+use std::thread;
+
 use bg_tests::{KeepAlive, World, http, process, until};
 use nix::sys::signal::Signal;
 
@@ -55,6 +59,41 @@ fn no_get_is_lost_when_the_live_process_is_killed_under_load_nor_a_post_that_was
     let lost = posts.stop();
     assert!(lost.len() <= 8, "only what each connection had in flight: {lost:?}");
     world.run("bg-probe", &["--slot", "live"]).success().never_said("stands in").never_printed("stand_in");
+}
+
+/// In the place of the live release: takes one connection, says so much, and closes it.
+fn cut(world: &World, method: &str, url: &str, said: &'static str) -> (u16, String) {
+    let mut listener = None;
+    until(SOON, "the port of the release that was killed is free", || {
+        listener = TcpListener::bind(("127.0.0.1", world.port("set2"))).ok();
+        listener.is_some()
+    });
+    let listener = listener.expect("a listener");
+    let live = thread::spawn(move || {
+        let (mut stream, _) = listener.accept().expect("nginx");
+        let _ = stream.read(&mut [0; 4096]).expect("a request");
+        stream.write_all(said.as_bytes()).expect("nginx reads");
+    });
+    let answer = http::request(method, &format!("{url}/version"), &[], b"").expect("an answer");
+    live.join().expect("a thread of ours");
+    (answer.status, answer.body)
+}
+
+#[test]
+fn what_may_have_been_done_or_was_answered_in_part_is_not_asked_of_the_other_slot() {
+    let (world, url) = two_releases();
+    kill(&world, "set2");
+    assert_eq!(cut(&world, "GET", &url, ""), (200, "1.0".to_owned()));
+    for (method, said) in [("POST", ""), ("PATCH", ""), ("GET", "HTTP/1.1 200 OK\r\nContent-")] {
+        assert_eq!(cut(&world, method, &url, said).0, 502, "{method} {said:?}");
+    }
+    assert_eq!(
+        http::request("POST", &format!("{url}/echo"), &[], b"a").expect("an answer").status,
+        200,
+        "nothing was sent"
+    );
+    let as_one_of_set2 = [("X-Bg-Visitor", "set2")];
+    assert_eq!(http::request("GET", &url, &as_one_of_set2, b"").expect("an answer").status, 502);
 }
 
 #[test]

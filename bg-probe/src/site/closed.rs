@@ -9,9 +9,7 @@ use std::path::PathBuf;
 /// The most that a page may have, in bytes.
 pub const MOST_PAGE: u64 = 1024 * 1024;
 
-/// The folder at which the printed site looks.
-#[must_use]
-pub fn folder(dir: &Dir) -> PathBuf {
+fn folder(dir: &Dir) -> PathBuf {
     dir.root().join("closed")
 }
 

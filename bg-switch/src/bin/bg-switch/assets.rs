@@ -3,6 +3,7 @@
 //! A page that was loaded before a switch names the files of its own release, and those that are loaded later are asked of
 //! the new one, which has others.
 
+use crate::backing;
 use crate::extras::Extras;
 use bg_probe::nginx::upstream::VARIABLE;
 use bg_probe::site::settings::Site;
@@ -29,6 +30,7 @@ pub(crate) fn assets(site: &Site, extras: &Extras, slot: &str, settings: &str) -
     }
     let other = variable(&site.app, "other");
     let name = other.trim_start_matches('$');
+    let stand_in = backing::place(site);
     let uri = if site.address.has_path() { "$request_uri" } else { "" };
     let rows = site.slots.both().each_ref().map(|slot| {
         let group = site.address.by_group(&site.app, site.slots.other(&slot.name));
@@ -57,7 +59,7 @@ map $request_method $bg_is_read {{
         {passed}
         proxy_intercept_errors on;
         recursive_error_pages on;
-        if ($bg_is_read) {{ error_page 404 = @{name}; }}
+        if ($bg_is_read) {{ error_page 404 = @{name}; error_page 502 = @{stand_in}; }}
 {settings}    }}
 "
         )

@@ -5,6 +5,7 @@ use bg_probe::site::address::backed_group_of;
 use bg_probe::site::settings::Site;
 use bg_probe::site::slot::Slot;
 use bg_probe::site::stand_in::{HEADER, VISITORS, folder};
+use bg_probe::site::visitor::variable;
 
 /// The variable that says whether a request is a visitor's: the same for all applications.
 pub(crate) const WHO: &str = "$bg_who";
@@ -12,7 +13,7 @@ pub(crate) const WHO: &str = "$bg_who";
 /// What it says of a request that is no visitor's. There is no file of that name.
 pub(crate) const NOBODY: &str = "nobody";
 
-/// The directive for the `http` block that sets it. Who says which slot is asked, and who asks which one is live, is told the
+/// The directives for the `http` block that set it, and that say what is lost. Who says which slot is asked, and who asks which one is live, is told the
 /// truth.
 pub(crate) fn who() -> String {
     format!(
@@ -22,6 +23,13 @@ map $bg_asked {WHO} {{
     default {NOBODY};
     \"\" {VISITORS};
     \"~^[0-9]\" {VISITORS};
+}}
+
+# What must not be asked again: it may have been done, or was answered in part.
+map $request_method:$upstream_bytes_sent:$upstream_bytes_received $bg_is_lost {{
+    default \"\";
+    \"~^[A-Z]+:[^:]*:.*[1-9]\" 1;
+    \"~^(?:POST|LOCK|PATCH):[^:]*[1-9]\" 1;
 }}
 "
     )
@@ -41,15 +49,30 @@ pub(crate) fn group(site: &Site, slot: &Slot) -> String {
     )
 }
 
-/// The directives of the server that choose the group, given the variable with the slot's name.
-pub(crate) fn choice(site: &Site, slot: &str) -> String {
+/// The name of the location in which the other slot is asked.
+pub(crate) fn place(site: &Site) -> String {
+    variable(&site.app, "stand_in").trim_start_matches('$').to_owned()
+}
+
+/// The directives of the server by which the other slot is asked, given the variable with the slot's name, what is passed
+/// to, and what stands in each location of the application. They cost nothing while there is an answer.
+pub(crate) fn stand_in(site: &Site, slot: &str, pass: &str, settings: &str) -> String {
     let folder = folder(&site.dir, WHO);
     let backed = site.address.by_backed_group(&site.app, slot);
+    let place = place(site);
     format!(
         "    # Where the other slot may stand in, which bg-switch and bg-launch say by a file, it is asked when nothing
-    # listens in this one. A slow answer is no reason, and neither is a POST that was sent already.
-    if (-f {}/{slot}) {{ set {VARIABLE} {backed}; }}
+    # listens in this one. A slow answer is no reason, and neither is a POST that was sent already. A location
+    # with an error_page of its own needs the first line as well, and an error_page of your own for 502 belongs
+    # into the location below, which has what location / has.
+    error_page 502 = @{place};
     proxy_next_upstream error;
+    location @{place} {{
+        if ($bg_is_lost) {{ return 502; }}
+        if (!-f {}/{slot}) {{ return 502; }}
+        set {VARIABLE} {backed};
+        proxy_pass {pass};
+{settings}    }}
 ",
         folder.display()
     )

@@ -2,8 +2,9 @@
 
 use crate::backing::WHO;
 use bg_probe::live::front::SLOT_PAGE;
-use bg_probe::site::closed::{folder, page};
+use bg_probe::site::closed::{file, page};
 use bg_probe::site::settings::Site;
+use bg_probe::site::stand_in::VISITORS;
 use bg_probe::site::visitor::PASS_PAGE;
 
 /// The page of nginx's own by which it answers then. A request for it alone is answered 404.
@@ -13,18 +14,21 @@ pub(crate) const PATH: &str = "/_bg/closed.html";
 pub(crate) const HEADER: &str = "X-Bg-Closed";
 
 /// The directives for the `http` block, the same for all applications. A request is looked at again when nginx answers by
-/// the page, so what is found then must not be what was found before.
+/// the page, so what is found then must not be what was found before. It is used only while the site is closed: who it is
+/// that asks is not looked for before.
 pub(crate) fn exempt() -> String {
     format!(
         "\
-# What is answered while a site is closed: by whom certificates are renewed, who asks which slot is live, and who has a pass.
-map $uri $bg_closes {{
+# What is answered while a site is closed: by whom certificates are renewed, who asks for a slot or which one is live, and
+# who has a pass.
+map {WHO}:$uri $bg_turned_away {{
     volatile;
-    default 1;
-    {SLOT_PAGE} \"\";
-    {PATH} \"\";
-    {PASS_PAGE} \"\";
-    \"~^/\\.well-known/\" \"\";
+    default \"\";
+    {VISITORS}:{SLOT_PAGE} \"\";
+    {VISITORS}:{PATH} \"\";
+    {VISITORS}:{PASS_PAGE} \"\";
+    \"~^{VISITORS}:/\\.well-known/\" \"\";
+    ~^{VISITORS}: 1;
 }}
 "
     )
@@ -38,9 +42,9 @@ pub(crate) fn door(site: &Site) -> String {
     format!(
         "    # While bg-switch has closed the site, by a file, visitors get a page.
     set {CLOSED} \"\";
-    if (-f {}/{WHO}) {{ set {CLOSED} $bg_closes; }}
+    if (-f {}) {{ set {CLOSED} $bg_turned_away; }}
 ",
-        folder(&site.dir).display()
+        file(&site.dir).display()
     )
 }
 

@@ -5,7 +5,7 @@ use crate::own::sources;
 use crate::ready::READY_PAGE;
 use bg_probe::live::front::SLOT_PAGE;
 use bg_probe::site::settings::Site;
-use bg_probe::site::visitor::{HEADER, NUMBERS, Visitor, bucket};
+use bg_probe::site::visitor::{HEADER, NUMBERS, Visitor, bucket, variable};
 
 /// The directives, for the `http` block.
 ///
@@ -13,7 +13,9 @@ use bg_probe::site::visitor::{HEADER, NUMBERS, Visitor, bucket};
 /// warning. nginx takes the last definition of each, so whoever changes one gives it another name. In most requests a kind
 /// is found in tables, without a regular expression.
 pub(crate) fn kinds(site: &Site, extras: &Extras) -> String {
-    let bucket = bucket(&site.app);
+    // By a cookie each is another one; without, most say nothing at all, and those are told apart by one table.
+    let (bucket, plain) =
+        if extras.are_of_visitors() { (bucket(&site.app), String::new()) } else { (said(site), plain(site)) };
     let (source, number) = sources(site, extras);
     let known = if extras.sticky { known() } else { String::new() };
     let (prober, preview, rows) = (Visitor::Prober.kind(), Visitor::Preview.kind(), rows());
@@ -22,7 +24,7 @@ pub(crate) fn kinds(site: &Site, extras: &Extras) -> String {
         format!("    {kind} {kind};\n")
     });
     let only = only.concat();
-    let header = HEADER.to_ascii_lowercase().replace('-', "_");
+    let header = variable_of_header();
     format!(
         "\
 # Each visitor has a number from 1 to {NUMBERS}, by the cookie bg_visitor if there is one, else by address
@@ -52,7 +54,7 @@ geo $bg_is_here {{
     255.255.255.255 1;
 }}
 
-map $bg_is_here$http_x_forwarded_for$http_forwarded$http_via:$http_{header} $bg_said {{
+map $bg_is_here$http_x_forwarded_for$http_forwarded$http_via:{header} $bg_said {{
     default $bg_page;
     1:{prober} {prober};
     1:{preview} {preview};
@@ -60,7 +62,7 @@ map $bg_is_here$http_x_forwarded_for$http_forwarded$http_via:$http_{header} $bg_
     \"~^1:([a-z0-9][a-z0-9_-]*)$\" only-$1;
 }}
 
-map $http_{header} $bg_asked {{
+map {header} $bg_asked {{
     default $bg_said;
     \"\"      $bg_page;
 }}
@@ -70,8 +72,46 @@ map {source} {bucket} {{
     \"\"      {number};
 {only}    ~^only- {number};
 }}
+{plain}"
+    )
+}
+
+/// The variable with the kind of a request that says more than a visitor does, or has a cookie.
+fn said(site: &Site) -> String {
+    variable(&site.app, "said")
+}
+
+/// The kind of whoever says nothing and has no cookie: the number by address and browser, which the long way would give as
+/// well.
+fn plain(site: &Site) -> String {
+    let (bucket, said, rows) = (bucket(&site.app), said(site), rows());
+    let header = variable_of_header();
+    format!(
+        "
+# Most requests say nothing and have no such cookie: the same number, found sooner.
+split_clients $remote_addr$http_user_agent $bg_plain_number {{
+{rows}}}
+
+map {header}$cookie_bg_visitor {bucket} {{
+    default {said};
+    \"\"      $bg_plain_number;
+}}
 "
     )
+}
+
+/// The directives of the server by which the pages of our own are not taken for a visitor's.
+pub(crate) fn asked(site: &Site, extras: &Extras) -> String {
+    if extras.are_of_visitors() {
+        return String::new();
+    }
+    let (bucket, said) = (bucket(&site.app), said(site));
+    [SLOT_PAGE, READY_PAGE].map(|page| format!("    if ($uri = {page}) {{ set {bucket} {said}; }}\n")).concat()
+}
+
+/// nginx's variable with what a request says.
+fn variable_of_header() -> String {
+    format!("$http_{}", HEADER.to_ascii_lowercase().replace('-', "_"))
 }
 
 /// The number of a visitor who gets a cookie: by that from the first request on.

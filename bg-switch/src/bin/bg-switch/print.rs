@@ -5,7 +5,7 @@ use crate::backing;
 use crate::closing;
 use crate::extras::Extras;
 use crate::form;
-use crate::kinds::kinds;
+use crate::kinds::{asked, kinds};
 use crate::means::Means;
 use crate::nginx::groups::{NAMESAKE, namesake};
 use crate::nginx::servers::rival_of;
@@ -100,15 +100,16 @@ pub(crate) fn site(site: &Site, server: &Server, means: &Means) -> Result<String
     let var = |what| variable(app, what);
     let [slot, is_local] = ["slot", "is_local"].map(var);
     plain("--dir", &site.dir.root().display().to_string(), "/._-+@,=~").or_exit(Exit::Usage)?;
-    let (backing, told) = (backing::choice(site, &slot), backing::told(site, &slot));
+    let told = backing::told(site, &slot);
     let (door, shut) = (closing::door(site), closing::shut(site));
     let (who, exempt) = (backing::who(), closing::exempt());
-    let kinds = kinds(site, &server.extras);
+    let (kinds, asked) = (kinds(site, &server.extras), asked(site, &server.extras));
     let own = own(site, &server.extras);
     let watched = if server.extras.watch { watched(site, means).or_exit(Exit::Usage)? } else { Watched::default() };
     let settings = settings();
     // A path behind the port takes the place of the request's own URI, unless that is added.
     let pass = if site.address.has_path() { format!("{VARIABLE}$request_uri") } else { VARIABLE.to_owned() };
+    let backing = backing::stand_in(site, &slot, &pass, &(settings.clone() + &own.location));
     let ready = ready::page(site, &is_local, &slot, &pass, &settings);
     let assets = assets(site, &server.extras, &slot, &(settings.clone() + &own.location));
     let [first, second] = site.slots.both();
@@ -129,17 +130,6 @@ map {VARIABLE} {slot} {{
     default \"\";
 {names}}}
 {others_of}
-map $http_upgrade $bg_connection {{
-    default upgrade;
-    \"\"      \"\";
-}}
-
-# The host that was asked for, with its port; old health checks name none.
-map $http_host $bg_host {{
-    default $http_host;
-    \"\"      $host;
-}}
-
 geo {is_local} {{
     default     0;
     127.0.0.0/8 1;
@@ -153,7 +143,13 @@ server {{
     open_file_cache off;
     disable_symlinks off;
 
-{door}{looks}{shut}{heard}
+    # The host that was asked for, with its port; old health checks name none.
+    set $bg_host $http_host;
+    if ($http_host = \"\") {{ set $bg_host $host; }}
+    set $bg_connection \"\";
+    if ($http_upgrade) {{ set $bg_connection upgrade; }}
+
+{asked}{door}{looks}{shut}{heard}
     # Says which slot is live. Changed by bg-switch, or looked up by nginx itself.
     include {file};
 
