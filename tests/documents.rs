@@ -8,7 +8,7 @@ use std::process::Command;
 use bg_tests::{World, pages, programs};
 
 /// All documents that link to each other.
-const DOCUMENTS: [&str; 11] = [
+const DOCUMENTS: [&str; 12] = [
     "README.md",
     "bg-probe/README.md",
     "bg-launch/README.md",
@@ -16,6 +16,7 @@ const DOCUMENTS: [&str; 11] = [
     "bg-health/README.md",
     "bg-switch/README.md",
     "bg-deploy/README.md",
+    "bg-deploy/README.ko.md",
     "tests/README.md",
     "bg-probe/DESIGN.md",
     ".github/CONTRIBUTING.md",
@@ -76,8 +77,17 @@ fn every_link_of_a_document_leads_to_a_file_and_a_heading() {
 /// What somebody at 3 a.m. compares with the screen.
 #[test]
 fn the_readmes_table_of_what_is_wrong_has_messages_that_the_programs_say() {
-    let readme = pages::readme();
-    let table = pages::part(&readme, "## When something is wrong");
+    has_messages_that_the_programs_say(pages::part(&pages::readme(), "## When something is wrong"));
+}
+
+#[test]
+fn the_korean_table_of_what_is_wrong_has_messages_that_the_programs_say() {
+    has_messages_that_the_programs_say(pages::part(&pages::korean(), "## 문제가 생겼을 때"));
+}
+
+/// The first column of a table quotes what somebody reads on the screen.
+#[track_caller]
+fn has_messages_that_the_programs_say(table: &str) {
     let seen: Vec<&str> = table.lines().filter_map(|line| line.strip_prefix("| ")?.split(" | ").next()).collect();
     let messages: Vec<&str> = seen.iter().flat_map(|cell| cell.split('`').skip(1).step_by(2)).collect();
     assert!(messages.len() >= 5, "{messages:?}");

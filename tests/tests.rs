@@ -97,6 +97,9 @@ mod advice;
 /// README and the page of each program: their parts, and where their links lead.
 mod documents;
 
+/// The page in Korean: its commands are those of the other pages, and its way over from the scripts is taken.
+mod korean;
+
 /// The walls between the rooms of the library and between the crates, and no circle.
 mod rooms;
 

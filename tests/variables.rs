@@ -149,7 +149,7 @@ fn the_known_variables_are_those_of_the_five_helps() {
     let others = others.map(str::to_owned);
     let known: BTreeSet<String> = known.into_iter().chain(others).collect();
     let application = pages::read(Path::new("bg-launch/APPLICATION.md"));
-    for text in pages::PROGRAMS.into_iter().map(pages::of).chain([pages::readme(), application]) {
+    for text in pages::PROGRAMS.into_iter().map(pages::of).chain([pages::readme(), pages::korean(), application]) {
         let strange: Vec<String> = named(&text).into_iter().filter(|name| !known.contains(name)).collect();
         assert!(strange.is_empty(), "no program knows {strange:?}, which a page names");
     }

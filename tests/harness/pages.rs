@@ -24,6 +24,12 @@ pub fn of(program: &str) -> String {
     read(&Path::new(program).join("README.md"))
 }
 
+/// The text of the page in Korean.
+#[must_use]
+pub fn korean() -> String {
+    read(Path::new("bg-deploy/README.ko.md"))
+}
+
 /// The text of a document, by its path in the workspace.
 #[track_caller]
 #[must_use]
