@@ -94,6 +94,7 @@ fn make(folder: &Path) -> PathBuf {
         "bg-health/README.md",
         "bg-switch/README.md",
         "bg-deploy/README.md",
+        "bg-deploy/README.ko.md",
         "tests/README.md",
         "tests/deploy.svg",
         "changelog.Debian.gz",
