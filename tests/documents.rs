@@ -8,7 +8,7 @@ use std::process::Command;
 use bg_tests::{World, pages, programs};
 
 /// All documents that link to each other.
-const DOCUMENTS: [&str; 12] = [
+const DOCUMENTS: [&str; 13] = [
     "README.md",
     "bg-probe/README.md",
     "bg-launch/README.md",
@@ -17,6 +17,7 @@ const DOCUMENTS: [&str; 12] = [
     "bg-switch/README.md",
     "bg-deploy/README.md",
     "bg-deploy/README.ko.md",
+    "bg-deploy/CHANGELOG.md",
     "tests/README.md",
     "bg-probe/DESIGN.md",
     ".github/CONTRIBUTING.md",
@@ -114,6 +115,18 @@ fn the_removal_in_the_readme_ends_what_runs_in_both_slots() {
     running.sort_unstable();
     assert_eq!((found.len(), &found), (2, &running));
     assert!(lines.contains("\nkill $running\n"), "{lines}");
+}
+
+#[test]
+fn the_readme_installs_the_packages_of_this_version() {
+    let (readme, version) = (pages::readme(), env!("CARGO_PKG_VERSION"));
+    for package in [
+        format!("bg_{version}-1_amd64.deb"),
+        format!("bg-{version}-1.x86_64.rpm"),
+        format!("bg-{version}-x86_64.tar.gz"),
+    ] {
+        assert!(readme.contains(&package), "README does not install {package}");
+    }
 }
 
 #[test]

@@ -148,5 +148,6 @@ mod terminal;
 /// `--via systemd` on a machine with a real one: units, crashes, drop-ins, reboots. In the full run alone.
 mod systemd;
 
-/// The Debian package: installed in a clean Debian, it deploys there. In a full run alone.
-mod package;
+/// The packages of a release: what is in them, and each kind installed, used, upgraded and removed. In a full run alone,
+/// but for the script that installs.
+mod packages;

@@ -20,7 +20,12 @@ const PACKAGES: &str =
 #[track_caller]
 pub fn install(folder: &Path) {
     let suite = suite();
-    let made = made(&format!("debian-{suite}"), &suite, PACKAGES);
+    copy(&made(&format!("debian-{suite}"), |half| debootstrap(half, &suite, PACKAGES)), folder);
+}
+
+/// Copies one of these folders, for a test that writes into it.
+#[track_caller]
+pub fn copy(made: &Path, folder: &Path) {
     run(Command::new("cp").args(["-a", "--reflink=auto"]).arg(made).arg(folder));
 }
 
@@ -28,12 +33,38 @@ pub fn install(folder: &Path) {
 #[track_caller]
 #[must_use]
 pub fn with_nginx(suite: &str) -> PathBuf {
-    made(&format!("nginx-{suite}"), suite, "nginx")
+    made(&format!("nginx-{suite}"), |half| debootstrap(half, suite, "nginx"))
 }
 
-/// The folder of this name, made by debootstrap where it is not there yet.
+/// A folder with nginx and what installs an .rpm.
 #[track_caller]
-fn made(name: &str, suite: &str, packages: &str) -> PathBuf {
+#[must_use]
+pub fn with_dnf() -> PathBuf {
+    let suite = suite();
+    made(&format!("rpm-{suite}"), |half| debootstrap(half, &suite, "nginx-light,rpm,dnf"))
+}
+
+/// A folder with nginx of Debian 11 for ARM: unpacked and not configured, for nothing of it runs here without qemu.
+#[track_caller]
+#[must_use]
+pub fn with_nginx_for_arm() -> PathBuf {
+    let unpack = r#"
+        for package in "$0"/var/cache/apt/archives/*.deb; do
+            dpkg-deb --fsys-tarfile "$package" | tar -x --keep-directory-symlink -C "$0"
+        done
+        cp "$0/usr/share/base-passwd/passwd.master" "$0/etc/passwd"
+        cp "$0/usr/share/base-passwd/group.master" "$0/etc/group""#;
+    made("nginx-bullseye-arm", |half| {
+        let mut first = Command::new(programs::of_the_system("debootstrap"));
+        first.args(["--foreign", "--arch=arm64", "--variant=minbase", "--include=nginx-light", "bullseye"]);
+        run(first.arg(half));
+        run(Command::new("sh").args(["-euc", unpack]).arg(half));
+    })
+}
+
+/// The folder of this name, made where it is not there yet.
+#[track_caller]
+fn made(name: &str, make: impl FnOnce(&Path)) -> PathBuf {
     assert!(geteuid().is_root(), "only root can install a Debian: sudo tests/run --full");
     let target = programs::folder();
     let made = target.parent().unwrap_or(&target).join(name);
@@ -46,12 +77,17 @@ fn made(name: &str, suite: &str, packages: &str) -> PathBuf {
         if half.exists() {
             fs::remove_dir_all(&half).expect("a folder of ours");
         }
-        let mut making = Command::new(programs::of_the_system("debootstrap"));
-        run(making.args(["--variant=minbase", &format!("--include={packages}"), suite]).arg(&half));
+        make(&half);
         fs::set_permissions(&half, Permissions::from_mode(0o755)).expect("a folder of ours");
         fs::rename(&half, &made).expect("a folder of ours");
     }
     made
+}
+
+#[track_caller]
+fn debootstrap(folder: &Path, suite: &str, packages: &str) {
+    let mut making = Command::new(programs::of_the_system("debootstrap"));
+    run(making.args(["--variant=minbase", &format!("--include={packages}"), suite]).arg(folder));
 }
 
 /// The release of this machine, by the name that debootstrap knows it by.

@@ -5,7 +5,7 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 /// The package of each of the system's programs that the tests need, Debian's name.
-const PACKAGES: [(&str, &str); 15] = [
+const PACKAGES: &[(&str, &str)] = &[
     ("nginx", "nginx"),
     ("java", "default-jdk-headless"),
     ("javac", "default-jdk-headless"),
@@ -17,6 +17,8 @@ const PACKAGES: [(&str, &str); 15] = [
     ("debootstrap", "debootstrap"),
     ("systemd-nspawn", "systemd-container"),
     ("man", "man-db"),
+    ("objdump", "binutils"),
+    ("qemu-aarch64-static", "qemu-user-static"),
     ("unshare", "util-linux"),
     ("ip", "iproute2"),
     ("nsenter", "util-linux"),
