@@ -151,3 +151,6 @@ mod systemd;
 /// The packages of a release: what is in them, and each kind installed, used, upgraded and removed. In a full run alone,
 /// but for the script that installs.
 mod packages;
+
+/// The workflows of GitHub: they parse, and what their steps call is there and works.
+mod workflows;

@@ -67,21 +67,21 @@ pub fn with_nginx_for_arm() -> PathBuf {
 fn made(name: &str, make: impl FnOnce(&Path)) -> PathBuf {
     assert!(geteuid().is_root(), "only root can install a Debian: sudo tests/run --full");
     let target = programs::folder();
-    let made = target.parent().unwrap_or(&target).join(name);
-    let half = made.with_extension("half");
+    let whole = target.parent().unwrap_or(&target).join(name);
+    let half = whole.with_extension("half");
     // One makes it, and the others wait.
-    let lock = File::create(made.with_extension("lock")).expect("a folder of ours");
+    let lock = File::create(whole.with_extension("lock")).expect("a folder of ours");
     lock.lock().expect("a file of ours");
-    if !made.exists() {
+    if !whole.exists() {
         // Half a system must not look like one.
         if half.exists() {
             fs::remove_dir_all(&half).expect("a folder of ours");
         }
         make(&half);
         fs::set_permissions(&half, Permissions::from_mode(0o755)).expect("a folder of ours");
-        fs::rename(&half, &made).expect("a folder of ours");
+        fs::rename(&half, &whole).expect("a folder of ours");
     }
-    made
+    whole
 }
 
 #[track_caller]
