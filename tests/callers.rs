@@ -180,14 +180,22 @@ fn a_shell_step_that_comes_by_ssh() {
     serves(&world, "1.1");
 }
 
-#[test]
-fn the_hooks_of_a_codedeploy_agent_that_is_root() {
+/// An instance of a deployment group, with a folder that belongs to the user who deploys.
+#[track_caller]
+fn instance(world: World) -> World {
     assert!(geteuid().is_root(), "this test needs root: CodeDeploy's agent is root, and runs hooks as others");
-    let world = World::new().link_form();
-    let agent = Runner::new(&world);
-    agent.check_out("1.1");
+    let world = world.link_form();
     world.make_dir(world.dir());
     chown(world.dir(), Some(ORDINARY), Some(ORDINARY)).unwrap();
+    world
+}
+
+/// Does on an instance what CodeDeploy's agent does, until a hook fails: its event, and what it said.
+#[track_caller]
+fn deployment(world: &World, version: &str) -> Result<(), (String, String)> {
+    let before = world.get("/version");
+    let agent = Runner::new(world);
+    agent.check_out(version);
     let appspec = agent.example("codedeploy/appspec.yml");
     let hooks = example::hooks(&appspec);
     let names: Vec<&str> = hooks.iter().map(|hook| hook.event.as_str()).collect();
@@ -196,12 +204,19 @@ fn the_hooks_of_a_codedeploy_agent_that_is_root() {
         let script = agent.workspace().join("hook.sh");
         world.write(&script, agent.example(&hook.location));
         let step = format!("sh {}", script.display());
-        match hook.runas.as_deref() {
-            None => agent.step(&step).end().succeeded(),
-            Some("deploy") => agent.step_as(ORDINARY, &step).end().succeeded(),
+        let ended = match hook.runas.as_deref() {
+            None => agent.step(&step).end(),
+            Some("deploy") => agent.step_as(ORDINARY, &step).end(),
             Some(other) => panic!("who is {other}?"),
         };
         agent.clean_up();
+        if ended.code != 0 {
+            return Err((hook.event, ended.output));
+        }
+        let served = world.get("/version");
+        // In a first deploy nginx leads to the first slot already.
+        let is_same = before.status != 200 || served.body == before.body;
+        assert!(hook.event == "ValidateService" || is_same, "nginx has moved before the last hook");
         if hook.event == "BeforeInstall" {
             // The agent's own step: it copies, as root.
             let from = agent.workspace().join("build/libs/.");
@@ -209,10 +224,47 @@ fn the_hooks_of_a_codedeploy_agent_that_is_root() {
             assert!(copied.expect("cp").success());
         }
     }
+    Ok(())
+}
+
+#[test]
+fn the_hooks_of_a_codedeploy_agent_that_is_root() {
+    let world = instance(World::new());
+    deployment(&world, "1.1").unwrap_or_else(|failed| panic!("{failed:?}"));
     serves(&world, "1.1");
     for made in ["releases", "slots/set1/process.json", "deploys.jsonl"] {
         assert_eq!(fs::metadata(world.dir().join(made)).expect("a deploy makes it").uid(), ORDINARY, "{made}");
     }
+}
+
+#[test]
+fn a_deployment_group_of_codedeploy_stops_where_a_hook_fails_and_goes_back() {
+    let first = instance(World::new());
+    let second = World::new();
+    let smoke_test = second.word(second.script("smoke-test", "test ! -e \"$0.fails\""));
+    let second = instance(second.env("BG_DEPLOY_BEFORE_SWITCH", &smoke_test));
+    for world in [&first, &second] {
+        deployment(world, "1.0").unwrap_or_else(|failed| panic!("{failed:?}"));
+    }
+    // The second one's smoke test has something against the release.
+    second.write("smoke-test.fails", "");
+    deployment(&first, "1.1").unwrap_or_else(|failed| panic!("{failed:?}"));
+    let (event, said) = deployment(&second, "1.1").expect_err("its smoke test fails");
+    assert_eq!(event, "ValidateService", "{said}");
+    assert!(said.contains("before-switch") && said.contains("abandon"), "{said}");
+    serves(&second, "1.0");
+    assert!(!second.listens("set2"), "what was prepared still runs: {said}");
+
+    fs::remove_file(second.path("smoke-test.fails")).expect("a file of ours");
+
+    // CodeDeploy goes back by deploying the revision before, on both.
+    let launches = || fs::read_dir(second.dir().join("releases")).expect("a folder").count();
+    let before = launches();
+    for world in [&first, &second] {
+        deployment(world, "1.0").unwrap_or_else(|failed| panic!("{failed:?}"));
+        serves(world, "1.0");
+    }
+    assert_eq!(launches(), before, "the second instance launched what was live");
 }
 
 #[test]
