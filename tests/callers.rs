@@ -159,6 +159,59 @@ fn a_step_that_comes_by_ssh_from_github() {
 }
 
 #[test]
+fn a_matrix_of_servers_one_after_the_other_from_github() {
+    let world = World::new();
+    let runner = Runner::new(&world);
+    let sshd = Sshd::start(&runner);
+    let runner = sshd.seen_from(runner).set("GITHUB_SHA", "1a2b3c4d");
+    runner.check_out("1.1");
+    let text = runner.example("github-hosts.yml");
+    assert!(text.contains("max-parallel: 1\n      fail-fast: true\n"), "{text}");
+    let [_build, deploy] = example::runs(&text).try_into().expect("two steps");
+    // A second run of the job finds nothing to do.
+    for launched in [1, 1] {
+        runner.step(&deploy).end().succeeded();
+        runner.clean_up();
+        serves(&world, "1.1");
+        assert_eq!(fs::read_dir(world.dir().join("releases")).expect("a folder").count(), launched);
+    }
+    assert!(sshd.nothing_is_left("app-"), "the copied jar stays on the server");
+}
+
+#[test]
+fn two_steps_with_an_approval_between_them_from_github() {
+    let world = World::new();
+    let runner = Runner::new(&world);
+    let sshd = Sshd::start(&runner);
+    let runner = sshd.seen_from(runner).set("GITHUB_SHA", "1a2b3c4d");
+    let server = runner.variable("SERVER");
+    let runner = runner.set("SERVERS", &server);
+    let [_build, prepare, finish, abandon] =
+        example::runs(&runner.example("github-approval.yml")).try_into().expect("four steps");
+    runner.check_out("1.0");
+    for step in [&prepare, &finish] {
+        runner.step(step).end().succeeded();
+        runner.clean_up();
+    }
+    serves(&world, "1.0");
+
+    // Approved, and then not.
+    runner.check_out("1.1");
+    runner.step(&prepare).end().succeeded();
+    runner.clean_up();
+    serves(&world, "1.0");
+    runner.step(&finish).end().succeeded();
+    serves(&world, "1.1");
+    runner.check_out("1.2");
+    runner.step(&prepare).end().succeeded();
+    runner.step(&abandon).end().succeeded();
+    serves(&world, "1.1");
+    assert_ne!(runner.step(&finish).end().code, 0, "nothing is prepared any more");
+    serves(&world, "1.1");
+    assert!(sshd.nothing_is_left("app-"), "the copied jar stays on the server");
+}
+
+#[test]
 fn a_shell_step_that_comes_by_ssh() {
     let world = World::new();
     let runner = Runner::new(&world);

@@ -66,6 +66,13 @@ impl<'a> Runner<'a> {
         self
     }
 
+    /// What a variable of every step is set to.
+    #[track_caller]
+    pub(crate) fn variable(&self, name: &str) -> String {
+        let found = self.variables.iter().rev().find(|(known, _)| known == name);
+        found.unwrap_or_else(|| panic!("no {name}")).1.to_str().expect("UTF-8").to_owned()
+    }
+
     /// Puts a folder before all others on the steps' PATH.
     pub(crate) fn with_path(mut self, first: &Path) -> Self {
         let folders: Vec<PathBuf> = std::env::split_paths(&self.path).collect();
