@@ -8,7 +8,7 @@ use std::process::Command;
 use bg_tests::{World, pages, programs};
 
 /// All documents that link to each other.
-const DOCUMENTS: [&str; 13] = [
+const DOCUMENTS: [&str; 14] = [
     "README.md",
     "bg-probe/README.md",
     "bg-launch/README.md",
@@ -18,6 +18,7 @@ const DOCUMENTS: [&str; 13] = [
     "bg-deploy/README.md",
     "bg-deploy/README.ko.md",
     "bg-deploy/CHANGELOG.md",
+    "bg-deploy/package/ansible/README.md",
     "tests/README.md",
     "bg-probe/DESIGN.md",
     ".github/CONTRIBUTING.md",

@@ -148,6 +148,9 @@ mod terminal;
 /// `--via systemd` on a machine with a real one: units, crashes, drop-ins, reboots. In the full run alone.
 mod systemd;
 
+/// Many servers: Ansible deploys on hosts in namespaces of their own, behind HAProxy. In the full run alone.
+mod hosts;
+
 /// The packages of a release: what is in them, and each kind installed, used, upgraded and removed. In a full run alone,
 /// but for the script that installs.
 mod packages;

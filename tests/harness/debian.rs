@@ -16,6 +16,10 @@ use crate::programs;
 const PACKAGES: &str =
     "systemd,systemd-sysv,dbus,dbus-user-session,libpam-systemd,nginx-light,iproute2,strace,curl,ca-certificates";
 
+/// What a server has that is reached by ssh, and managed by Ansible.
+const OF_A_HOST: &str =
+    "systemd,systemd-sysv,dbus,nginx-light,iproute2,curl,ca-certificates,openssh-server,python3,python3-apt,sudo";
+
 /// Puts a Debian of its own into a new folder.
 #[track_caller]
 pub fn install(folder: &Path) {
@@ -34,6 +38,14 @@ pub fn copy(made: &Path, folder: &Path) {
 #[must_use]
 pub fn with_nginx(suite: &str) -> PathBuf {
     made(&format!("nginx-{suite}"), |half| debootstrap(half, suite, "nginx"))
+}
+
+/// A folder with a server that is reached by ssh. Nobody writes into it: it is the lower layer of hosts.
+#[track_caller]
+#[must_use]
+pub fn of_a_host() -> PathBuf {
+    let suite = suite();
+    made(&format!("host-{suite}"), |half| debootstrap(half, &suite, OF_A_HOST))
 }
 
 /// A folder with nginx and what installs an .rpm.
