@@ -139,6 +139,44 @@ fn the_readme_leads_to_the_page_of_each_program() {
     }
 }
 
+/// It is made by tests/picture, and is of no use when the demo has changed and it has not.
+#[test]
+fn the_picture_in_the_readme_shows_what_the_demo_runs_and_that_no_request_failed() {
+    let picture = pages::read(Path::new("tests/demo.svg"));
+    let demo = pages::read(Path::new("tests/demo"));
+    for title in demo.lines().filter_map(|line| line.trim().strip_prefix("step \"")?.strip_suffix('"')) {
+        assert!(picture.contains(&format!(">== {title}<")), "{title}");
+    }
+    for shown in [">$ bg-deploy app-1.1.jar<", ">$ bg-deploy --rollback<", " requests, 0 failed<"] {
+        assert!(picture.contains(shown), "{shown}");
+    }
+    assert!(picture.len() < 60_000 && !picture.contains('\u{1b}') && !picture.contains("/tmp/"), "{}", picture.len());
+}
+
+/// A line that was drawn over is seen for as long as it stood there, and one that is too wide goes on below.
+#[test]
+fn a_recorded_session_is_drawn_as_the_terminal_showed_it() {
+    let world = World::new();
+    let long = "x".repeat(120);
+    let output = format!("Script started on x\nhealth 1\r\u{1b}[2K\u{1b}[1mhealth\u{1b}[0m  UP <&>\r\n{long}\r\n");
+    let first = "health 1".len();
+    let rest = output.len() - "Script started on x\n".len() - first;
+    let files = [world.write("timing", format!("0.5 {first}\n0.25 {rest}\n")), world.write("output", &output)];
+    let drawn = Command::new(programs::ours("session")).args(files).output().expect("a program of ours").stdout;
+    let drawn = String::from_utf8(drawn).expect("UTF-8");
+    let before =
+        "<g class=\"p\" style=\"animation-duration:0.25s;animation-delay:0.50s\"><text x=\"16\" y=\"29\">health 1<";
+    let after = "<g style=\"animation-delay:0.75s\"><text x=\"16\" y=\"29\"><tspan class=\"b\">health</tspan>  UP &lt;&amp;&gt;<";
+    for part in [
+        before.to_owned(),
+        after.to_owned(),
+        format!("y=\"47\">{}<", "x".repeat(114)),
+        format!("y=\"65\">{}<", "x".repeat(6)),
+    ] {
+        assert!(drawn.contains(&part), "{part} in {drawn}");
+    }
+}
+
 #[test]
 fn the_page_of_a_program_has_the_four_parts_in_their_order() {
     for program in pages::PROGRAMS {

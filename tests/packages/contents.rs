@@ -45,6 +45,7 @@ fn a_package_has_man_pages_completions_notes_and_the_programs_for_users() {
         "bg-deploy/CHANGELOG.md",
         "tests/README.md",
         "tests/deploy.svg",
+        "tests/demo.svg",
     ] {
         assert!(notes.join(file).is_file(), "no {file}");
     }
