@@ -56,7 +56,7 @@ pub fn with_dnf() -> PathBuf {
     made(&format!("rpm-{suite}"), |half| debootstrap(half, &suite, "nginx-light,rpm,dnf"))
 }
 
-/// A folder with nginx of Debian 11 for ARM: unpacked and not configured, for nothing of it runs here without qemu.
+/// A folder with nginx of Debian 11 for ARM (the light one has no split_clients yet): unpacked and not configured, for nothing of it runs here without qemu.
 #[track_caller]
 #[must_use]
 pub fn with_nginx_for_arm() -> PathBuf {
@@ -64,11 +64,13 @@ pub fn with_nginx_for_arm() -> PathBuf {
         for package in "$0"/var/cache/apt/archives/*.deb; do
             dpkg-deb --fsys-tarfile "$package" | tar -x --keep-directory-symlink -C "$0"
         done
+        # In a container debootstrap makes a link of it.
+        rm -rf "$0/proc" && mkdir "$0/proc"
         cp "$0/usr/share/base-passwd/passwd.master" "$0/etc/passwd"
         cp "$0/usr/share/base-passwd/group.master" "$0/etc/group""#;
     made("nginx-bullseye-arm", |half| {
         let mut first = Command::new(programs::of_the_system("debootstrap"));
-        first.args(["--foreign", "--arch=arm64", "--variant=minbase", "--include=nginx-light", "bullseye"]);
+        first.args(["--foreign", "--arch=arm64", "--variant=minbase", "--include=nginx-core", "bullseye"]);
         run(first.arg(half));
         run(Command::new("sh").args(["-euc", unpack]).arg(half));
     })
