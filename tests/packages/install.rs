@@ -12,15 +12,15 @@ fn unpacked(world: &World, name: &str, notes: &[&str]) -> PathBuf {
     let folder = world.path(name);
     fs::create_dir_all(folder.join("bin")).expect("a folder of ours");
     fs::create_dir_all(folder.join("share/doc/bg")).expect("a folder of ours");
-    write_executable(&folder.join("bin/bg-deploy"), &format!("#!/bin/sh\necho {name}\n"));
+    write_executable(&folder.join("bin/bg-deploy"), format!("#!/bin/sh\necho {name}\n"));
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../bg-deploy/package/install");
     fs::copy(script, folder.join("install")).expect("the script");
-    let mut list = "share/doc/bg/files\nbin/bg-deploy\n".to_owned();
+    let mut list = vec!["share/doc/bg/files".to_owned(), "bin/bg-deploy".to_owned()];
     for note in notes {
         fs::write(folder.join("share/doc/bg").join(note), name).expect("a folder of ours");
-        list += &format!("share/doc/bg/{note}\n");
+        list.push(format!("share/doc/bg/{note}"));
     }
-    fs::write(folder.join("share/doc/bg/files"), list).expect("a folder of ours");
+    fs::write(folder.join("share/doc/bg/files"), list.join("\n") + "\n").expect("a folder of ours");
     folder
 }
 

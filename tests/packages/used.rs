@@ -53,7 +53,7 @@ take_out() { dpkg --remove bg; }
 
 /// The .rpm by dnf and rpm, beside an nginx that is set up as that of RHEL and Amazon Linux: sites in conf.d alone, workers
 /// that run as nginx, and a default server in nginx.conf. In place of the glibc that these have, a package without files.
-const RPM: &str = r#"
+const RPM: &str = r"
 programs=/usr/bin examples=/usr/share/doc/bg/examples
 rm -r /etc/nginx/sites-enabled /etc/nginx/sites-available
 useradd --system --shell /sbin/nologin nginx
@@ -87,7 +87,7 @@ upgrade() {
     rpm --query bg | grep -e -2
 }
 take_out() { dnf --assumeyes --releasever=9 remove bg; }
-"#;
+";
 
 /// The .tar.gz on Debian 11, which has glibc 2.31 and nginx 1.18.
 const ARCHIVE: &str = r"
