@@ -46,6 +46,8 @@ fn the_metrics_of_a_site_before_a_deploy_and_after_some() {
         ("bg_share_ratio{app=\"web\",slot=\"set2\"}", 1.0),
         ("bg_up{app=\"web\",slot=\"set1\"}", 1.0),
         ("bg_closed{app=\"web\"}", 0.0),
+        ("bg_drained{app=\"web\"}", 0.0),
+        ("bg_prepared{app=\"web\",slot=\"set1\"}", 0.0),
         ("bg_deploys{app=\"web\",exit=\"0\"}", 2.0),
         ("bg_deploys{app=\"web\",exit=\"4\"}", 1.0),
         ("bg_last_deploy_exit{app=\"web\"}", 0.0),
@@ -62,6 +64,9 @@ fn the_metrics_of_a_site_before_a_deploy_and_after_some() {
         let at = of(&after, &format!("bg_{what}_timestamp_seconds{{app=\"web\",slot=\"set2\"}}")).expect("a time");
         assert!((now - 60.0..=now + 1.0).contains(&at), "{what}: {at} and now {now}");
     }
+
+    world.cmd("bg-deploy").args(["--prepare", "--"]).args(world.fake_app(&[])).ran().success();
+    assert_eq!(of(&metrics(&world), "bg_prepared{app=\"web\",slot=\"set1\"}"), Some(1.0));
 }
 
 #[test]
@@ -72,7 +77,9 @@ fn a_share_a_closed_site_and_a_site_of_which_nobody_can_tell() {
     let line = format!("bg-probe | bg-launch -- {} | bg-health | bg-switch --share 10", app[0]);
     world.run_line(line).success();
     world.run("bg-switch", &["--close"]).success();
+    world.run("bg-switch", &["--drain", "on", "--drain-idle", "50ms"]).success();
     let values = metrics(&world);
+    assert!(values["bg_drained{app=\"web\"}"] > 0.0, "{values:?}");
     let shares = ["set1", "set2"].map(|slot| values[&format!("bg_share_ratio{{app=\"web\",slot=\"{slot}\"}}")]);
     assert_eq!((shares, values["bg_closed{app=\"web\"}"]), ([0.9, 0.1], 1.0));
 

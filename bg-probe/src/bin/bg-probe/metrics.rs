@@ -12,6 +12,8 @@ use anyhow::Result;
 use bg_probe::live::lingering::Lingering;
 use bg_probe::live::verdict::{self, Verdict};
 use bg_probe::site::closed::is_closed;
+use bg_probe::site::drained::is_drained;
+use bg_probe::site::prepared::Prepared;
 use bg_probe::site::settings::Site;
 use bg_probe::site::slot::Slot;
 use bg_probe::site::visitor::NUMBERS;
@@ -70,6 +72,7 @@ fn visitors(site: &Site, verdict: Option<&Verdict>) -> Vec<Family> {
             lingering.iter().map(|lingering| (named(&lingering.old), seconds(lingering.until))).collect(),
         ),
         Family::one("closed", "Whether the site is closed to visitors.", flag(is_closed(&site.dir))),
+        Family::one("drained", "Whether a load balancer is to send nobody to this host.", flag(is_drained(&site.dir))),
     ]
 }
 
@@ -85,7 +88,13 @@ fn releases(site: &Site) -> Vec<Family> {
     };
     let made = |(slot, release): (&Slot, String)| Some((named(slot), seconds(site.dir.made(&release)?)));
     let began = |slot| Some((named(slot), seconds(process_in(site, slot)?.started()?)));
+    let prepared = |slot: &Slot| flag(Prepared::in_slot(&site.dir, &slot.name).is_some());
     vec![
+        Family::new(
+            "prepared",
+            "Whether the slot holds a release that waits for its switch.",
+            slots().map(|slot| (named(slot), prepared(slot))).collect(),
+        ),
         Family::new(
             "up",
             "Whether something listens in the slot.",
@@ -117,12 +126,12 @@ fn past(deploys: &[Ended]) -> Vec<Family> {
     vec![
         Family::new(
             "deploys",
-            "The deploys and rollbacks in the history, by exit code; old ones leave it.",
+            "The runs of bg-deploy in the history, by exit code; old ones leave it.",
             exits.collect(),
         ),
         Family::new(
             "last_deploy_timestamp_seconds",
-            "When the last deploy or rollback that has ended began.",
+            "When the last run of bg-deploy that has ended began.",
             last(&|last| seconds(last.at)),
         ),
         Family::new("last_deploy_duration_seconds", "How long it took.", last(&|last| thousandths(last.took))),

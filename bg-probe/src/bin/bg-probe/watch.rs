@@ -13,7 +13,9 @@ use bg_probe::os::http::{Get, Url};
 use bg_probe::say::stdout::{is_read_for, print};
 use bg_probe::say::{clean, columns};
 use bg_probe::site::closed::is_closed;
+use bg_probe::site::drained::is_drained;
 use bg_probe::site::lock::held_by;
+use bg_probe::site::prepared::Prepared;
 use bg_probe::site::settings::Site;
 use bg_probe::site::slot::Slot;
 use std::io::{ErrorKind, IsTerminal, stdout};
@@ -96,9 +98,10 @@ impl Look {
         let verdict = verdict::live(site, ask.by, ask.within);
         let held = held_by(&site.dir).map(|holder| format!("under way: {holder}"));
         let closed = is_closed(&site.dir).then(|| "closed to visitors".to_owned());
+        let drained = is_drained(&site.dir).then(|| "drained, a load balancer sends nobody here".to_owned());
         let unsure = verdict.as_ref().err().map(|why| format!("{why:#}"));
         let warning = verdict.as_ref().ok().and_then(|verdict| verdict.warning.clone());
-        let news = [held, closed, unsure, warning].into_iter().flatten().map(|line| clean(&line)).collect();
+        let news = [held, closed, drained, unsure, warning].into_iter().flatten().map(|line| clean(&line)).collect();
         let rows = site.slots.both().iter().map(|slot| row(site, slot, verdict.as_ref().ok())).collect();
         Look { news, rows }
     }
@@ -125,6 +128,7 @@ fn row(site: &Site, slot: &Slot, verdict: Option<&Verdict>) -> Vec<String> {
         None => "?",
         Some(verdict) if verdict.live.as_ref() == Some(slot) => "live",
         Some(verdict) if verdict.stand_in.as_ref() == Some(slot) => "stands in",
+        Some(_) if Prepared::in_slot(&site.dir, &slot.name).is_some() => "prepared",
         Some(_) => "-",
     };
     let lingers = Lingering::of(site).is_some_and(|lingering| lingering.old == *slot);
