@@ -19,6 +19,8 @@ fn a_host_that_is_drained_rebooted_and_brought_back_fails_no_request() {
     lab.balance();
     let visitors = lab.visitors();
     lab.on(0, &format!("{SWITCH} --drain on --drain-idle 2s"));
+    let status = control.play("status", &[]).succeeded();
+    assert_eq!(status.said.matches(" drained").count(), 1, "{}", status.said);
     lab.end(0);
     lab.boot(0);
     until(SOON, "the release that was live is live again", || lab.versions() == ["1.1", "1.1"]);

@@ -68,7 +68,7 @@ def notes(record, code, said):
     """What whoever looks after the host wants to know besides."""
     if code != 0:
         return said.strip().splitlines()[:1]
-    found = ["closed"] if record.get("closed") else []
+    found = [key for key in ("closed", "drained") if record.get(key)]
     for key in ("shares", "lingers", "prepared"):
         if record.get(key):
             found.append("%s %s" % (key, json.dumps(record[key])))
