@@ -16,6 +16,8 @@ mod fifty;
 mod lab;
 /// One host after the other.
 mod rolling;
+/// The role that sets a host up.
+mod setting_up;
 /// All hosts at once.
 mod together;
 

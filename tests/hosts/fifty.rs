@@ -11,6 +11,9 @@ use bg_tests::{programs, tell};
 const SITES: usize = 50;
 const FEW: usize = 5;
 
+/// By how much two ratios may differ of which each was measured once, on a machine with other work.
+const NOISE: f64 = 1.25;
+
 /// What `$1` sites need on the host: the settings, the folders, the files of nginx, and a first release of each.
 const SITES_ON_THE_HOST: &str = r#"
 useradd -m deploy
@@ -67,7 +70,7 @@ fn together_on_fifty_sites_takes_longer_than_on_five_by_no_more_than_ssh_does() 
          ssh alone {few_by_ssh:.1?} and {many_by_ssh:.1?}: {ssh_grows:.1} times; {between:.2} s between the first and the \
          last switch of {SITES}"
     ));
-    assert!(grows <= ssh_grows, "{grows} and {ssh_grows}");
+    assert!(grows <= ssh_grows * NOISE, "{grows} and {ssh_grows}");
 }
 
 fn ratio(few: Duration, many: Duration) -> f64 {
