@@ -86,7 +86,7 @@ fn a_release_that_is_abandoned_leaves_the_slot_with_what_it_held_before() {
     assert_eq!((world.held("set1"), kept(&world)), (before, None));
     assert_eq!(world.get("/version").body, "1.1");
     assert_eq!(told(&world)[2..], [("prepare".to_owned(), 0.into()), ("abandon".to_owned(), 0.into())]);
-    world.run("bg-deploy", &["--abandon"]).success().said("nothing is prepared; nothing was changed");
+    world.run("bg-deploy", &["--abandon"]).success().said("nothing is prepared in ").said("; nothing was changed");
     world.rollback().success();
     assert_eq!(world.get("/version").body, "1.0", "the way back is as it was");
 }
@@ -147,8 +147,10 @@ fn a_preparation_that_fails_leaves_nothing_behind() {
     world.cmd("bg-deploy").args(["--prepare", "--"]).args(app).ran().exit(4).said("was stopped").said("as before");
     assert!(kept(&world).is_none() && !world.listens("set2"));
     world.make_dir(world.dir().join("prepared.json"));
-    prepare(&world, "1.1").exit(1).said("the preparation failed at keep");
-    assert!(!world.listens("set2"), "what nobody knows of does not run on");
+    let way_back = world.run("bg-launch", &["--slot", "set2", "--", "fake-app"]).success().record();
+    prepare(&world, "1.1").exit(1).said("prepared.json is a folder, and no file").said("Move it away: mv ");
+    assert_eq!(world.pid("set2"), way_back["launch"]["pid"]);
+    assert!(process::alive(world.pid("set2")), "nothing was touched");
 }
 
 #[test]
@@ -160,11 +162,57 @@ fn finish_asks_for_the_health_again_and_what_is_ill_waits_on() {
     let failed = world.run("bg-deploy", &["--finish"]).exit(4);
     failed
         .said("waits on")
-        .said("next      when the cause is gone: bg-deploy --finish; or stop it: bg-deploy --abandon");
+        .said("next      when the cause is gone, the same command again; or stop it: bg-deploy --abandon");
     assert_eq!(world.get("/version").body, "1.0");
     process::signal(waits, nix::sys::signal::Signal::SIGCONT);
     world.run("bg-deploy", &["--finish"]).success();
     assert_eq!(world.get("/version").body, "1.1");
+}
+
+#[test]
+fn a_release_that_has_ended_while_it_waited_is_told_so_by_the_check_and_by_the_finish() {
+    let world = World::new().serving();
+    prepare(&world, "1.1").success();
+    world.run("bg-deploy", &["--check", "--finish"]).success().printed("ok      release ");
+    let waits = world.pid("set2");
+    process::signal(waits, nix::sys::signal::Signal::SIGKILL);
+    until(SOON, "it is gone", || !process::alive(waits));
+    world.run("bg-deploy", &["--check", "--finish"]).exit(1).printed("and has ended there: prepare it again");
+    let failed = world.run("bg-deploy", &["--finish"]);
+    failed.said(" has ended\n").said("next      prepare it again; or give it up: bg-deploy --abandon");
+}
+
+#[test]
+fn what_waits_still_is_named_where_nothing_had_to_be_prepared() {
+    let world = World::new().serving();
+    let app = world.fake_app(&["--version-text", "1.0"]);
+    prepare(&world, "1.1").success();
+    let file = world.word("app.bin");
+    world.write("app.bin", "1");
+    world.run("bg-deploy", &["--abandon"]).success();
+    world.cmd("bg-deploy").arg(&file).arg("--").args(&app).ran().success();
+    prepare(&world, "1.2").success();
+    let same = world.cmd("bg-deploy").args(["--prepare", "--if-changed", &file, "--"]).args(&app).ran().success();
+    same.said(" is prepared still: bg-deploy --finish moves nginx to that one, bg-deploy --abandon stops it");
+}
+
+#[test]
+fn no_folder_is_made_where_the_settings_were_forgotten() {
+    let world = World::new().serving();
+    let elsewhere = world.word("elsewhere");
+    world.run("bg-deploy", &["--dir", &elsewhere, "--finish"]).exit(3).said("nothing is prepared in ");
+    world.run("bg-deploy", &["--dir", &elsewhere, "--abandon"]).success().said("/elsewhere; nothing was changed");
+    assert!(!world.path("elsewhere").exists());
+}
+
+#[test]
+fn what_has_a_share_of_the_visitors_is_not_abandoned() {
+    let (world, _) = site_with(World::new().serving(), "");
+    prepare(&world, "1.1").success();
+    world.run("bg-switch", &["--to", "set2", "--share", "20"]).success();
+    let refused = world.run("bg-deploy", &["--abandon"]).exit(7);
+    refused.said("has a share of the visitors").said("Take them back with: bg-switch --share 0; ");
+    assert!(process::alive(world.pid("set2")) && kept(&world).is_some());
 }
 
 #[test]

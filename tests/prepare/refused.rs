@@ -72,7 +72,7 @@ fn finish_exits_8_when_what_is_prepared_has_ended_and_abandon_puts_the_slot_back
     let waits = world.pid("set1");
     process::signal(waits, Signal::SIGKILL);
     process::gone(waits);
-    world.run("bg-deploy", &["--finish"]).exit(8).said("or stop it: bg-deploy --abandon");
+    world.run("bg-deploy", &["--finish"]).exit(8).said("prepare it again; or give it up: bg-deploy --abandon");
     world.run("bg-deploy", &["--abandon"]).success();
     assert_eq!((world.held("set1"), kept(&world)), (before, None));
 }

@@ -72,6 +72,12 @@ impl Prepared {
         last.is_some_and(|last| last.process == self.launch.process && !last.served)
     }
 
+    /// Whether its process runs.
+    #[must_use]
+    pub fn runs(&self) -> bool {
+        self.launch.process.is_alive()
+    }
+
     /// The slot that it is in.
     #[must_use]
     pub fn slot(&self) -> &Name {

@@ -46,6 +46,10 @@ fn under_lock(run: &Run) -> Result<u8> {
     readable::ensure(&run.stages)?;
     run.hooks.ensure_there()?;
     run.site.dir.ensure_own()?;
+    prepared::ensure_ground(run)?;
+    if matches!(run.goal, Goal::Abandon) && !run.site.dir.root().exists() {
+        return nothing_to_abandon(run, &Entry::begin());
+    }
     let stdin = prepared::from_stdin(&run.goal)?;
     // Heed signals only after this: a wait for the lock that is ended has left nothing to tidy up.
     let lock = Lock::take(&run.site, run.wait, voice)?;
@@ -53,8 +57,7 @@ fn under_lock(run: &Run) -> Result<u8> {
     let mut entry = Entry::begin();
     let Some(line) = prepared::opening(run, &stdin)? else {
         kept::forget(&run.site.dir);
-        voice.done("abandon", "nothing is prepared; nothing was changed", None);
-        return print(&entry.line(&run.goal, &run.site, &End::default(), Some(0))).map(|()| 0);
+        return nothing_to_abandon(run, &entry);
     };
     let end = deploy(run, &runner, &mut entry, End { line, ..End::default() });
     let line = entry.line(&run.goal, &run.site, &end, Some(end.code()));
@@ -80,12 +83,22 @@ fn under_lock(run: &Run) -> Result<u8> {
     Ok(end.code())
 }
 
+/// Says that nothing is prepared, which is what was to be.
+fn nothing_to_abandon(run: &Run, entry: &Entry) -> Result<u8> {
+    let folder = run.site.dir.root().display();
+    run.calls.voice.done("abandon", &format!("nothing is prepared in {folder}; nothing was changed"), None);
+    print(&entry.line(&run.goal, &run.site, &End::default(), Some(0))).map(|()| 0)
+}
+
 /// Runs the stages, and what follows from how they ended.
 fn deploy(run: &Run, runner: &Runner, entry: &mut Entry, begun: End) -> End {
     let before = leftover::launched(&run.site);
     let mut end = through(run, runner, entry, begun);
     ramp::take_back(&run.site, runner, &mut end);
     if end.failure.is_none() && end.is_unchanged() {
+        if matches!(run.goal, Goal::Prepare(_)) {
+            messages::waits_still(run);
+        }
         return end;
     }
     if end.failure.is_none() && matches!(run.goal, Goal::Prepare(_)) {

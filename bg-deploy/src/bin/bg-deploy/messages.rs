@@ -79,6 +79,16 @@ fn still(record: &Record) -> String {
     }
 }
 
+/// Warns that another release is prepared, where nothing was prepared by this run: a finish would move nginx to that one.
+pub(crate) fn waits_still(run: &Run) {
+    let dir = &run.site.dir;
+    let slots = run.site.slots.both().iter();
+    let Some(slot) = slots.into_iter().find(|slot| Prepared::in_slot(dir, &slot.name).is_some()) else { return };
+    let (finish, abandon) = (run.advice.finish(), run.advice.abandon());
+    let waits = named(dir, slot);
+    run.calls.voice.warn(&format!("{waits} is prepared still: {finish} moves nginx to that one, {abandon} stops it"));
+}
+
 /// Prints that there is no release to go back to, where the only one beside the live one is prepared.
 pub(crate) fn nothing_before(run: &Run, record: &Record) {
     let (slot, dir) = (&record.slot, &record.site.dir);
@@ -129,7 +139,7 @@ pub(crate) fn failed(
 fn notes(run: &Run, failure: Failure, record: &Record, leftover: Option<Leftover>) -> Vec<(&'static str, String)> {
     let mut notes: Vec<_> = leftover.map(|leftover| ("release", in_words(record, leftover))).into_iter().collect();
     let to_it = || match run.goal {
-        Goal::Finish(_) if waits(record) => run.advice.finish(),
+        Goal::Finish(_) if waits(record) => "the same command again".to_owned(),
         Goal::Deploy(_) | Goal::Prepare(_) | Goal::Finish(_) | Goal::Abandon => run.advice.switch_to(&record.slot),
         Goal::Rollback { .. } => run.advice.rollback(),
     };
@@ -144,10 +154,18 @@ fn notes(run: &Run, failure: Failure, record: &Record, leftover: Option<Leftover
             notes.push(("next", format!("to move to it: {}", to_it())));
         }
         Some(Leftover::Healthy) => notes.push(("next", format!("when the cause is gone: {}", to_it()))),
+        // Which hooks and watch were typed with it, only whoever typed them can say again.
         None if matches!(run.goal, Goal::Finish(_) | Goal::Abandon) && waits(record) => {
-            notes.push(("prepared", format!("{} waits on", named(&record.site.dir, &record.slot))));
-            let (finish, abandon) = (run.advice.finish(), run.advice.abandon());
-            notes.push(("next", format!("when the cause is gone: {finish}; or stop it: {abandon}")));
+            let what = named(&record.site.dir, &record.slot);
+            let abandon = run.advice.abandon();
+            let runs = Prepared::of(&record.site.dir).is_some_and(|prepared| prepared.runs());
+            if runs {
+                notes.push(("prepared", format!("{what} waits on")));
+                notes.push(("next", format!("when the cause is gone, the same command again; or stop it: {abandon}")));
+            } else {
+                notes.push(("prepared", format!("{what} has ended")));
+                notes.push(("next", format!("prepare it again; or give it up: {abandon}")));
+            }
         }
         Some(Leftover::Kept | Leftover::Running) | None => {}
     }

@@ -46,7 +46,11 @@ fn of_what_is_prepared(site: &Site, stages: &[Stage]) -> Vec<Finding> {
         }
         Ok(_) => {
             let words = format!("release {} is prepared in {}", prepared.release(), prepared.slot());
-            vec![Finding::ok("prepared", words)]
+            vec![if prepared.runs() {
+                Finding::ok("prepared", words)
+            } else {
+                Finding::ill("prepared", format!("{words}, and has ended there"), "prepare it again")
+            }]
         }
         Err(why) => vec![Finding::fail("prepared", format!("{why:#}"), "prepare a release anew")],
     }

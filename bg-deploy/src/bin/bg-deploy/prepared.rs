@@ -2,9 +2,12 @@
 
 use crate::order::{Goal, Run, Source};
 use anyhow::{Context, Result};
+use bg_probe::nginx::upstream::Upstream;
 use bg_probe::record::{MOST_RECORD, Record};
 use bg_probe::say::exit::{Exit, OrExit};
-use bg_probe::say::masked;
+use bg_probe::say::{masked, quoted};
+use bg_probe::site::advice::Advice;
+use bg_probe::site::dir::ensure_file;
 use bg_probe::site::prepared::{self, Prepared};
 use bg_probe::site::settings::{Settings, Site};
 use std::io::{IsTerminal, Read};
@@ -44,16 +47,57 @@ pub(crate) fn opening(run: &Run, stdin: &str) -> Result<Option<String>> {
         }
         Goal::Finish(Source::Kept) => match kept(site, settings)? {
             Some(line) => Ok(Some(line)),
-            None => Err(Exit::NoRecord.refuse(
-                format!("nothing is prepared in {}. Nothing was touched", site.dir.root().display()),
-                "prepare a release first, with --prepare",
-            )),
+            None => Err(nothing_is(site)),
         },
         Goal::Abandon => {
-            let stands = Prepared::noted(&site.dir)?.filter(|prepared| prepared.stands(&site.dir));
+            let noted = Prepared::noted(&site.dir)?;
+            if let Some(prepared) = noted.as_ref().filter(|prepared| has_a_share(site, prepared)) {
+                return Err(some_are_there(run, prepared));
+            }
+            let stands = noted.filter(|prepared| prepared.stands(&site.dir));
             if stands.is_some() { kept(site, settings) } else { Ok(None) }
         }
     }
+}
+
+/// Refuses what has no ground, before a folder is made for it or a lock taken.
+///
+/// # Errors
+/// [`Exit::NoRecord`] where there is nothing to finish, as there is no folder; [`Exit::Refused`] where the record of what is to
+/// be prepared could not be kept.
+pub(crate) fn ensure_ground(run: &Run) -> Result<()> {
+    let dir = &run.site.dir;
+    match run.goal {
+        Goal::Finish(_) if !dir.root().exists() => Err(nothing_is(&run.site)),
+        Goal::Prepare(_) => ensure_file(&dir.prepared()),
+        Goal::Deploy(_) | Goal::Rollback { .. } | Goal::Finish(_) | Goal::Abandon => Ok(()),
+    }
+}
+
+fn nothing_is(site: &Site) -> anyhow::Error {
+    Exit::NoRecord.refuse(
+        format!("nothing is prepared in {}. Nothing was touched", site.dir.root().display()),
+        "prepare a release first, with --prepare",
+    )
+}
+
+/// Whether its slot has a part of the visitors now.
+fn has_a_share(site: &Site, prepared: &Prepared) -> bool {
+    let shares = Upstream::read(&site.upstream_file).ok().and_then(|upstream| upstream.shares(site));
+    let slot = site.slots.named(prepared.slot().as_str()).ok();
+    shares.zip(slot).is_some_and(|(shares, slot)| shares.of(slot) > 0)
+}
+
+fn some_are_there(run: &Run, prepared: &Prepared) -> anyhow::Error {
+    let back = Advice::call(&run.site, "bg-switch", &["--share", "0"]);
+    Exit::Unsure.refuse(
+        format!(
+            "release {}, which was prepared in {}, has a share of the visitors. Nothing was touched",
+            quoted(prepared.release()),
+            prepared.slot()
+        ),
+        format!("take them back with: {back}; or move all of them to it: {}", run.advice.finish()),
+    )
 }
 
 /// The record that was kept.

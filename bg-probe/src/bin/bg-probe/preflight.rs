@@ -2,7 +2,7 @@
 
 use crate::order::Ask;
 use anyhow::Result;
-use bg_probe::cli::preflight::Finding;
+use bg_probe::cli::preflight::{Finding, State};
 use bg_probe::live::front::{Answer, Front, Silence};
 use bg_probe::live::provable::ensure_provable;
 use bg_probe::live::verdict::{self, Verdict};
@@ -16,6 +16,7 @@ use bg_probe::site::dir::Dir;
 use bg_probe::site::drained::is_drained;
 use bg_probe::site::launched::Launched;
 use bg_probe::site::lock;
+use bg_probe::site::prepared::Prepared;
 use bg_probe::site::settings::Site;
 use bg_probe::site::slot::Slot;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -32,6 +33,7 @@ pub(crate) fn findings(site: &Site, ask: Ask) -> Vec<Finding> {
     findings.push(agreement(site, &verdict));
     findings.extend(closed(site));
     findings.extend(drained(site));
+    findings.extend(prepared(&site.dir));
     findings.push(lock(&site.dir));
     findings.extend(site.slots.both().iter().filter_map(|slot| damaged(&site.dir, slot)));
     findings.push(clock(SystemTime::now(), newest_release(&site.dir).as_deref()));
@@ -182,6 +184,13 @@ fn drained(site: &Site) -> Option<Finding> {
     let back = || format!("bring it back with: {}", Advice::call(site, "bg-switch", &["--drain", "off"]));
     let detail = "this host is drained: /_bg/ready answers 503, so a load balancer sends nobody here";
     is_drained(&site.dir).then(|| Finding::warn("drained", detail, back()))
+}
+
+/// A record of what is prepared that says nothing: a rollback or the next deploy would not know of it.
+fn prepared(dir: &Dir) -> Option<Finding> {
+    let why = Prepared::noted(dir).err()?;
+    let refused = Finding::refused("prepared", &why, "prepare a release anew");
+    Some(Finding { state: State::Warn, exit: None, ..refused })
 }
 
 fn lock(dir: &Dir) -> Finding {
