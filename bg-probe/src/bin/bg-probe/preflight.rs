@@ -165,7 +165,7 @@ fn agreement(site: &Site, verdict: &Result<Verdict>) -> Finding {
     let detail = format!("{live} is live; {next}");
     match &verdict.warning {
         Some(warning) if verdict.stand_in.is_some() => Finding::ill("live", warning.clone(), start_again(site)),
-        Some(warning) if !live.listens() => Finding::ill("live", format!("{detail}, but {warning}"), start_again(site)),
+        Some(warning) if !live.listens() => Finding::ill("live", format!("{warning}; {next}"), start_again(site)),
         Some(warning) => {
             Finding::warn("live", format!("{detail}, but {warning}"), "fix that, or make sure that it is meant so")
         }
