@@ -46,7 +46,8 @@ fn told(process: Option<Process>) -> (String, String) {
     (pid, since.map_or("-".into(), |since| humantime::format_rfc3339_seconds(since).to_string()))
 }
 
-fn row(site: &Site, slot: &Slot, verdict: Option<&Verdict>) -> Vec<String> {
+/// What a slot is to the visitors, and how many of them it has, for a row. Without a verdict nobody knows.
+pub(crate) fn standing(site: &Site, slot: &Slot, verdict: Option<&Verdict>) -> [String; 2] {
     let live = match verdict {
         None => "?",
         Some(verdict) if verdict.live.as_ref() == Some(slot) => "live",
@@ -55,17 +56,22 @@ fn row(site: &Site, slot: &Slot, verdict: Option<&Verdict>) -> Vec<String> {
         Some(_) => "-",
     };
     let lingers = Lingering::of(site).is_some_and(|lingering| lingering.old == *slot);
-    let share = verdict.map_or("?".into(), |verdict| match verdict.share_of(slot) {
+    let share = verdict.map_or("?".to_owned(), |verdict| match verdict.share_of(slot) {
         0 if lingers => "stays".to_owned(),
         0 => "-".to_owned(),
         share => format!("{share}%"),
     });
+    [live.to_owned(), share]
+}
+
+fn row(site: &Site, slot: &Slot, verdict: Option<&Verdict>) -> Vec<String> {
+    let [live, share] = standing(site, slot, verdict);
     let (pid, since) = told(process_in(site, slot));
     let listening = if slot.listens() { "yes" } else { "no" };
     let artifact = site.dir.artifact(&slot.name).map(|file| file.to_string_lossy().into_owned());
     let held: Vec<String> = site.dir.release(&slot.name).into_iter().chain(artifact).collect();
     let release = if held.is_empty() { "-".into() } else { clean(&held.join(" ")) };
-    vec![slot.to_string(), slot.port.to_string(), live.to_owned(), share, pid, since, listening.to_owned(), release]
+    vec![slot.to_string(), slot.port.to_string(), live, share, pid, since, listening.to_owned(), release]
 }
 
 /// The slot's process: the one bg-launch started, else the one that listens on the port, as far as this user sees.

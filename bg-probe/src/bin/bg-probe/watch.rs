@@ -4,9 +4,8 @@
 //! Ctrl-C, as `tail -f` does, or when nobody reads it any more.
 
 use crate::order::Ask;
-use crate::table::process_in;
+use crate::table::{process_in, standing};
 use anyhow::Result;
-use bg_probe::live::lingering::Lingering;
 use bg_probe::live::verdict::{self, Verdict};
 use bg_probe::os::deadline::Deadline;
 use bg_probe::os::http::{Get, Url};
@@ -15,7 +14,6 @@ use bg_probe::say::{clean, columns};
 use bg_probe::site::closed::is_closed;
 use bg_probe::site::drained::is_drained;
 use bg_probe::site::lock::held_by;
-use bg_probe::site::prepared::Prepared;
 use bg_probe::site::settings::Site;
 use bg_probe::site::slot::Slot;
 use std::io::{ErrorKind, IsTerminal, stdout};
@@ -124,24 +122,12 @@ impl Look {
 }
 
 fn row(site: &Site, slot: &Slot, verdict: Option<&Verdict>) -> Vec<String> {
-    let live = match verdict {
-        None => "?",
-        Some(verdict) if verdict.live.as_ref() == Some(slot) => "live",
-        Some(verdict) if verdict.stand_in.as_ref() == Some(slot) => "stands in",
-        Some(_) if Prepared::in_slot(&site.dir, &slot.name).is_some() => "prepared",
-        Some(_) => "-",
-    };
-    let lingers = Lingering::of(site).is_some_and(|lingering| lingering.old == *slot);
-    let share = verdict.map_or("?".to_owned(), |verdict| match verdict.share_of(slot) {
-        0 if lingers => "stays".to_owned(),
-        0 => "-".to_owned(),
-        share => format!("{share}%"),
-    });
+    let [live, share] = standing(site, slot, verdict);
     // Before its health is asked, which is a connection too.
     let connections = slot.connections().map_or("?".to_owned(), |count| count.to_string());
     let up = process_in(site, slot).and_then(|process| process.started()?.elapsed().ok());
     let up = up.map_or("-".to_owned(), brief);
-    vec![slot.to_string(), live.to_owned(), share, health(site, slot), up, connections, release(site, slot)]
+    vec![slot.to_string(), live, share, health(site, slot), up, connections, release(site, slot)]
 }
 
 /// What the slot answers where its health is: `200`, `503`, `refused`.
