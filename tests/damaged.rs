@@ -9,7 +9,8 @@ use std::time::Duration;
 
 const SOON: Duration = Duration::from_secs(20);
 
-/// Every file of DIR that a program reads, while set1 serves and set2 has what served before it.
+/// Every file of DIR that a program reads, while set1 serves and set2 has what served before it. What is in `surroundings` has
+/// the name of the release that the slot holds.
 const FILES: [&str; 11] = [
     "app",
     "deploys.jsonl",
@@ -17,10 +18,10 @@ const FILES: [&str; 11] = [
     "switching.json",
     "live",
     "slots/set1/process.json",
-    "slots/set1/surroundings",
+    "surroundings/set1",
     "slots/set1/current",
     "slots/set2/process.json",
-    "slots/set2/surroundings",
+    "surroundings/set2",
     "slots/set2/current",
 ];
 
@@ -83,7 +84,11 @@ fn each(damage: Damage) {
         world.deploy(&["--version-text", "1.1"]).success();
         world.rollback().success();
         let case = format!("{file} {damage:?}");
-        damage.to(&world.dir().join(file));
+        let named = match file.strip_prefix("surroundings/") {
+            Some(slot) => format!("surroundings/{}", world.held(slot).expect("a release")),
+            None => file.to_owned(),
+        };
+        damage.to(&world.dir().join(named));
         for (program, words) in [
             ("bg-probe", &["--format", "table"][..]),
             ("bg-probe", &["--history"]),

@@ -4,7 +4,7 @@ use super::{SOON, kill};
 use bg_tests::{Ran, Run, World, process, programs, until};
 use std::fs;
 use std::os::unix::fs::{MetadataExt, chown};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// Runs a line as cron does it: with the settings, and next to nothing else.
@@ -34,6 +34,12 @@ fn around(world: &World, slot: &str) -> (String, String, String) {
     (open.join(" "), umask.trim().to_owned(), nice.to_owned())
 }
 
+/// The file in which those of the release in a slot are kept.
+#[track_caller]
+fn kept(world: &World, slot: &str) -> PathBuf {
+    world.dir().join("surroundings").join(world.held(slot).expect("a release"))
+}
+
 #[track_caller]
 fn has(world: &World, slot: &str, variable: &str) -> bool {
     process::environment(world.pid(slot)).iter().any(|one| one == variable)
@@ -47,7 +53,7 @@ fn live_starts_a_release_with_the_environment_and_limits_of_its_launch() {
     world.run_line(line).success();
     let then = around(&world, "set1");
     assert!(then.0.starts_with("1234 ") && (then.1.as_str(), then.2.as_str()) == ("0027", "5"), "{then:?}");
-    let kept = world.dir().join("slots/set1/surroundings");
+    let kept = kept(&world, "set1");
     assert_eq!(fs::metadata(&kept).expect("a file").mode() & 0o7777, 0o600);
     kill(&world, "set1");
     // The program is found on the PATH of the launch, too.
@@ -94,6 +100,86 @@ fn a_rollback_starts_the_old_release_with_what_was_around_it() {
 }
 
 #[test]
+fn a_rollback_after_a_deploy_that_was_undone_starts_the_old_release_with_its_own_and_not_with_that_ones() {
+    for undone in [
+        "DB=three bg-deploy --before-switch false -- fake-app; test $? = 4",
+        "DB=three bg-deploy --prepare -- fake-app && bg-deploy --abandon",
+    ] {
+        let world = World::new();
+        world.run_line("ulimit -S -n 1234; DB=one bg-deploy -- fake-app").success();
+        world.run_line("DB=two bg-deploy -- fake-app").success();
+        world.run_line(format!("ulimit -S -n 1236; {undone}")).success();
+        world.run_line("DB=four bg-deploy --rollback").success();
+        assert!(has(&world, "set1", "DB=one"), "{undone}");
+        assert!(around(&world, "set1").0.starts_with("1234 "), "{undone}");
+    }
+}
+
+#[test]
+fn an_older_release_comes_back_with_its_own_also_in_the_other_slot() {
+    let world = World::new();
+    for value in ["one", "two", "three"] {
+        world.run_line(format!("DB={value} bg-deploy -- fake-app --version-text {value}")).success();
+    }
+    let second = world.held("set2").expect("a release");
+    world.run_line("DB=four bg-deploy -- fake-app").success();
+    world.run("bg-deploy", &["--rollback", "--to", &second]).success();
+    assert!(has(&world, "set1", "DB=two"));
+}
+
+#[test]
+fn what_is_kept_of_a_release_goes_with_it() {
+    let world = World::new().env("BG_LAUNCH_KEEP", "2");
+    for _ in 0..4 {
+        world.run("bg-deploy", &["--", "fake-app"]).success();
+    }
+    let mut kept: Vec<_> = fs::read_dir(world.dir().join("surroundings"))
+        .expect("a folder of ours")
+        .map(|file| file.expect("a file").file_name().into_string().expect("a name"))
+        .collect();
+    kept.sort_unstable();
+    let mut releases = world.releases();
+    releases.sort_unstable();
+    assert_eq!(kept, releases);
+    assert!(kept.len() < 4, "{kept:?}");
+}
+
+#[test]
+fn what_an_earlier_version_has_kept_with_the_slot_is_used_until_each_release_has_its_own() {
+    let world = World::new().env("BG_LAUNCH_KEEP", "2");
+    world.run_line("DB=one bg-deploy -- fake-app").success();
+    let older = world.dir().join("slots/set1/surroundings");
+    fs::rename(kept(&world, "set1"), &older).expect("a folder of ours");
+    world.run_line("DB=two bg-deploy -- fake-app").success();
+    kill(&world, "set1");
+    world.run_line("DB=three bg-deploy --before-switch false -- fake-app; test $? = 4").success();
+    world.run_line("DB=four bg-deploy --rollback").success();
+    assert!(has(&world, "set1", "DB=one"));
+    world.run_line("DB=five bg-deploy -- fake-app").success();
+    assert!(!older.exists());
+}
+
+#[test]
+fn what_stands_in_the_place_of_what_is_kept_is_refused_before_anything_is_stopped() {
+    let world = World::new().serving();
+    world.deploy(&["--version-text", "1.1"]).success();
+    world.deploy(&["--version-text", "1.2"]).success();
+    let before = world.pid("set2");
+    let oldest = world.history()[0]["launch"]["release"].as_str().expect("a name").to_owned();
+    let file = world.dir().join("surroundings").join(&oldest);
+    fs::remove_file(&file).expect("a folder of ours");
+    fs::create_dir(&file).expect("a folder of ours");
+    let refused = world.run("bg-deploy", &["--rollback", "--to", &oldest]).exit(1);
+    refused.said(format!("is a folder, and no file. Move it away: mv {0} {0}.old", file.display()));
+    assert!(process::alive(before));
+    let folder = file.parent().expect("a folder of ours");
+    fs::remove_dir_all(folder).expect("a folder of ours");
+    fs::write(folder, "").expect("a folder of ours");
+    world.deploy(&[]).exit(1).said(format!("is no folder. Move it away: mv {0} {0}.old", folder.display()));
+    assert!(process::alive(before));
+}
+
+#[test]
 fn limits_that_can_not_be_had_again_are_named() {
     let world = World::new();
     let (launch, app) = (world.copy_of("bg-launch"), world.copy_of("fake-app"));
@@ -117,7 +203,7 @@ fn limits_that_can_not_be_had_again_are_named() {
 fn a_file_of_surroundings_that_is_damaged_or_lost_keeps_nothing_from_being_started() {
     let world = World::new();
     world.run_line("DB=one bg-deploy -- fake-app").success();
-    let kept = world.dir().join("slots/set1/surroundings");
+    let kept = kept(&world, "set1");
     for (text, says) in [(Some(""), true), (Some("{}\nDB"), true), (None, false)] {
         kill(&world, "set1");
         match text {

@@ -37,14 +37,17 @@ pub(crate) fn files(scene: &Scene) -> Vec<PathBuf> {
     );
     files.extend([".page.html.bg-new", ".visitors.bg-new"].map(|name| state.join("closed").join(name)));
     files.extend([".set1.bg-new", ".set2.bg-new"].map(|name| state.join("backed/visitors").join(name)));
+    let surroundings = |name: &str| state.join("surroundings").join(format!(".{name}.bg-new"));
+    files.extend(releases(scene).map(|name| surroundings(&name)));
     for slot in ["set1", "set2"] {
         let folder = state.join("slots").join(slot);
-        files.extend([".process.json.bg-new", ".surroundings.bg-new"].map(|name| folder.join(name)));
+        files.push(folder.join(".process.json.bg-new"));
+        files.extend(scene.world.held(slot).map(|name| surroundings(&name)));
         files.extend(releases(scene).map(|name| folder.join("logs").join(name + ".log")));
     }
     if scene.act == Act::Companion {
         let folder = state.join("slots/companion");
-        files.extend([".process.json.bg-new", ".surroundings.bg-new"].map(|name| folder.join(name)));
+        files.push(folder.join(".process.json.bg-new"));
         let held = scene.world.held(&scene.before.live).unwrap_or_default();
         files.extend([".log", ".again-2.log"].map(|end| folder.join("logs").join(held.clone() + end)));
     }

@@ -173,8 +173,8 @@ fn the_variables_of_the_settings_file_reach_the_application_and_nobody_else() {
     let nobody = "setpriv --reuid nobody --clear-groups";
     let seen = machine.ok(&format!("{nobody} systemctl show bg-web-set1; {nobody} systemctl cat bg-web-set1"));
     assert!(!seen.contains("s3 cret") && seen.contains("/var/lib/bg/web/slots/set1/environment"), "{seen}");
-    for file in ["environment", "surroundings"] {
-        let read = machine.run(&format!("{nobody} cat /var/lib/bg/web/slots/set1/{file}"));
+    for file in ["slots/set1/environment", "surroundings/*"] {
+        let read = machine.run(&format!("{nobody} cat /var/lib/bg/web/{file}"));
         assert_eq!((read.code, read.stdout.as_str()), (Some(1), ""), "{file}");
     }
     // A restart by systemd, which reads its own files again.

@@ -6,10 +6,11 @@
 //!   routes/set2/set2           what nginx looks up through `live`
 //!   slots/set2/current -> ../../releases/RELEASE
 //!   slots/set2/process.json    what was launched last in the slot
-//!   slots/set2/surroundings    what was around it when it was launched; environment of a unit
+//!   slots/set2/environment     what systemd gives to the unit of the slot
 //!   slots/set2/logs/           one file a launch; app.log is the newest
 //!   slots/set2/work/           where the application runs, and may write
 //!   releases/RELEASE/
+//!   surroundings/RELEASE       what was around that release when it was launched last
 //!   deploys.jsonl              one record a deploy; deploys.jsonl.1 is the file before
 //!   app                        the application that the folder belongs to
 //!   backed/visitors/set1        set2 may stand in for set1
@@ -99,9 +100,16 @@ impl Dir {
         self.slot(slot).join("process.json")
     }
 
-    /// The file of what was around the application of a slot when it was launched: its environment, its limits.
+    /// The folder of what was around the releases when they were launched: their environments, their limits. They are not in
+    /// the releases' own folders, whose times tell when those were made.
     #[must_use]
-    pub fn surroundings(&self, slot: &Name) -> PathBuf {
+    pub fn surroundings(&self) -> PathBuf {
+        self.0.join("surroundings")
+    }
+
+    /// The file of it as an earlier version kept it with the slot, of whatever was launched there last.
+    #[must_use]
+    pub fn older_surroundings(&self, slot: &Name) -> PathBuf {
         self.slot(slot).join("surroundings")
     }
 
@@ -199,9 +207,10 @@ impl Dir {
     /// # Errors
     /// With the command that moves it away.
     pub fn ensure_places(&self, slot: &Name) -> Result<()> {
-        for file in [self.process(slot), self.surroundings(slot), self.environment(slot)] {
+        for file in [self.process(slot), self.environment(slot)] {
             ensure_file(&file)?;
         }
+        ensure_folder(&self.surroundings())?;
         for link in [self.live(), self.current(slot), self.logs(slot).join("app.log")] {
             if let Ok(there) = std::fs::symlink_metadata(&link) {
                 ensure_link(&there, &link)?;
@@ -374,6 +383,15 @@ pub fn is_shared() -> bool {
 
 fn writable_by_others(meta: &Metadata) -> bool {
     meta.mode() & 0o022 != 0
+}
+
+/// Refuses what is no folder, where a folder of ours belongs.
+fn ensure_folder(path: &Path) -> Result<()> {
+    if path.is_dir() || std::fs::symlink_metadata(path).is_err() {
+        return Ok(());
+    }
+    let path = path.display();
+    Err(Exit::Refused.refuse(format!("{path} is no folder"), format!("move it away: mv {path} {path}.old")))
 }
 
 /// Refuses a folder, or a link that leads nowhere, where a file of ours belongs.

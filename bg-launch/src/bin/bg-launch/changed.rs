@@ -151,7 +151,7 @@ impl Live {
         if mode.user.map(|user| user.name) != last.and_then(|last| last.user) {
             return Ok(Some("the user it runs as".to_owned()));
         }
-        match Surroundings::of_this_process(mode.via).differing(dir, &self.slot.name) {
+        match Surroundings::of_this_process(mode.via).differing(dir, &self.release.name, &self.slot.name) {
             Ok(names) if names.is_empty() => Ok(None),
             Ok(names) => Ok(Some(format!("the environment: {}", clean(&names.join(" "))))),
             Err(why) => Ok(Some(format!("{why:#}"))),

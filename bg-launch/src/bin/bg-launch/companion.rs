@@ -78,7 +78,7 @@ pub(crate) fn ensure(site: &Site, slot: &Slot, manner: &Manner, voice: Voice) ->
     }
     let of = Launched::of(dir, &slot.name)?;
     let mode = &Mode::of(&manner.wish, of.as_ref())?;
-    let surroundings = &Surroundings::again(dir, &slot.name, of.as_ref(), mode.via, voice);
+    let surroundings = &Surroundings::again(dir, &release.name, &slot.name, of.as_ref(), mode.via, voice);
     let command = &command(template, release, slot, surroundings)?;
     start::ensure_possible(mode, site, &place, last.as_ref())?;
     mode.make_folders(site, &place)?;

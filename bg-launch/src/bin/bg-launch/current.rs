@@ -144,9 +144,11 @@ impl Down {
         let (site, slot) = (&record.site, &record.slot);
         let Some(release) = self.held else { return Err(holds_none(site, slot)) };
         let mode = Mode::of(&manner.wish, self.last.as_ref())?;
-        let surroundings = Surroundings::again(&site.dir, &slot.name, self.last.as_ref(), mode.via, voice);
+        let surroundings =
+            Surroundings::again(&site.dir, &release.name, &slot.name, self.last.as_ref(), mode.via, voice);
         let command = start::command(&release, slot, &surroundings)?;
         start::ensure_possible(&mode, site, slot, self.last.as_ref())?;
+        Surroundings::ensure_place(&site.dir, &release.name)?;
         let (mode, surroundings) = (&mode, &surroundings);
         let role = Role::Slot { beside: record.live_beside() };
         let plan = Plan { site, slot, release: &release, command: &command, mode, surroundings, role };

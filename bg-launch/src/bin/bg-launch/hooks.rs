@@ -126,7 +126,7 @@ impl Hooks {
         }
         let (site, slot) = (&record.site, &record.slot);
         let mode = &Mode::of(wish, Some(last))?;
-        let surroundings = &Surroundings::again(&site.dir, &slot.name, Some(last), mode.via, voice);
+        let surroundings = &Surroundings::again(&site.dir, &release.name, &slot.name, Some(last), mode.via, voice);
         let role = Role::Slot { beside: record.live_beside() };
         let plan = Plan { site, slot, release, command: &[], mode, surroundings, role };
         self.run(Hook::BeforeRollback, &plan, voice)
@@ -140,7 +140,7 @@ impl Hooks {
         let run = || {
             let release = Release::ours(&site.dir, &old.release)?;
             let mode = Mode::of(&Wish::none(), Some(old))?;
-            let surroundings = &Surroundings::again(&site.dir, &slot.name, Some(old), mode.via, voice);
+            let surroundings = &Surroundings::again(&site.dir, &release.name, &slot.name, Some(old), mode.via, voice);
             let (release, mode) = (&release, &mode);
             let role = Role::Slot { beside: None };
             self.run(Hook::AfterRetire, &Plan { site, slot, release, command: &[], mode, surroundings, role }, voice)

@@ -86,7 +86,8 @@ pub(crate) fn named(wanted: &str, record: &Record, manner: &Manner, voice: Voice
     ensure_free(record, manner)?;
     let mode = &Mode::of(&manner.wish, last.as_ref())?;
     start::ensure_possible(mode, site, slot, last.as_ref())?;
-    let surroundings = &Surroundings::again(&site.dir, &slot.name, last.as_ref(), mode.via, voice);
+    Surroundings::ensure_place(&site.dir, &release.name)?;
+    let surroundings = &Surroundings::again(&site.dir, &release.name, &slot.name, last.as_ref(), mode.via, voice);
     let command = start::command(&release, slot, surroundings)?;
     let role = Role::Slot { beside: record.live_beside() };
     let plan = Plan { site, slot, release: &release, command: &command, mode, surroundings, role };

@@ -3,6 +3,7 @@
 
 use crate::release::names::{is_name, names_in, newest_first};
 use crate::release::{remains, taken_out};
+use crate::start::surroundings::Surroundings;
 use anyhow::Result;
 use bg_probe::os::replace::sync_folder_of;
 use bg_probe::site::digest;
@@ -29,7 +30,7 @@ pub(crate) fn prune(dir: &Dir, keep: usize, spared: Option<&str>) -> Result<()> 
         // Once for all of them: it is what takes time.
         sync_folder_of(&releases.join("any"))?;
     }
-    renamed.and(remains::leave_to_be_removed(&releases))
+    renamed.and(Surroundings::prune(dir)).and(remains::leave_to_be_removed(&releases))
 }
 
 /// The release to go back to, where all that are in use are made of the same artifact: it was deployed twice, and neither slot

@@ -70,7 +70,10 @@ pub(crate) fn begin(plan: &Plan, keep: usize, voice: Voice) -> Result<Launch> {
     }
     let began = Instant::now();
     plan.mode.give_work(plan.site, plan.slot)?;
-    plan.surroundings.keep(&plan.site.dir, &plan.slot.name)?;
+    // A companion has those of its application.
+    if !plan.is_companion() {
+        plan.surroundings.keep(&plan.site.dir, &plan.release.name)?;
+    }
     let launched = match plan.mode.via {
         Via::Session => detached::start(plan)?,
         Via::Systemd => systemd::start(plan)?,

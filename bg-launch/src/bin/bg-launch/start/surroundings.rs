@@ -1,9 +1,11 @@
 //! What an application takes over from whoever starts it: the environment, the limits, the umask, the niceness.
 //!
 //! A deploy has them of a person's shell or a CI's agent. What starts the same release again is cron with next to none of
-//! it, or a person with others. So they are kept with the slot, and a release that is started again has those it was
-//! launched with; only what a settings file says by then is newer. The file may hold secrets: it is its owner's alone.
+//! it, or a person with others. So they are kept, a file for each release, and a release that is started again has those it
+//! was launched with, whatever was launched in its slot since; only what a settings file says by then is newer. The file may
+//! hold secrets: it is its owner's alone.
 
+use crate::release::names::{is_name, names, names_in};
 use crate::start::limits::Limits;
 use crate::start::mode::Via;
 use anyhow::{Context, Result, ensure};
@@ -11,7 +13,7 @@ use bg_probe::cli::origin::names_from_the_file;
 use bg_probe::os::owner::is_trusted;
 use bg_probe::os::replace;
 use bg_probe::say::Voice;
-use bg_probe::site::dir::Dir;
+use bg_probe::site::dir::{Dir, ensure_file, make};
 use bg_probe::site::launched::Launched;
 use bg_probe::site::slot::Name;
 use serde::{Deserialize, Serialize};
@@ -21,6 +23,7 @@ use std::fs::OpenOptions;
 use std::io::{ErrorKind, Read};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
 
 /// The marks by which CI runners find what a job has left running, and kill it.
 pub(crate) use bg_probe::os::detached::MARKS;
@@ -39,6 +42,9 @@ struct Facts {
     limits: Limits,
     /// The variables that came from a settings file.
     from_file: Vec<String>,
+    /// Whether systemd has started it; an earlier version did not write that down.
+    #[serde(default)]
+    unit: Option<bool>,
 }
 
 impl Surroundings {
@@ -53,16 +59,27 @@ impl Surroundings {
             !is_ours && (via == Via::Session || from_file.iter().any(|one| *one == name))
         };
         let variables = std::env::vars_os().filter(|(name, _)| is_for_it(name)).collect();
-        Surroundings { variables, facts: Facts { limits: Limits::of_this_process(), from_file } }
+        let unit = Some(via == Via::Systemd);
+        Surroundings { variables, facts: Facts { limits: Limits::of_this_process(), from_file, unit } }
     }
 
-    /// Those with which the slot was launched `last`, with what a settings file says now; where they are not known, those of
-    /// this process.
-    pub(crate) fn again(dir: &Dir, slot: &Name, last: Option<&Launched>, via: Via, voice: Voice) -> Surroundings {
+    /// Those with which the release was launched, with what a settings file says now; where they are not known, those of
+    /// this process. The slot, and what was launched there `last`, tell of a release that an earlier version has launched.
+    pub(crate) fn again(
+        dir: &Dir,
+        release: &str,
+        slot: &Name,
+        last: Option<&Launched>,
+        via: Via,
+        voice: Voice,
+    ) -> Surroundings {
         let here = Surroundings::of_this_process(via);
-        let was_so = last.is_some_and(|last| last.unit.is_some() == (via == Via::Systemd));
-        match Surroundings::kept(dir, slot) {
-            Ok(Some(kept)) if was_so => {
+        let was_so = |kept: &Surroundings| {
+            let was_unit = kept.facts.unit.or_else(|| last.map(|last| last.unit.is_some()));
+            was_unit == Some(via == Via::Systemd)
+        };
+        match Surroundings::kept(dir, release, slot) {
+            Ok(Some(kept)) if was_so(&kept) => {
                 let again = kept.renewed_by(&here);
                 if via == Via::Session {
                     again.facts.limits.out_of_reach().iter().for_each(|what| voice.warn(what));
@@ -86,16 +103,17 @@ impl Surroundings {
         self.facts.from_file.extend(here.facts.from_file.iter().cloned());
         self.facts.from_file.sort_unstable();
         self.facts.from_file.dedup();
+        self.facts.unit = here.facts.unit;
         self
     }
 
-    /// The names of the variables that differ from those with which a slot was launched last, but for those that differ from
+    /// The names of the variables that differ from those with which a release was launched, but for those that differ from
     /// call to call. A change of a settings file is among them.
     ///
     /// # Errors
     /// When those are not known.
-    pub(crate) fn differing(&self, dir: &Dir, slot: &Name) -> Result<Vec<String>> {
-        let kept = Surroundings::kept(dir, slot)?.context("what was around its launch is not known")?;
+    pub(crate) fn differing(&self, dir: &Dir, release: &str, slot: &Name) -> Result<Vec<String>> {
+        let kept = Surroundings::kept(dir, release, slot)?.context("what was around its launch is not known")?;
         let counted = |of: &Surroundings| -> BTreeMap<OsString, OsString> {
             let kept = of.variables.iter().filter(|(name, _)| !is_of_the_call(&name.to_string_lossy()));
             kept.map(|(name, value)| (name.clone(), value.clone())).collect()
@@ -121,12 +139,44 @@ impl Surroundings {
         &self.facts.limits
     }
 
-    /// Keeps them with the slot, for its next start.
+    /// Refuses what stands in the place of a release's file: before anything is stopped.
+    ///
+    /// # Errors
+    /// With the command that moves it away.
+    pub(crate) fn ensure_place(dir: &Dir, release: &str) -> Result<()> {
+        ensure_file(&file(dir, release)?)
+    }
+
+    /// Keeps them for the next start of the release.
     ///
     /// # Errors
     /// When the disk refuses.
-    pub(crate) fn keep(&self, dir: &Dir, slot: &Name) -> Result<()> {
-        replace::own_file(&dir.surroundings(slot), &self.to_bytes()?, 0o600)
+    pub(crate) fn keep(&self, dir: &Dir, release: &str) -> Result<()> {
+        make(&dir.surroundings())?;
+        replace::own_file(&file(dir, release)?, &self.to_bytes()?, 0o600)
+    }
+
+    /// Removes those of releases that are gone, and what a killed run has left of a file.
+    ///
+    /// # Errors
+    /// When the folders can't be read; the first that can't be removed, after all the others are.
+    pub(crate) fn prune(dir: &Dir) -> Result<()> {
+        let folder = dir.surroundings();
+        if !folder.exists() {
+            return Ok(());
+        }
+        let releases = names(dir)?;
+        let kept = names_in(&folder)?;
+        let gone = kept.iter().filter(|name| !releases.contains(name)).map(|name| folder.join(name));
+        let mut unused: Vec<PathBuf> = gone.collect();
+        // Those of an earlier version serve until each release has its own.
+        if releases.iter().all(|name| kept.contains(name)) {
+            let slots = names_in(&dir.root().join("slots"))?;
+            unused.extend(slots.iter().filter_map(|slot| Some(dir.older_surroundings(&slot.parse().ok()?))));
+        }
+        // A folder is none of ours, and is refused where it stands in the way.
+        unused.retain(|path| !path.is_dir());
+        unused.iter().map(|path| replace::remove(path)).fold(Ok(()), Result::and)
     }
 
     /// The facts in one line, then the variables as `environ(7)` has them.
@@ -139,10 +189,17 @@ impl Surroundings {
         Ok(bytes)
     }
 
-    fn kept(dir: &Dir, slot: &Name) -> Result<Option<Surroundings>> {
-        let path = dir.surroundings(slot);
+    /// Those that are kept of a release; where there are none, those that an earlier version has kept of its slot.
+    fn kept(dir: &Dir, release: &str, slot: &Name) -> Result<Option<Surroundings>> {
+        match Surroundings::read(&file(dir, release)?)? {
+            Some(kept) => Ok(Some(kept)),
+            None => Surroundings::read(&dir.older_surroundings(slot)),
+        }
+    }
+
+    fn read(path: &Path) -> Result<Option<Surroundings>> {
         let flags = nix::libc::O_NOFOLLOW | nix::libc::O_NONBLOCK;
-        let mut file = match OpenOptions::new().read(true).custom_flags(flags).open(&path) {
+        let mut file = match OpenOptions::new().read(true).custom_flags(flags).open(path) {
             Ok(file) => file,
             Err(e) if e.kind() == ErrorKind::NotFound => return Ok(None),
             Err(e) => return Err(e).with_context(|| format!("open {}", path.display())),
@@ -164,6 +221,12 @@ impl Surroundings {
         };
         Ok(Surroundings { variables: bytes[end + 1..].split(|byte| *byte == 0).filter_map(variable).collect(), facts })
     }
+}
+
+/// The file of a release.
+fn file(dir: &Dir, release: &str) -> Result<PathBuf> {
+    ensure!(is_name(release), "{release:?} is not the name of a release");
+    Ok(dir.surroundings().join(release))
 }
 
 /// The variables by which a shell, ssh, sudo, systemd and a CI say who calls, from where, and which job that is: an application
@@ -215,7 +278,7 @@ mod tests {
         let variables =
             variables.iter().map(|(name, value)| (name.into(), OsString::from_vec(value.to_vec()))).collect();
         let from_file = from_file.iter().map(|name| (*name).to_owned()).collect();
-        Surroundings { variables, facts: Facts { limits: Limits::of_this_process(), from_file } }
+        Surroundings { variables, facts: Facts { limits: Limits::of_this_process(), from_file, unit: Some(false) } }
     }
 
     #[test]
