@@ -150,6 +150,34 @@ fn a_setup_writes_over_nothing_that_it_has_not_written() {
     }
 }
 
+/// Each advice leaves what nginx serves as it is.
+#[test]
+fn what_another_setup_has_written_or_nginx_serves_is_not_advised_away() {
+    let fresh = Fresh::new();
+    fresh.named(&[]).success();
+    let served = |fresh: &Fresh| fresh.world.read(fresh.site());
+    let (before, other, dir) = (served(&fresh), fresh.world.word("etc/x.env"), fresh.world.word("x"));
+    let words = ["--setup", &other, "--app", "web", "--dir", &dir, "--listen", &fresh.listen];
+    let words = [&words[..], &["--server-name", "c.example.com"]].concat();
+    let record = fresh.world.word("etc/web.setup");
+    let refused = fresh.world.run("bg-switch", &words).exit(1).never_said(" mv ");
+    let refused = refused.said(format!("is of another setup, whose record is {record}. Nothing was touched"));
+    fresh.world.run_line(refused.advice("Give another --app: ")).success();
+    assert!(served(&fresh) == before && fresh.world.read("etc/x.env").contains("BG_APP=web2\n"));
+
+    // Changed since by hand.
+    fresh.world.write(fresh.site(), before + "# mine\n");
+    let print = fresh.named(&[]).exit(1).never_said(" mv ").advice("what this prints: ");
+    fresh.world.run_line(print).success().printed("server_name");
+
+    // Of nobody's record.
+    let fresh = Fresh::new();
+    let own = format!("server {{ listen {}; server_name own.example.com; }}\n", fresh.listen);
+    fresh.world.write(fresh.site(), own);
+    let refused = fresh.named(&[]).exit(1).said("and nginx reads it. Nothing was touched").never_said(" mv ");
+    fresh.world.run_line(refused.advice("Give another --app: ")).success();
+}
+
 /// As certbot does, and whoever takes in one of the commented lines.
 #[test]
 fn a_site_that_was_edited_since_is_neither_written_anew_nor_taken_back() {

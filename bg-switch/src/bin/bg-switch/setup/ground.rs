@@ -46,6 +46,8 @@ pub(super) struct Ground {
     pub(super) by_hand: Option<ByHand>,
     /// How nginx is called, where that is not the usual way.
     pub(super) nginx: Option<String>,
+    /// The files that nginx reads.
+    pub(super) read: Vec<PathBuf>,
 }
 
 impl Ground {
@@ -94,7 +96,17 @@ impl Ground {
         let nginx = Some(setup.nginx.clone()).filter(|line| line != "nginx");
         let owner = owner(setup.owner.as_deref())?;
         let (site, has_file) = (settings.site()?, file.exists());
-        Ok(Ground { site, server, file: file.to_owned(), has_file, owner, sites, by_hand, nginx })
+        Ok(Ground {
+            site,
+            server,
+            file: file.to_owned(),
+            has_file,
+            owner,
+            sites,
+            by_hand,
+            nginx,
+            read: dump.files.clone(),
+        })
     }
 }
 

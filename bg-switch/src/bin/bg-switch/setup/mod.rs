@@ -10,6 +10,7 @@ mod ground;
 mod plan;
 mod record;
 mod script;
+mod taken;
 mod undo;
 pub(crate) mod wanted;
 

@@ -5,11 +5,11 @@ use crate::print::{self, NAMELESS};
 use crate::setup::by_hand::ByHand;
 use crate::setup::ground::{Ground, site_file};
 use crate::setup::record::{Record, There, Written, there};
+use crate::setup::taken;
 use anyhow::Result;
 use bg_probe::nginx::upstream::link::{Looks, Spelling, text};
 use bg_probe::os::sudo::{called, typed_as};
 use bg_probe::say::exit::{Exit, OrExit};
-use bg_probe::site::advice::Advice;
 use bg_probe::site::settings::{Setting, Site};
 use nix::unistd::{AccessFlags, Group, access, geteuid};
 use shell_words::quote;
@@ -127,15 +127,11 @@ impl Plan {
         record
     }
 
-    /// Refuses where something is there that no setup has written, or this user may not write.
+    /// Refuses where something is there that is not as this setup has written it.
     fn ensure_free(&self) -> Result<()> {
         for step in self.left() {
-            let path = &step.path;
             if let Kind::File { there: There::Other, .. } = step.what {
-                let path = path.to_string_lossy();
-                let away = Advice::by_root(&["mv", &path, &format!("{path}.old")]);
-                let what = format!("{path} is there, and is not as a setup has written it. Nothing was touched");
-                return Err(Exit::Refused.refuse(what, format!("keep what you need of it, and move it away: {away}")));
+                return Err(taken::refusal(&step.path, &self.ground, &self.record, &self.before));
             }
         }
         Ok(())

@@ -48,6 +48,13 @@ impl Record {
         settings.with_extension("setup")
     }
 
+    /// The record of another setup that has this file, among those in the same folder.
+    pub(super) fn other_with(path: &Path, own: &Path) -> Option<PathBuf> {
+        let entries = std::fs::read_dir(own.parent()?).ok()?.flatten().map(|entry| entry.path());
+        let mut records = entries.filter(|place| place != own && place.extension() == own.extension());
+        records.find(|place| Record::read(place).is_ok_and(|record| !record.texts_of(path).is_empty()))
+    }
+
     /// The record at this place; an empty one where there is none.
     ///
     /// # Errors
