@@ -128,10 +128,46 @@ fn what_a_dry_run_prints_does_the_same_when_it_is_run() {
     };
     let folder = by_shell.keys().next().and_then(|path| path.parent()).expect("a folder").to_owned();
     fresh.named(&[]).success();
-    let mut made = fresh.all();
-    // The record is the one thing that shell has no use for.
-    made.remove(&fresh.world.path("etc/web.setup"));
-    assert_eq!(modes(made, fresh.world.folder()), modes(by_shell, &folder));
+    assert_eq!(modes(fresh.all(), fresh.world.folder()), modes(by_shell, &folder));
+}
+
+#[test]
+fn the_shell_of_a_dry_run_leaves_what_is_there_and_is_taken_back_as_a_setup_is() {
+    let fresh = Fresh::new();
+    let nothing = fresh.all();
+    let script = fresh.named(&["--dry-run"]).success().stdout();
+    // A name that is taken: nginx would not start with the site.
+    let taken = fresh.site().with_file_name("taken.conf");
+    fresh.world.write(&taken, "upstream web_set1 { server 127.0.0.1:9; }\n");
+    assert_ne!(fresh.world.run_line(&script).code(), Some(0));
+    fresh.world.remove(&taken);
+    assert_eq!(fresh.all(), nothing, "what it made is gone again");
+
+    fresh.world.run_line(&script).success();
+    assert_eq!(fresh.named(&["--dry-run"]).success().stdout(), "# nothing is missing of web\n");
+    let settings = fresh.world.read("etc/web.env");
+    fresh.world.write("etc/web.env", settings.clone() + "DB_PASSWORD=x\n");
+    let edited = fresh.all();
+    fresh.world.run_line(&script).success();
+    assert_eq!(fresh.all(), edited);
+
+    // A site of an older version is written anew, while it is as it was, and is there again where nginx refuses the new one.
+    fresh.world.write("etc/web.env", settings.clone() + "BG_SWITCH_WITH=sticky\n");
+    let older = fresh.all();
+    let script = fresh.named(&["--dry-run"]).success().stdout();
+    fresh.world.write(&taken, "upstream web_set1 { server 127.0.0.1:9; }\n");
+    assert_ne!(fresh.world.run_line(&script).code(), Some(0));
+    fresh.world.remove(&taken);
+    assert_eq!(fresh.all(), older);
+    fresh.world.run_line(&script).success();
+    assert!(fresh.world.read(fresh.site()).contains("bg_visitor"));
+    assert_eq!(fresh.named(&["--dry-run"]).success().stdout(), "# nothing is missing of web\n");
+    let newer = fresh.all();
+    fresh.world.run_line(&script).success();
+    assert_eq!(fresh.all(), newer);
+    fresh.world.write("etc/web.env", settings);
+    fresh.undo().success();
+    assert_eq!(fresh.all(), nothing);
 }
 
 #[test]

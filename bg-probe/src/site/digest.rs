@@ -40,7 +40,13 @@ pub fn of(release: &Path, artifact: &Path) -> Option<String> {
 /// That of a folder, by the lines that are kept in its release.
 #[must_use]
 pub fn of_lines(lines: &[u8]) -> String {
-    in_digits(Sha256::new_with_prefix(lines))
+    of_bytes(lines)
+}
+
+/// That of bytes, as `sha256sum` has it.
+#[must_use]
+pub fn of_bytes(bytes: &[u8]) -> String {
+    in_digits(Sha256::new_with_prefix(bytes))
 }
 
 /// A digest as people write it.

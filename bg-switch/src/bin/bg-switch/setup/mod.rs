@@ -49,7 +49,7 @@ pub(crate) fn run(mut settings: Settings, server: Server, setup: &Setup, means: 
     let ground = Ground::find(settings, server, &file, setup, means)?;
     let plan = Plan::make(ground, means)?;
     match setup.what {
-        What::Show => print(&script::of(&plan, means)),
+        What::Show => print(&script::of(&plan, means)?),
         _ => carry::out(&plan, means),
     }
 }

@@ -6,7 +6,7 @@ use crate::setup::by_hand::ByHand;
 use crate::setup::ground::{Ground, site_file};
 use crate::setup::record::{Record, There, Written, there};
 use crate::setup::taken;
-use anyhow::Result;
+use anyhow::{Context, Result};
 use bg_probe::nginx::upstream::link::{Looks, Spelling, text};
 use bg_probe::os::sudo::{called, typed_as};
 use bg_probe::say::exit::{Exit, OrExit};
@@ -127,6 +127,20 @@ impl Plan {
         record
     }
 
+    /// The writing of that record.
+    ///
+    /// # Errors
+    /// When the one that is there can't be read.
+    pub(super) fn record_step(&self, is_under_way: bool) -> Result<Step> {
+        let text = self.record(is_under_way).text()?;
+        let there = match std::fs::read_to_string(&self.record) {
+            Err(why) if why.kind() == std::io::ErrorKind::NotFound => There::Nothing,
+            text => There::Ours(text.with_context(|| format!("read {}", self.record.display()))?),
+        };
+        let owner = (geteuid().as_raw(), nix::unistd::getegid().as_raw());
+        Ok(Step { path: self.record.clone(), what: Kind::File { text, there }, mode: 0o600, owner })
+    }
+
     /// Refuses where something is there that is not as this setup has written it.
     fn ensure_free(&self) -> Result<()> {
         for step in self.left() {
@@ -178,6 +192,19 @@ impl Step {
             Kind::Folder => self.path.is_dir(),
             Kind::File { text, there } => *there == There::Ours(text.clone()),
         }
+    }
+
+    /// Whether a file that is there is written anew.
+    pub(super) fn is_written_anew(&self) -> bool {
+        matches!(self.what, Kind::File { there: There::Ours(_), .. })
+    }
+
+    /// The same where that is at the place of the file.
+    pub(super) fn with(mut self, now: There) -> Step {
+        if let Kind::File { there, .. } = &mut self.what {
+            *there = now;
+        }
+        self
     }
 
     /// Its group, by name where it has one.

@@ -72,7 +72,15 @@ impl Record {
     /// # Errors
     /// When it can't be written.
     pub(super) fn write(&self, path: &Path) -> Result<()> {
-        replace::own_file(path, format!("{}\n", serde_json::to_string(self)?).as_bytes(), 0o600)
+        replace::own_file(path, self.text()?.as_bytes(), 0o600)
+    }
+
+    /// What is written.
+    ///
+    /// # Errors
+    /// When a path in it is not UTF-8.
+    pub(super) fn text(&self) -> Result<String> {
+        Ok(format!("{}\n", serde_json::to_string(self)?))
     }
 
     /// The files on it.
