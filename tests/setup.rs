@@ -238,7 +238,8 @@ fn a_setup_is_taken_back_to_the_last_file_and_not_while_visitors_get_to_a_releas
     fresh.named(&[]).success();
     fresh.undo().success();
     assert_eq!(fresh.all(), before);
-    fresh.undo().success().said("there is nothing to take back of web");
+    let none = format!("there is nothing to take back of web: there is no {}", fresh.file());
+    fresh.undo().success().said(none);
 
     fresh.named(&[]).success();
     fresh.deploy("1.0").success();
@@ -250,6 +251,32 @@ fn a_setup_is_taken_back_to_the_last_file_and_not_while_visitors_get_to_a_releas
     fresh.undo().success().said(said);
     assert!(!fresh.site().exists() && !fresh.upstream().exists() && !fresh.world.path("etc").exists());
     assert_eq!(fresh.world.processes().len(), 1, "what runs is left alone");
+}
+
+#[test]
+fn what_an_undo_leaves_is_named() {
+    let fresh = Fresh::new();
+    fresh.named(&[]).success();
+    let (settings, upstream) = (fresh.world.read("etc/web.env"), fresh.world.read(fresh.upstream()));
+    fresh.undo().success().said(format!("removed {}\n", fresh.world.word("etc")));
+
+    fresh.world.write("etc/web.env", &settings);
+    fresh.undo().success().said(format!("of web: {} has no record of a setup beside it", fresh.file()));
+    fresh.world.write(fresh.upstream(), upstream + "# mine\n");
+    fresh.world.write(fresh.world.dir().join("mine"), "");
+    fresh.world.write(
+        "etc/web.setup",
+        r#"{"folders":["ETC"],"settings":null,"upstream":null,"site":null}"#.replace("ETC", &fresh.world.word("etc")),
+    );
+    let undone = fresh.undo().success();
+    for (path, why) in [
+        (fresh.file(), "no setup has written"),
+        (fresh.upstream().display().to_string(), "no setup has written"),
+        (fresh.world.dir().display().to_string(), "was there before"),
+        (fresh.world.word("etc"), "has something in it"),
+    ] {
+        assert!(undone.stderr().contains(&format!("left {path}, which {why}\n")), "{path}: {undone}");
+    }
 }
 
 #[test]

@@ -32,7 +32,10 @@ pub(super) fn undo(settings: &Settings, file: &Path, means: &Means) -> Result<()
     let place = Record::beside(file);
     let record = Record::read(&place)?;
     if record == Record::default() {
-        means.voice.done("setup", &format!("there is nothing to take back of {}", settings.app), None);
+        let (file, is_there) = (file.display(), file.exists());
+        let why =
+            if is_there { format!("{file} has no record of a setup beside it") } else { format!("there is no {file}") };
+        means.voice.done("setup", &format!("there is nothing to take back of {}: {why}", settings.app), None);
         return Ok(());
     }
     let site = settings.site()?;
@@ -40,22 +43,37 @@ pub(super) fn undo(settings: &Settings, file: &Path, means: &Means) -> Result<()
     ensure_possible(&place)?;
     let dump = ground::configuration(&means.nginx, What::Undo)?;
     ensure_unneeded(dump, &record)?;
+    let sites = ground::sites_of(dump)?;
     if let Some(written) = &record.site {
-        leave(&ground::sites_of(dump)?, written, means)?;
+        leave(&sites, written, means)?;
     }
     for written in [&record.upstream, &record.settings].into_iter().flatten() {
         take(written, means)?;
     }
-    let (around, others): (Vec<_>, Vec<_>) = record.folders.iter().partition(|folder| place.starts_with(folder));
-    for path in others.into_iter().rev() {
-        if folder::remove_if_empty(path)? {
-            means.voice.done("setup", &format!("removed {}", path.display()), None);
-        } else if path == site.dir.root() {
-            means.voice.done("setup", &format!("left {}, which has something in it", path.display()), None);
+    let site_file = ground::site_file(&sites, site.app.as_str());
+    for path in [site_file.as_path(), site.upstream_file.as_path(), file] {
+        if path.exists() && record.texts_of(path).is_empty() {
+            means.voice.done("setup", &format!("left {}, which no setup has written", path.display()), None);
         }
     }
+    let root = site.dir.root();
+    if root.exists() && !record.folders.iter().any(|folder| folder == root) {
+        means.voice.done("setup", &format!("left {}, which was there before", root.display()), None);
+    }
+    let (around, others): (Vec<_>, Vec<_>) = record.folders.iter().partition(|folder| place.starts_with(folder));
+    others.into_iter().rev().try_for_each(|path| remove(path, means))?;
     replace::remove(&place)?;
-    around.into_iter().rev().try_for_each(|path| folder::remove_if_empty(path).map(drop))
+    around.into_iter().rev().try_for_each(|path| remove(path, means))
+}
+
+fn remove(folder: &Path, means: &Means) -> Result<()> {
+    let path = folder.display();
+    if folder::remove_if_empty(folder)? {
+        means.voice.done("setup", &format!("removed {path}"), None);
+    } else {
+        means.voice.done("setup", &format!("left {path}, which has something in it"), None);
+    }
+    Ok(())
 }
 
 /// Refuses while something listens in a slot and visitors may get to it.
