@@ -449,6 +449,25 @@ fn what_was_typed_and_stands_otherwise_in_the_settings_file_is_refused() {
     fresh.world.run("bg-switch", &["--setup", "--to", "set1"]).exit(2);
 }
 
+#[test]
+fn what_can_not_be_is_named_as_it_was_given() {
+    let fresh = Fresh::new();
+    for flags in [&["--setup", &fresh.file()][..], &["--print-site"]] {
+        let ran = fresh.world.run("bg-switch", &[flags, &["--listen", "99999"]].concat());
+        ran.exit(2).said("--listen '99999' has no port that there is. Give one from 1 to 65535");
+    }
+    let missing = fresh.named(&["--nginx", "/nonexistent"]).exit(1);
+    missing.said("there is no program /nonexistent. Nothing was touched. Install nginx, or correct --nginx");
+    for path in ["etc", "state"] {
+        fresh.world.write(path, "");
+        let file = fresh.world.word(path);
+        let refused =
+            fresh.named(&[]).exit(1).said(format!("{file} is not a folder, and one is needed there. Nothing"));
+        fresh.world.run_line(refused.advice("move it away: ")).success();
+    }
+    fresh.named(&[]).success();
+}
+
 impl Fresh {
     /// After something was done to its nginx.
     fn with(self, change: impl FnOnce(&World)) -> Fresh {

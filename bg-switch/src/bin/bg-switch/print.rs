@@ -8,7 +8,7 @@ use crate::form;
 use crate::kinds::{asked, kinds};
 use crate::means::Means;
 use crate::nginx::groups::{NAMESAKE, namesake};
-use crate::nginx::servers::rival_of;
+use crate::nginx::servers::{full, rival_of};
 use crate::nginx::tree::Tree;
 use crate::own::own;
 use crate::ready::{self, BALANCER};
@@ -83,6 +83,7 @@ pub(crate) fn upstream(site: &Site, form: Form, means: &Means) -> Result<String>
 /// [`Exit::Usage`] when an address, a name or a path can't stand in nginx's configuration.
 pub(crate) fn site(site: &Site, server: &Server, means: &Means) -> Result<String> {
     plain("--listen", &server.listen, LISTEN).or_exit(Exit::Usage)?;
+    ensure_port(&server.listen)?;
     plain("--server-name", &server.name, ".:[]*-_ ").or_exit(Exit::Usage)?;
     for (flag, addresses) in [("--front-from", &server.front_from), ("--ready-from", &server.ready_from)] {
         for address in addresses {
@@ -201,6 +202,19 @@ fn settings() -> String {
     )
 }
 
+/// Refuses an address to listen on with a port that there is not.
+///
+/// # Errors
+/// [`Exit::Usage`].
+pub(crate) fn ensure_port(listen: &str) -> Result<()> {
+    let address = full(listen.split(' ').next().unwrap_or_default());
+    let port = address.rsplit_once(':').map_or("", |(_, port)| port);
+    if address.starts_with("unix:") || port.parse::<u16>().is_ok_and(|port| port > 0) {
+        return Ok(());
+    }
+    Err(Exit::Usage.refuse(format!("--listen '{listen}' has no port that there is"), "give one from 1 to 65535"))
+}
+
 fn group(site: &Site, slot: &Slot) -> String {
     format!(
         "upstream {} {{\n    server {};\n    keepalive 64;\n    keepalive_timeout 100ms;\n}}\n",
@@ -231,7 +245,10 @@ mod tests {
             assert!(plain("--listen", bad, LISTEN).is_err(), "{bad:?}");
         }
         for good in ["80 default_server", "[::]:443 ssl", "unix:/run/web-1.sock", "127.0.0.1:8080"] {
-            assert!(plain("--listen", good, LISTEN).is_ok(), "{good}");
+            assert!(plain("--listen", good, LISTEN).and(ensure_port(good)).is_ok(), "{good}");
+        }
+        for bad in ["0", "65536 default_server", "127.0.0.1:99999", "[::]:0"] {
+            assert!(ensure_port(bad).is_err(), "{bad}");
         }
     }
 }

@@ -83,6 +83,11 @@ impl Nginx {
         self.command.program()
     }
 
+    /// The program that the command line begins with, where this machine has none of that name.
+    pub(crate) fn missing(&self) -> Option<&str> {
+        self.command.words().next().filter(|_| self.program().is_err())
+    }
+
     /// The version it prints, `nginx/1.22.1`; `None` where it prints none.
     pub(crate) fn version(&self) -> Option<String> {
         let text = self.command.run(&["-v"]).ok()?.stderr();

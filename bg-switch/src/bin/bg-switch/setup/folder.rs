@@ -2,12 +2,27 @@
 
 use anyhow::{Context, Result};
 use bg_probe::os::replace::sync_folder_of;
+use bg_probe::say::exit::Exit;
+use bg_probe::site::advice::Advice;
 use nix::errno::Errno;
 use std::ffi::OsString;
 use std::fs::{DirBuilder, Permissions};
 use std::io::ErrorKind;
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt, chown};
 use std::path::Path;
+
+/// Refuses a path at which no folder can be, since something else is there or on the way to it.
+///
+/// # Errors
+/// [`Exit::Refused`].
+pub(super) fn ensure_may_be(path: &Path) -> Result<()> {
+    let there = path.ancestors().find(|path| path.symlink_metadata().is_ok()).filter(|there| !there.is_dir());
+    let Some(there) = there else { return Ok(()) };
+    let there = there.to_string_lossy();
+    let away = Advice::by_root(&["mv", &there, &format!("{there}.old")]);
+    let what = format!("{there} is not a folder, and one is needed there. Nothing was touched");
+    Err(Exit::Refused.refuse(what, format!("give another path, or move it away: {away}")))
+}
 
 /// Makes a folder in one that is there.
 ///

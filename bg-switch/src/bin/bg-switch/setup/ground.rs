@@ -182,6 +182,10 @@ fn upstream_file(sites: &Sites, app: &str) -> PathBuf {
 
 /// nginx's configuration, which nginx accepts as it is, and an nginx that runs.
 pub(super) fn configuration(nginx: &Nginx, what: What) -> Result<&Dump> {
+    if let Some(program) = nginx.missing() {
+        let what = format!("there is no program {program}. Nothing was touched");
+        return Err(Exit::Refused.refuse(what, "install nginx, or correct --nginx"));
+    }
     if !nginx.is_on_this_machine() {
         let what = "this nginx is not one whose files are on this machine. Nothing was touched";
         return Err(Exit::Refused.refuse(what, "install what --print-upstream and --print-site print where it runs"));

@@ -15,13 +15,13 @@ mod undo;
 pub(crate) mod wanted;
 
 use crate::means::Means;
-use crate::print::Server;
+use crate::print::{self, Server};
 use crate::setup::ground::{Ground, ensure_agrees};
 use crate::setup::plan::Plan;
 use crate::setup::wanted::{Setup, What};
 use anyhow::Result;
 use bg_probe::cli::env_file;
-use bg_probe::say::stdout::print;
+use bg_probe::say::stdout;
 use bg_probe::site::settings::Settings;
 use std::fs::File;
 use std::path::Path;
@@ -34,6 +34,7 @@ use std::path::Path;
 /// site, or is not seen to serve it: all is as it was then.
 pub(crate) fn run(mut settings: Settings, server: Server, setup: &Setup, means: &Means) -> Result<()> {
     let file = ground::settings_file(&settings, setup);
+    folder::ensure_may_be(file.parent().unwrap_or(Path::new("/")))?;
     // Whoever calls: the folder is where nginx's workers may enter.
     settings.dir.get_or_insert_with(|| Path::new("/var/lib/bg").join(settings.app.as_str()));
     if file.exists() {
@@ -41,6 +42,7 @@ pub(crate) fn run(mut settings: Settings, server: Server, setup: &Setup, means: 
         env_file::apply(&file)?;
         ensure_agrees(&file, &settings, &server)?;
     }
+    print::ensure_port(&server.listen)?;
     // Two setups at once would choose the same ports.
     let _turn = turn(&file)?;
     if setup.what == What::Undo {
@@ -49,7 +51,7 @@ pub(crate) fn run(mut settings: Settings, server: Server, setup: &Setup, means: 
     let ground = Ground::find(settings, server, &file, setup, means)?;
     let plan = Plan::make(ground, means)?;
     match setup.what {
-        What::Show => print(&script::of(&plan, means)?),
+        What::Show => stdout::print(&script::of(&plan, means)?),
         _ => carry::out(&plan, means),
     }
 }

@@ -3,6 +3,7 @@
 use crate::means::Means;
 use crate::print::{self, NAMELESS};
 use crate::setup::by_hand::ByHand;
+use crate::setup::folder;
 use crate::setup::ground::{Ground, site_file};
 use crate::setup::record::{Record, There, Written, there};
 use crate::setup::taken;
@@ -63,6 +64,7 @@ impl Plan {
         if !ground.has_file {
             steps.push(Step::file(&ground.file, settings, 0o640, (me.0, owner.1), &before)?);
         }
+        folder::ensure_may_be(site.dir.root())?;
         ensure_whose(site.dir.root(), &ground)?;
         steps.extend(folders(site.dir.root().parent(), me));
         if !site.dir.root().is_dir() {
