@@ -184,6 +184,29 @@ fn what_can_not_be_drained_is_refused_and_stays_as_it_was() {
     assert!(!world.dir().join("drained").exists());
 }
 
+/// nginx asks for a regular file.
+#[test]
+fn a_folder_in_the_place_of_a_file_for_nginx_neither_drains_nor_closes_and_is_refused_with_what_to_do() {
+    let (world, url) = shared_site(World::new().serving());
+    for (path, words) in [("drained", &ON[..]), ("closed/visitors", &["--close"])] {
+        let folder = world.dir().join(path);
+        fs::create_dir_all(&folder).expect("a folder of ours");
+        let table = world.run("bg-probe", &["--format", "table"]).success().stdout();
+        assert!(
+            ready(&url) == says(200, "ready") && !table.contains("drained") && !table.contains("closed"),
+            "{table}"
+        );
+        let off = if path == "drained" { &["--drain", "off"][..] } else { &["--open"] };
+        world.run("bg-switch", off).success().said("nothing was changed");
+        let refused = world.run("bg-switch", words).exit(1);
+        let refused = refused.said(format!("{} is no file, so it tells nginx nothing. Nothing was", folder.display()));
+        assert!(ready(&url) == says(200, "ready") && !folder.with_file_name("page.html").exists());
+        world.run_line(refused.advice("Move it away: ")).success();
+        world.run("bg-switch", words).success();
+        world.run("bg-switch", off).success();
+    }
+}
+
 /// Another machine is another network namespace; in the script nginx and `bg-switch` are in one of their own.
 const TWO_MACHINES: &str = r#"
 ip link set lo up

@@ -2,6 +2,7 @@
 
 use crate::os::replace;
 use crate::site::dir::{Dir, make};
+use crate::site::sign;
 use crate::site::stand_in::VISITORS;
 use anyhow::Result;
 use std::path::PathBuf;
@@ -28,17 +29,19 @@ pub fn file(dir: &Dir) -> PathBuf {
 /// Whether visitors are answered with the page, if the site is one that looks.
 #[must_use]
 pub fn is_closed(dir: &Dir) -> bool {
-    file(dir).exists()
+    sign::is_there(&file(dir))
 }
 
 /// Closes the site with this page. The page is there before the first visitor may get it, and stays after the last one.
 ///
 /// # Errors
-/// When a file can't be made; the site is open then, or closed with a whole page.
+/// When a file can't be made; the site is open then, or closed with a whole page. [`crate::say::exit::Exit::Refused`] where
+/// something else is in the place of the file.
 pub fn close(dir: &Dir, text: &[u8]) -> Result<()> {
     make(&folder(dir))?;
+    sign::ensure_free(&file(dir))?;
     replace::file(&page(dir), text, 0o644)?;
-    if is_closed(dir) { Ok(()) } else { replace::file(&file(dir), b"", 0o644) }
+    sign::make(&file(dir))
 }
 
 /// Opens the site.
@@ -46,5 +49,5 @@ pub fn close(dir: &Dir, text: &[u8]) -> Result<()> {
 /// # Errors
 /// When the file can't be removed.
 pub fn open(dir: &Dir) -> Result<()> {
-    if is_closed(dir) { replace::remove(&file(dir)) } else { Ok(()) }
+    sign::remove(&file(dir))
 }

@@ -1,8 +1,8 @@
 //! A host that is taken out of a load balancer: the printed site's page for the balancer says so as long as a file is there.
 //! Visitors who come all the same are served as ever.
 
-use crate::os::replace;
 use crate::site::dir::Dir;
+use crate::site::sign;
 use anyhow::Result;
 use std::path::PathBuf;
 
@@ -15,15 +15,15 @@ pub fn file(dir: &Dir) -> PathBuf {
 /// Whether the host is drained, if its site is one that looks.
 #[must_use]
 pub fn is_drained(dir: &Dir) -> bool {
-    file(dir).exists()
+    sign::is_there(&file(dir))
 }
 
 /// Drains it.
 ///
 /// # Errors
-/// When the file can't be made.
+/// When the file can't be made; [`crate::say::exit::Exit::Refused`] where something else is in its place.
 pub fn drain(dir: &Dir) -> Result<()> {
-    if is_drained(dir) { Ok(()) } else { replace::file(&file(dir), b"", 0o644) }
+    sign::make(&file(dir))
 }
 
 /// Ends that.
@@ -31,5 +31,5 @@ pub fn drain(dir: &Dir) -> Result<()> {
 /// # Errors
 /// When the file can't be removed.
 pub fn end(dir: &Dir) -> Result<()> {
-    if is_drained(dir) { replace::remove(&file(dir)) } else { Ok(()) }
+    sign::remove(&file(dir))
 }

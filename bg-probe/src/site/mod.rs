@@ -21,6 +21,7 @@ pub mod place;
 pub mod prepared;
 pub mod route;
 pub mod settings;
+mod sign;
 pub mod slot;
 pub mod stand_in;
 pub mod unit;
