@@ -100,6 +100,18 @@ fn a_folder_is_compared_by_all_that_is_in_it() {
     let done = deploy(&world, &[], &folder).success().record();
     assert_eq!(world.run("bg-probe", &[]).success().record()["live_sha256"], done["launch"]["sha256"]);
     assert_eq!(dry(&world, &folder)["changed"], false);
+    // As a build with its number in the name.
+    let renamed = world.word("dist-124");
+    std::fs::rename(&folder, &renamed).expect("a folder of ours");
+    let (same, live) = (dry(&world, &renamed), &done["launch"]["sha256"]);
+    assert_eq!((&same["changed"], &same["to"]["sha256"]), (&Value::Bool(false), live), "{same}");
+    let again = deploy(&world, &["--if-changed"], &renamed).success().record();
+    assert_eq!(again["deploy"]["changed"], false);
+    let back = world.run("bg-probe", &[]).success().record();
+    assert_eq!(&back["live_sha256"], live);
+    let launched = deploy(&world, &[], &renamed).success().said("is live in set1 already").record();
+    assert_eq!(&launched["launch"]["sha256"], live);
+    std::fs::rename(&renamed, &folder).expect("a folder of ours");
     world.write("dist/b", "three");
     assert_eq!(dry(&world, &folder)["changed"], true);
 }

@@ -11,6 +11,9 @@ pub const FILE: &str = ".sha256";
 /// Where in a release the command is kept by which it is started.
 pub const COMMAND: &str = ".command.json";
 
+/// How many hex digits there are.
+const DIGITS: usize = 64;
+
 /// Whether two releases are made of the same artifact, and are started by the same command.
 #[must_use]
 pub fn are_alike(dir: &Dir, one: &str, other: &str) -> bool {
@@ -37,10 +40,26 @@ pub fn of(release: &Path, artifact: &Path) -> Option<String> {
     text.split(' ').next().filter(|digits| is_one(digits)).map(str::to_owned)
 }
 
-/// That of a folder, by the lines that are kept in its release.
+/// That of a folder, by the lines that are kept in its release. The folder's own name, with which each path begins, is not in
+/// it: a build may have its number there.
 #[must_use]
 pub fn of_lines(lines: &[u8]) -> String {
-    of_bytes(lines)
+    let mut sum = Sha256::new();
+    for line in lines.split_inclusive(|byte| *byte == b'\n') {
+        let (what, path) = split(line);
+        sum.update(what);
+        sum.update(path);
+    }
+    in_digits(sum)
+}
+
+/// What a line says of a path, and the path inside the folder. A backslash before it says no more than those in the path do.
+fn split(line: &[u8]) -> (&[u8], &[u8]) {
+    let line = line.strip_prefix(b"\\").unwrap_or(line);
+    let before = if line.starts_with(b"# ") { 2 } else { DIGITS + 2 };
+    let (what, path) = line.split_at_checked(before).unwrap_or((line, b""));
+    let name = path.iter().position(|byte| *byte == b'/').map_or(0, |slash| slash + 1);
+    (what, &path[name..])
 }
 
 /// That of bytes, as `sha256sum` has it.
@@ -60,5 +79,28 @@ pub fn in_digits(digest: Sha256) -> String {
 }
 
 fn is_one(text: &str) -> bool {
-    text.len() == 64 && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
+    text.len() == DIGITS && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_name_of_a_folder_is_not_in_its_sum_and_all_else_is() {
+        let digits = ["a", "b"].map(|digit| digit.repeat(DIGITS));
+        let of = |name: &str, slash: &str, digits: &str, path: &str, leads: &str| {
+            of_lines(format!("{slash}{digits}  {name}/{path}\n# {name}/link -> {leads}\n").as_bytes())
+        };
+        let one = of("build-1", "", &digits[0], "a/b", "c/d");
+        assert_eq!(one, of("build-2  x", "", &digits[0], "a/b", "c/d"));
+        assert_eq!(one, of("build\\\\3", "\\", &digits[0], "a/b", "c/d"));
+        for other in [
+            of("build-1", "", &digits[1], "a/b", "c/d"),
+            of("build-1", "", &digits[0], "x/b", "c/d"),
+            of("build-1", "", &digits[0], "a/b", "x/d"),
+        ] {
+            assert_ne!(one, other);
+        }
+    }
 }

@@ -1,5 +1,6 @@
 //! What was deployed before, by the history.
 
+use crate::site::digest;
 use crate::site::dir::Dir;
 use serde_json::Value;
 use std::fs::{File, OpenOptions};
@@ -23,9 +24,10 @@ pub(crate) fn done(dir: &Dir) -> impl Iterator<Item = Value> {
 #[must_use]
 pub fn last_other(dir: &Dir, sha256: &str) -> Option<String> {
     done(dir).find_map(|record| {
-        let (launch, release) = (&record["launch"], record["launch"]["release"].as_str()?);
-        let is_other = launch["sha256"].as_str().is_some_and(|other| other != sha256);
-        (is_other && record["switch"].is_object() && dir.has_release(release)).then(|| release.to_owned())
+        let release = record["launch"]["release"].as_str().filter(|release| dir.has_release(release))?;
+        // That of the record may have been reckoned in another way, by an earlier version.
+        let is_other = digest::of_release(dir, release).is_some_and(|other| other != sha256);
+        (is_other && record["switch"].is_object()).then(|| release.to_owned())
     })
 }
 
