@@ -1,5 +1,7 @@
 use super::{kept, prepare, told};
-use bg_tests::{Run, World, process};
+use crate::prepare::SOON;
+use bg_tests::{Run, World, process, until};
+use nix::sys::signal::Signal;
 
 #[test]
 fn rollback_goes_back_past_what_is_prepared_and_says_so() {
@@ -12,6 +14,46 @@ fn rollback_goes_back_past_what_is_prepared_and_says_so() {
     assert_eq!(world.get("/version").body, "1.0");
     assert!(kept(&world).is_none());
     world.run("bg-deploy", &["--finish"]).exit(3).said("nothing is prepared");
+}
+
+#[test]
+fn rollback_refuses_what_was_never_live_where_its_note_is_lost_and_goes_there_by_name() {
+    let world = World::new().serving();
+    world.deploy(&["--version-text", "1.1"]).success();
+    let oldest = world.held("set1").expect("1.0");
+    prepare(&world, "1.2").success();
+    let prepared = world.held("set1").expect("a release");
+    world.write(world.dir().join("prepared.json"), "");
+    for _ in 0..2 {
+        let refused = world.rollback().exit(7).said("no visitor has ever been in ");
+        refused.said(format!("bg-deploy --rollback --to {prepared}"));
+        assert_eq!(world.get("/version").body, "1.1");
+        // Started again after a crash it is no other one.
+        process::signal(world.pid("set1"), Signal::SIGKILL);
+        until(SOON, "it is gone", || !process::alive(world.pid("set1")));
+        world.run("bg-launch", &["--slot", "set1", "--current"]).success();
+    }
+    world.run("bg-deploy", &["--rollback", "--to", &prepared]).success();
+    assert_eq!(world.get("/version").body, "1.2");
+    world.rollback().success();
+    world.rollback().success();
+    assert_eq!(world.get("/version").body, "1.2");
+    world.run("bg-deploy", &["--rollback", "--to", &oldest]).success();
+    assert_eq!(world.get("/version").body, "1.0");
+}
+
+#[test]
+fn rollback_goes_back_to_what_a_hand_has_moved_nginx_to() {
+    let world = World::new().serving();
+    let app = world.fake_app(&["--version-text", "1.1"]);
+    world.cmd("bg-launch").args(["--slot", "set2", "--"]).args(app).ran().success();
+    until(SOON, "it listens", || world.listens("set2"));
+    world.edit_upstream("set2");
+    world.nginx.reload();
+    until(SOON, "nginx has moved", || world.get("/version").body == "1.1");
+    world.deploy(&["--version-text", "1.2"]).success();
+    world.rollback().success();
+    assert_eq!(world.get("/version").body, "1.1");
 }
 
 #[test]

@@ -60,7 +60,7 @@ pub fn ensure_none_moved(record: &Record) -> Result<()> {
         return Err(stale(record, &why));
     }
     let Some(launch) = record.get::<Launch>("launch")? else { return Ok(()) };
-    let has_served = Launched::of(&site.dir, &slot.name)?.is_some_and(|last| last.served);
+    let has_served = Launched::of(&site.dir, &slot.name)?.is_some_and(|last| last.has_served());
     if has_served && !launch.was_running {
         let why = format!("visitors have been in {slot} since, and nginx was moved away from it");
         return Err(stale(record, &why));

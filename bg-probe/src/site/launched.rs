@@ -44,9 +44,10 @@ pub struct Launched {
     /// The signal by which a switch away from it has told it to be quiet, and that nothing has undone.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub quieted: Option<ToldSignal>,
-    /// Whether nginx was ever seen to send visitors to it; not of what an earlier version has switched to.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub served: bool,
+    /// Whether nginx was seen to send visitors to this launch; `None` where not yet, and its release may have had some before:
+    /// it was on disk already, or is one of an earlier version.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub served: Option<bool>,
 }
 
 impl Launched {
@@ -93,6 +94,30 @@ impl Launched {
     pub fn write_down(&self, dir: &Dir, slot: &Name) -> Result<()> {
         let json = serde_json::to_string(self)? + "\n";
         replace::file(&dir.process(slot), json.as_bytes(), 0o640)
+    }
+
+    /// Whether it is known that nginx has sent visitors to it.
+    #[must_use]
+    pub fn has_served(&self) -> bool {
+        self.served == Some(true)
+    }
+
+    /// Whether the release that a slot holds is what was launched there last, as a new one, and no visitor has been in it.
+    #[must_use]
+    pub fn never_served(dir: &Dir, slot: &Name) -> bool {
+        let last = Launched::of(dir, slot).ok().flatten();
+        last.is_some_and(|last| last.served == Some(false) && dir.release(slot) == Some(last.release))
+    }
+
+    /// Writes down that nginx was seen to send visitors to it.
+    ///
+    /// # Errors
+    /// When the disk refuses.
+    pub fn note_visitors(self, dir: &Dir, slot: &Name) -> Result<()> {
+        if self.has_served() {
+            return Ok(());
+        }
+        Launched { served: Some(true), ..self }.write_down(dir, slot)
     }
 
     /// Why the file of a slot can't be understood; `None` where it can, and where it is not there.

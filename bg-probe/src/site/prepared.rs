@@ -69,7 +69,7 @@ impl Prepared {
             return false;
         }
         let last = Launched::of(dir, &self.slot).ok().flatten();
-        last.is_some_and(|last| last.process == self.launch.process && !last.served)
+        last.is_some_and(|last| last.process == self.launch.process && !last.has_served())
     }
 
     /// Whether its process runs.

@@ -12,6 +12,7 @@ use crate::stage::{Calls, Name, Stage};
 use crate::watch;
 use bg_probe::say::exit::Exit;
 use bg_probe::say::masked;
+use bg_probe::site::launched::Launched;
 use bg_probe::site::prepared::Prepared;
 use std::time::Instant;
 
@@ -72,6 +73,7 @@ fn step(run: &Run, runner: &Runner, stage: &Stage, end: &mut End) {
 }
 
 /// Has a rollback go back where a release is prepared in its slot, which was never live: to the one that the slot held before.
+/// One that was never live, and of which it is not known what it has replaced, is nothing to go back to.
 fn aim(run: &Run, runner: &Runner, stages: &mut [Stage], end: &mut End) {
     let Some(record) = end.record() else { return };
     if !matches!(run.goal, Goal::Rollback { to: None }) {
@@ -79,6 +81,10 @@ fn aim(run: &Run, runner: &Runner, stages: &mut [Stage], end: &mut End) {
     }
     let prepared = Prepared::in_slot(&record.site.dir, &record.slot.name);
     match prepared.as_ref().map(Prepared::replaced) {
+        None if Launched::never_served(&record.site.dir, &record.slot.name) => {
+            messages::never_live(run, &record);
+            end.failure = Some(Failure { at: Step::Stage(Name::Probe), code: Exit::Unsure as u8, signal: None });
+        }
         None => {
             messages::forward(run, &record);
             messages::to_the_same(run, &record);

@@ -99,6 +99,19 @@ pub(crate) fn nothing_before(run: &Run, record: &Record) {
     ));
 }
 
+/// Prints that what is in the slot was never live, and that nothing tells what was there before it.
+pub(crate) fn never_live(run: &Run, record: &Record) {
+    let (slot, dir) = (&record.slot, &record.site.dir);
+    let release = dir.release(&slot.name).unwrap_or_default();
+    run.calls.voice.error(&format!(
+        "no visitor has ever been in {}, and what {slot} held before it is not known, as after a preparation that was          killed: nothing was touched. To move nginx to it all the same: {}; to go back to another release, by its          name in {}: {}",
+        named(dir, slot),
+        run.advice.rollback_to(&release),
+        dir.releases().display(),
+        run.advice.rollback_to("RELEASE")
+    ));
+}
+
 /// Prints where a rollback goes, where that is not back: a rollback after a rollback goes to the release which that one left.
 pub(crate) fn forward(run: &Run, record: &Record) {
     let (dir, slot) = (&record.site.dir, &record.slot);

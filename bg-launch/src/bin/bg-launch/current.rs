@@ -150,7 +150,10 @@ impl Down {
         start::ensure_possible(&mode, site, slot, self.last.as_ref())?;
         Surroundings::ensure_place(&site.dir, &release.name)?;
         let (mode, surroundings) = (&mode, &surroundings);
-        let role = Role::Slot { beside: record.live_beside() };
+        // The new process has served nobody in any case; that its release never has is not lost by that.
+        let never = self.last.as_ref().filter(|last| last.release == release.name && last.served == Some(false));
+        let served = never.map(|_| false);
+        let role = Role::Slot { beside: record.live_beside(), served };
         let plan = Plan { site, slot, release: &release, command: &command, mode, surroundings, role };
         mode.make_folders(site, slot)?;
         if let Some(before) = before {

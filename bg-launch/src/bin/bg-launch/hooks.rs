@@ -127,7 +127,7 @@ impl Hooks {
         let (site, slot) = (&record.site, &record.slot);
         let mode = &Mode::of(wish, Some(last))?;
         let surroundings = &Surroundings::again(&site.dir, &release.name, &slot.name, Some(last), mode.via, voice);
-        let role = Role::Slot { beside: record.live_beside() };
+        let role = Role::Slot { beside: record.live_beside(), served: None };
         let plan = Plan { site, slot, release, command: &[], mode, surroundings, role };
         self.run(Hook::BeforeRollback, &plan, voice)
     }
@@ -142,7 +142,7 @@ impl Hooks {
             let mode = Mode::of(&Wish::none(), Some(old))?;
             let surroundings = &Surroundings::again(&site.dir, &release.name, &slot.name, Some(old), mode.via, voice);
             let (release, mode) = (&release, &mode);
-            let role = Role::Slot { beside: None };
+            let role = Role::Slot { beside: None, served: None };
             self.run(Hook::AfterRetire, &Plan { site, slot, release, command: &[], mode, surroundings, role }, voice)
         };
         if let Err(why) = run() {

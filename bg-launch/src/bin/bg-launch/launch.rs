@@ -51,7 +51,7 @@ pub(crate) fn new(given: &Given, record: &Record, manner: &Manner, voice: Voice)
         comparison.warn(record, voice);
     }
     let (release, mode, surroundings) = (&release, &mode, &surroundings);
-    let role = Role::Slot { beside: record.live_beside() };
+    let role = Role::Slot { beside: record.live_beside(), served: Some(false) };
     let command = start::command(release, slot, surroundings);
     let ready = command.and_then(|command| {
         let plan = Plan { site, slot, release, command: &command, mode, surroundings, role };
@@ -89,7 +89,7 @@ pub(crate) fn named(wanted: &str, record: &Record, manner: &Manner, voice: Voice
     Surroundings::ensure_place(&site.dir, &release.name)?;
     let surroundings = &Surroundings::again(&site.dir, &release.name, &slot.name, last.as_ref(), mode.via, voice);
     let command = start::command(&release, slot, surroundings)?;
-    let role = Role::Slot { beside: record.live_beside() };
+    let role = Role::Slot { beside: record.live_beside(), served: None };
     let plan = Plan { site, slot, release: &release, command: &command, mode, surroundings, role };
     make_ready(&plan, record, Hook::BeforeRollback, manner, voice)?;
     place(&plan, manner, voice)

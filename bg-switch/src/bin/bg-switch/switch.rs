@@ -102,6 +102,10 @@ pub(crate) fn switch_under(
     voice.done("switch", &switch.in_words(&site), Some(began.elapsed()));
     keep(&site, &record.slot.name, voice);
     note_visitors(&site, &record.slot, voice);
+    // Whoever has moved nginx there before, or was killed as it had moved, has left no note.
+    if switch.from.as_ref() == Some(&left.name) {
+        note_visitors(&site, left, voice);
+    }
     if switch.share.is_none() {
         record.unset("prepared");
     }
@@ -172,10 +176,9 @@ fn keep(site: &Site, slot: &Name, voice: Voice) {
 
 /// Writes down that visitors have been in what runs there: who has found it healthy before that knows nothing of how it went.
 fn note_visitors(site: &Site, slot: &Slot, voice: Voice) {
-    let launched = Launched::of(&site.dir, &slot.name).map(|launched| launched.filter(|launched| !launched.served));
-    let noted = launched.and_then(|launched| {
-        launched.map_or(Ok(()), |launched| Launched { served: true, ..launched }.write_down(&site.dir, &slot.name))
-    });
+    let launched = Launched::of(&site.dir, &slot.name);
+    let noted =
+        launched.and_then(|launched| launched.map_or(Ok(()), |launched| launched.note_visitors(&site.dir, &slot.name)));
     if let Err(why) = noted {
         voice.warn(&format!("nginx has moved, but that {slot} has had visitors could not be written down: {why:#}"));
     }

@@ -67,6 +67,12 @@ pub(crate) fn begin(plan: &Plan, keep: usize, voice: Voice) -> Result<Launch> {
         && let Ok(Some(launched)) = Launched::of(&plan.site.dir, &live.name)
     {
         protect(&launched, live, voice);
+        // A hand has moved nginx there, or a switch that was killed as it had moved.
+        if launched.served == Some(false)
+            && let Err(why) = launched.note_visitors(&plan.site.dir, &live.name)
+        {
+            voice.warn(&format!("that {live} has had visitors could not be written down: {why:#}"));
+        }
     }
     let began = Instant::now();
     plan.mode.give_work(plan.site, plan.slot)?;

@@ -31,6 +31,8 @@ pub(crate) enum Role<'a> {
     Slot {
         /// The live slot beside this one, which memory is kept for.
         beside: Option<&'a Slot>,
+        /// Whether visitors have been in this release, as far as is known.
+        served: Option<bool>,
     },
     /// What the release of this slot has running once, beside the application.
     Companion {
@@ -43,7 +45,7 @@ impl Plan<'_> {
     /// The live slot beside this one.
     pub(crate) fn beside(&self) -> Option<&Slot> {
         match self.role {
-            Role::Slot { beside } => beside,
+            Role::Slot { beside, .. } => beside,
             Role::Companion { .. } => None,
         }
     }
@@ -93,7 +95,10 @@ impl Plan<'_> {
             stop_signal: Some(self.mode.stop_signal),
             oom_score_adj: None,
             quieted: None,
-            served: false,
+            served: match self.role {
+                Role::Slot { served, .. } => served,
+                Role::Companion { .. } => None,
+            },
         }
     }
 
