@@ -104,7 +104,9 @@ pub(crate) fn never_live(run: &Run, record: &Record) {
     let (slot, dir) = (&record.slot, &record.site.dir);
     let release = dir.release(&slot.name).unwrap_or_default();
     run.calls.voice.error(&format!(
-        "no visitor has ever been in {}, and what {slot} held before it is not known, as after a preparation that was          killed: nothing was touched. To move nginx to it all the same: {}; to go back to another release, by its          name in {}: {}",
+        "no visitor has ever been in {}, and what {slot} held before it is not known, as after a preparation that was \
+         killed. Nothing was touched. To move nginx to it all the same: {}; to go back to another release, by its \
+         name in {}: {}",
         named(dir, slot),
         run.advice.rollback_to(&release),
         dir.releases().display(),
