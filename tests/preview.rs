@@ -45,6 +45,15 @@ fn passes(world: &World) -> Vec<String> {
 }
 
 #[test]
+fn a_deploy_with_a_pass_for_its_hook_and_a_lingering_is_not_refused_for_both() {
+    let (world, _) = site_with(World::new(), "sticky,preview");
+    world.deploy(&["--version-text", "1.0"]).success();
+    let words = ["--preview", "--before-switch", "true", "--linger", "30m", "--", "fake-app", "--version-text", "1.1"];
+    world.run("bg-deploy", &words).success();
+    assert_eq!(world.get("/version").body, "1.1");
+}
+
+#[test]
 fn whoever_has_a_pass_sees_the_idle_slot_until_it_is_taken_back() {
     let (world, url) = site_with(World::new().both_running(), "preview");
     let pass = on(&world);

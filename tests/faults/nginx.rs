@@ -21,7 +21,7 @@ fn an_nginx_that_ends_meanwhile_is_not_switched_and_comes_back_as_it_was() {
         assert!(world.listens("set2"), "the healthy release waits");
         world.nginx.start();
         assert_as_before(&world, "nginx is back");
-        world.rollback().success();
+        world.switch("set2").success();
         assert_eq!(world.get("/version").body, "1.1");
     }
 }
@@ -60,7 +60,7 @@ fn a_configuration_that_is_broken_meanwhile_is_found_in_time() {
     deploy.end().exit(5).said("nginx -t refused the configuration");
     assert_as_before(&world, "broken meanwhile");
     world.nginx.add_to_http("other", "");
-    world.rollback().success();
+    world.switch("set2").success();
     assert_eq!(world.get("/version").body, "1.1");
 }
 
@@ -93,7 +93,7 @@ fn a_reload_that_silently_does_not_apply_is_seen_and_undone() {
     world.deploy(&["--version-text", "1.1"]).exit(5).said("the front still answered set1").said("bind() to");
     assert_as_before(&world, "silent");
     drop(taken);
-    world.rollback().success();
+    world.switch("set2").success();
     assert_eq!(world.get("/version").body, "1.1");
 }
 

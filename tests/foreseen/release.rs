@@ -30,6 +30,13 @@ fn an_artifact_that_the_disk_has_no_room_for_is_refused() {
 }
 
 #[test]
+fn a_ramp_on_a_site_without_shares_is_refused() {
+    let world = two_releases();
+    let run = refused(&world, &["--ramp", "10=1s", "--", "fake-app"], 1, "in which nginx sends everybody to one slot");
+    run.said("For shares, install the site of bg-switch --print-site");
+}
+
+#[test]
 fn a_program_that_is_missing_is_refused() {
     let world = two_releases();
     refused(&world, &["--", "/nowhere/app"], 1, "/nowhere/app is not there, or may not be executed");

@@ -122,8 +122,8 @@ fn failure(runner: &Runner, at: Step, code: u8, is_done: bool) -> Option<Failure
 /// Has the other stages look at what is in the way, before the first of them touches anything. What bg-probe found in
 /// the way was its own refusal.
 fn foresee(run: &Run, stages: &[Stage], runner: &Runner, end: &mut End) {
-    let wanted = run.hooks.want_a_pass().then_some(PREVIEW);
-    let code = preflight::foresee(stages, wanted, &end.line).unwrap_or_else(|why| {
+    let pass = run.hooks.want_a_pass().then(|| run.calls.stage(Name::Switch, [PREVIEW.to_owned()]));
+    let code = preflight::foresee(stages, pass.as_ref(), &end.line).unwrap_or_else(|why| {
         runner.calls.voice.error(&format!("{why:#}"));
         Some(Exit::of(&why) as u8)
     });

@@ -39,7 +39,7 @@ fn of_what_is_prepared(site: &Site, stages: &[Stage]) -> Vec<Finding> {
         Err(why) => return vec![Finding::refused("prepared", &why, "prepare a release anew")],
     };
     let asked = stages.iter().filter(|stage| stage.name != Name::Launch);
-    let asked: Result<Vec<Asked>> = asked.map(|stage| ask_of(stage, None, &line)).collect();
+    let asked: Result<Vec<Asked>> = asked.map(|stage| ask_of(stage, &line)).collect();
     match asked.and_then(|asked| asked.into_iter().map(heard).collect::<Result<Vec<_>>>()) {
         Ok(heard) if heard.iter().any(|(_, findings)| !findings.is_empty()) => {
             heard.into_iter().flat_map(|(_, findings)| findings).collect()
@@ -72,23 +72,27 @@ fn ask(stage: &Stage) -> Result<Vec<Finding>> {
 
 /// Has the stages after bg-probe look at what is in the way of this deploy, given the record of bg-probe. They do so side
 /// by side, ask nothing that takes long, and change nothing. The exit code of the first thing that is in the way; all of
-/// them are printed. bg-switch is asked with one word more, if it will be called with that as well.
+/// them are printed. bg-switch is asked once more where it will make a pass, or give a share first.
 ///
 /// # Errors
 /// When a stage can't be asked.
-pub(crate) fn foresee(stages: &[Stage], of_switch: Option<&str>, line: &str) -> Result<Option<u8>> {
-    // A ramp calls some of them several times: the wait for health is the first, the switch that is whole the last.
+pub(crate) fn foresee(stages: &[Stage], pass: Option<&Stage>, line: &str) -> Result<Option<u8>> {
+    // A ramp calls some of them several times: the wait for health is the first, the switch that is whole the last, and of
+    // those by a share the first tells of all.
     let first_of = |name: Name| stages.iter().find(|stage| stage.name == name);
+    let share = first_of(Name::Switch).filter(|stage| stage.with_share.is_some());
     let switch = stages.iter().rfind(|stage| stage.name == Name::Switch);
-    let asked = [first_of(Name::Launch), first_of(Name::Health), switch].into_iter().flatten();
-    let more = |stage: &Stage| of_switch.filter(|_| stage.name == Name::Switch);
+    let asked = [first_of(Name::Launch), first_of(Name::Health), pass, share, switch].into_iter().flatten();
     // bg-switch, which has nginx say how it was built, takes longest, and so begins. What they find is in the stages' order.
-    let asked: Result<Vec<Asked>> = asked.rev().map(|stage| ask_of(stage, more(stage), line)).collect();
-    let mut first = None;
+    let asked: Result<Vec<Asked>> = asked.rev().map(|stage| ask_of(stage, line)).collect();
+    let (mut first, mut said) = (None, Vec::new());
     for asked in asked?.into_iter().rev() {
         let (program, findings) = heard(asked)?;
-        for (finding, exit) in findings.iter().filter_map(|finding| Some((finding, finding.exit?))) {
-            error(&program, &finding.in_words());
+        for (words, exit) in findings.iter().filter_map(|finding| Some((finding.in_words(), finding.exit?))) {
+            if !said.contains(&words) {
+                error(&program, &words);
+                said.push(words);
+            }
             first.get_or_insert(exit);
         }
     }
@@ -107,11 +111,11 @@ fn heard((program, child): Asked) -> Result<(String, Vec<Finding>)> {
 }
 
 /// Starts the preflight of a stage for the deploy with this record.
-fn ask_of(stage: &Stage, more: Option<&str>, line: &str) -> Result<Asked> {
+fn ask_of(stage: &Stage, line: &str) -> Result<Asked> {
     let program = stage.name.program();
     let mut command = Command::new(&stage.program);
     // Before the stage's own words, which may end in a COMMAND.
-    command.args(["--check", "--json", "--of-record"]).args(more).args(&stage.args).env(TYPED, typed());
+    command.args(["--check", "--json", "--of-record"]).args(&stage.args).env(TYPED, typed());
     for name in FOR_ONE_STAGE {
         command.env_remove(name);
     }

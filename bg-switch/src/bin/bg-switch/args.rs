@@ -167,9 +167,9 @@ impl Args {
         let print = self.print;
         let order = if self.check.of_record {
             let wanted = Extras { sticky: linger.is_some(), preview: self.preview.is_some(), ..Extras::default() };
-            Order::Foresee(self.settings, wanted)
+            Order::Foresee(self.settings, wanted, self.share.is_some())
         } else if self.check.check {
-            Order::Preflight { site: site()?, as_json: self.check.json }
+            Order::Preflight { site: site()?, shares: self.share.is_some(), as_json: self.check.json }
         } else if let Some(file) = self.setup.setup {
             let SetUp { dry_run, undo, owner, .. } = self.setup;
             let what = if undo {

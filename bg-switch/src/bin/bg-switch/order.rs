@@ -24,9 +24,10 @@ use std::path::PathBuf;
 /// One of the things that `bg-switch` does.
 pub(crate) enum Order {
     /// Report whether nginx could be moved, and would be seen to move.
-    Preflight { site: Site, as_json: bool },
-    /// Report what would keep nginx from being moved as the record on stdin has it, and with these extras.
-    Foresee(Settings, Extras),
+    Preflight { site: Site, shares: bool, as_json: bool },
+    /// Report what would keep nginx from being moved as the record on stdin has it, with these extras, and by a share first
+    /// or not.
+    Foresee(Settings, Extras, bool),
     /// Print the server block to install.
     PrintSite(Site, Server),
     /// Print the upstream file to install, in this form.
@@ -63,12 +64,12 @@ impl Order {
     /// Those of what it asks for.
     pub(crate) fn run(self, means: &Means) -> Result<()> {
         match self {
-            Order::Preflight { site, as_json } => {
-                conclude(&preflight::findings(&site, &means.nginx), as_json, means.voice)
+            Order::Preflight { site, shares, as_json } => {
+                conclude(&preflight::findings(&site, shares, &means.nginx), as_json, means.voice)
             }
-            Order::Foresee(settings, wanted) => {
+            Order::Foresee(settings, wanted, shares) => {
                 let record = Record::from_stdin()?.overruled(&settings)?;
-                conclude(&foreseen::findings(&record, &wanted, &means.nginx)?, true, means.voice)
+                conclude(&foreseen::findings(&record, &wanted, shares, &means.nginx)?, true, means.voice)
             }
             Order::PrintSite(site, server) => print(&print::site(&site, &server, means)?),
             Order::PrintUpstream(site, form) => print(&print::upstream(&site, form, means)?),

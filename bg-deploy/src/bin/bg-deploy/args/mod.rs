@@ -183,6 +183,11 @@ impl Args {
     fn preflight(self, calls: &Calls, goal: &Goal) -> Result<Order> {
         let words = if goal.is_of_prepared() { Vec::new() } else { goal.to_launch() };
         let mut stages = Vec::from(calls.preflight(words)?);
+        let first = self.ramp.as_ref().and_then(|ramp| ramp.0.first()).filter(|_| goal.goes_live());
+        let share = first.map(|(share, _)| format!("--share={share}"));
+        if let Some(switch) = stages.iter_mut().find(|stage| stage.name == Name::Switch) {
+            switch.args.extend(share);
+        }
         let mut of_prepared = None;
         if goal.is_of_prepared() {
             stages.retain(|stage| stage.name != Name::Launch && matches!(goal, Goal::Finish(_)));

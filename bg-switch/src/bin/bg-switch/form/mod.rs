@@ -13,7 +13,7 @@ mod reload;
 mod rewrite;
 pub(crate) mod rules;
 pub(crate) mod settle;
-mod share;
+pub(crate) mod share;
 mod stay;
 
 use crate::form::link::Link;

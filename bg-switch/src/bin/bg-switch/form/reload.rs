@@ -25,13 +25,17 @@ pub(super) struct Reload;
 impl Rules for Reload {
     fn switch(&self, change: &Change, to_do: &Move) -> Result<Evidence> {
         let (site, to) = (change.site, to_do.to);
-        let is_kept = to_do.route.keeps().is_some();
-        if to_do.route.is_shared() || is_kept {
+        if to_do.route.keeps().is_some() {
             let file = site.upstream_file.display();
             return Err(Exit::Refused.refuse(
                 format!("{file} has the reload form, in which nginx sends everybody to one slot. Nothing was touched"),
-                if is_kept { remedy(site, "sticky") } else { share::remedy(site) },
+                remedy(site, "sticky"),
             ));
+        }
+        if to_do.route.is_shared()
+            && let Some(why) = share::obstacle(site, to_do.upstream)
+        {
+            return Err(why);
         }
         // Where there is no file it is made, as by the scripts' own `tee`.
         let rewritten = to_do.upstream.map_or_else(|| Ok(text(site, to)), |upstream| upstream.moved_to(site, to))?;

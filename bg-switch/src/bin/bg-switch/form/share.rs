@@ -7,8 +7,8 @@ use crate::nginx::groups::has_kinds;
 use anyhow::Result;
 use bg_probe::cli::preflight::Finding;
 use bg_probe::live::front::{Answer, FRONT_WITHIN};
-use bg_probe::nginx::upstream::Upstream;
 use bg_probe::nginx::upstream::link::Looks;
+use bg_probe::nginx::upstream::{Form, Upstream};
 use bg_probe::os::replace;
 use bg_probe::say::Voice;
 use bg_probe::say::exit::Exit;
@@ -29,16 +29,25 @@ fn to(site: &Site, slot: &Slot) -> Advice {
     Advice::call(site, "bg-switch", &["--to", slot.name.as_str()])
 }
 
+/// Why nobody can be given a share by this upstream file, whatever else is there; `None` where that can be.
+pub(crate) fn obstacle(site: &Site, upstream: Option<&Upstream>) -> Option<anyhow::Error> {
+    let sends = match upstream.map(|upstream| (upstream.form(), upstream.looks())) {
+        Some((_, Some(Looks::ForKind))) => return None,
+        Some((Form::Link, _)) => "has nginx look for one slot, the same for all visitors",
+        Some((Form::Reload, _)) | None => "has the reload form, in which nginx sends everybody to one slot",
+    };
+    let what = format!("{} {sends}. Nothing was touched", site.upstream_file.display());
+    Some(Exit::Refused.refuse(what, remedy(site)))
+}
+
 /// Refuses a share that this site can't give, or of which nothing could be proven, before anything changes for visitors.
 ///
 /// # Errors
 /// [`Exit::Refused`], with what to install; [`Exit::NotMoved`] where the other slot does not listen.
 pub(super) fn ensure_possible(change: &Change, to_do: &Move) -> Result<()> {
     let site = change.site;
-    if to_do.upstream.and_then(Upstream::looks) != Some(Looks::ForKind) {
-        let file = site.upstream_file.display();
-        let what = format!("{file} has nginx look for one slot, the same for all visitors. Nothing was touched");
-        return Err(Exit::Refused.refuse(what, remedy(site)));
+    if let Some(why) = obstacle(site, to_do.upstream) {
+        return Err(why);
     }
     let other = site.slots.other(&to_do.to.name);
     let now = Route::of(&site.dir, &site.slots).filter(Route::is_shared);

@@ -44,7 +44,7 @@ impl Probe {
 ///
 /// # Errors
 /// When the record can't be used.
-pub(crate) fn findings(record: &Record, wanted: &Extras, nginx: &Nginx) -> Result<Vec<Finding>> {
+pub(crate) fn findings(record: &Record, wanted: &Extras, shares: bool, nginx: &Nginx) -> Result<Vec<Finding>> {
     let (site, probe) = (&record.site, record.get::<Probe>("probe")?);
     // Of a release that was found healthy before.
     let is_of_a_launch = record.get::<Value>("launch")?.is_some();
@@ -70,6 +70,9 @@ pub(crate) fn findings(record: &Record, wanted: &Extras, nginx: &Nginx) -> Resul
     let is_followed = probe.is_some_and(|probe| probe.names(record.live.as_ref()));
     findings.extend(on_the_way(record, nginx, upstream.as_ref(), is_followed));
     findings.extend(wanted.missing(site, nginx, upstream.as_ref()));
+    // Where no slot is live nobody is there to share.
+    let unshared = form::share::obstacle(site, upstream.as_ref()).filter(|_| shares && record.live.is_some());
+    findings.extend(unshared.map(|why| Finding::refused("shares", &why, "print the site anew")));
     // Where anything in it was changed since nginx has read it, only a test shows whether it can be read again.
     if rules.tests_configuration() && is_changed(site, nginx) {
         findings.push(configuration(nginx, true));

@@ -20,8 +20,8 @@ pub(crate) fn selinux_remedies(site: &Site) -> Vec<String> {
     findings.filter_map(|finding| Some(format!("{}: {}", finding.detail, finding.remedy?))).collect()
 }
 
-/// All that a switch needs of nginx and of the upstream file.
-pub(crate) fn findings(site: &Site, nginx: &Nginx) -> Vec<Finding> {
+/// All that a switch needs of nginx and of the upstream file, by a share first or not.
+pub(crate) fn findings(site: &Site, shares: bool, nginx: &Nginx) -> Vec<Finding> {
     let upstream = Upstream::read(&site.upstream_file).ok();
     let rules = form::rules_of(upstream.as_ref().map_or(Form::Reload, Upstream::form));
     let mut findings = vec![version(nginx)];
@@ -31,6 +31,8 @@ pub(crate) fn findings(site: &Site, nginx: &Nginx) -> Vec<Finding> {
         findings.extend(passage(site, nginx, upstream.as_ref()));
     }
     findings.extend(rules.findings(site, nginx, upstream.as_ref()));
+    let unshared = form::share::obstacle(site, upstream.as_ref()).filter(|_| shares);
+    findings.extend(unshared.map(|why| Finding::refused("shares", &why, "print the site anew")));
     findings.extend(doors(site, nginx));
     let why = nginx.configuration().and_then(|dump| namesake(dump, site));
     findings.extend(why.map(|why| Finding::fail("names", why, NAMESAKE)));
