@@ -62,7 +62,10 @@ fn each_kind_of_package_has_the_same_files() {
         let paths = listed.stdout();
         let paths = paths.lines().filter_map(|line| line.split_once("share/").or(line.split_once("bin/")));
         let paths = paths.map(|(_, path)| path.replace("vendor-completions", "site-functions"));
-        paths.filter(|path| !path.ends_with('/')).collect::<BTreeSet<_>>()
+        let paths: BTreeSet<String> = paths.filter(|path| !path.is_empty() && !path.ends_with('/')).collect();
+        // An .rpm names its folders without a slash.
+        let is_folder = |path: &String| paths.iter().any(|other| other.starts_with(&format!("{path}/")));
+        paths.iter().filter(|path| !is_folder(path)).cloned().collect::<BTreeSet<_>>()
     };
     let deb = list("dpkg-deb", &["--contents"], &package(made, "bg_", "-1_amd64.deb"));
     let archive = list("tar", &["-tf"], &package(made, "bg-", ".tar.gz"));
