@@ -116,7 +116,8 @@ fn a_stop_of_the_old_release_that_waits_spares_what_is_prepared_in_its_place() {
     let app = world.fake_app(&["--version-text", "1.1"]);
     world.cmd("bg-deploy").args(["--stop-old", "after=1s", "--"]).args(app).ran().success();
     prepare(&world, "1.2").success();
-    std::thread::sleep(std::time::Duration::from_millis(2500));
+    let waits = |pid: &u32| process::command_line(*pid).iter().any(|word| word == "--detached");
+    until(SOON, "what waits to stop the old release has looked", || !world.processes().iter().any(waits));
     world.run("bg-deploy", &["--finish"]).success();
     assert_eq!(world.get("/version").body, "1.2");
     assert_eq!(told(&world).len(), 4);

@@ -52,8 +52,7 @@ pub fn ensure_none_moved(record: &Record) -> Result<()> {
     let (site, slot) = (&record.site, &record.slot);
     let upstream = Upstream::read(&site.upstream_file).ok();
     let now = upstream.as_ref().and_then(|upstream| upstream.points_at(site));
-    let share = upstream.as_ref().and_then(|upstream| upstream.shares(site)).map_or(0, |shares| shares.of(slot));
-    if now.as_ref() == Some(slot) || share > 0 {
+    if now.as_ref() == Some(slot) || upstream.as_ref().is_some_and(|upstream| upstream.has_share(site, slot)) {
         return Ok(());
     }
     if let Some(why) = another_beside(record, now.as_ref())? {

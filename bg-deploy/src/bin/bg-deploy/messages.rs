@@ -82,8 +82,8 @@ fn still(record: &Record) -> String {
 /// Warns that another release is prepared, where nothing was prepared by this run: a finish would move nginx to that one.
 pub(crate) fn waits_still(run: &Run) {
     let dir = &run.site.dir;
-    let slots = run.site.slots.both().iter();
-    let Some(slot) = slots.into_iter().find(|slot| Prepared::in_slot(dir, &slot.name).is_some()) else { return };
+    let Some(prepared) = Prepared::of(dir) else { return };
+    let Ok(slot) = run.site.slots.named(prepared.slot().as_str()) else { return };
     let (finish, abandon) = (run.advice.finish(), run.advice.abandon());
     let waits = named(dir, slot);
     run.calls.voice.warn(&format!("{waits} is prepared still: {finish} moves nginx to that one, {abandon} stops it"));

@@ -83,9 +83,8 @@ fn nothing_is(site: &Site) -> anyhow::Error {
 
 /// Whether its slot has a part of the visitors now.
 fn has_a_share(site: &Site, prepared: &Prepared) -> bool {
-    let shares = Upstream::read(&site.upstream_file).ok().and_then(|upstream| upstream.shares(site));
-    let slot = site.slots.named(prepared.slot().as_str()).ok();
-    shares.zip(slot).is_some_and(|(shares, slot)| shares.of(slot) > 0)
+    let Ok(slot) = site.slots.named(prepared.slot().as_str()) else { return false };
+    Upstream::read(&site.upstream_file).is_ok_and(|upstream| upstream.has_share(site, slot))
 }
 
 fn some_are_there(run: &Run, prepared: &Prepared) -> anyhow::Error {

@@ -74,8 +74,7 @@ fn ensure_runs(site: &Site, slot: Slot, manner: &Manner, voice: Voice) -> Result
 
 /// Whether nginx is set to send some of the visitors to a slot.
 fn has_share(site: &Site, slot: &Slot) -> bool {
-    let shares = Upstream::read(&site.upstream_file).ok().and_then(|upstream| upstream.shares(site));
-    shares.is_some_and(|shares| shares.of(slot) > 0)
+    Upstream::read(&site.upstream_file).is_ok_and(|upstream| upstream.has_share(site, slot))
 }
 
 /// Refuses a live slot whose release can't run because a stranger has its port. What bg-launch has started there, and what was

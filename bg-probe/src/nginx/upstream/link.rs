@@ -89,6 +89,12 @@ impl Upstream {
         Shares::behind(condition.flag.parent()?, &site.slots, there)
     }
 
+    /// Whether a slot has a part of the visitors at this moment, and the other one the rest.
+    #[must_use]
+    pub fn has_share(&self, site: &Site, slot: &Slot) -> bool {
+        self.shares(site).is_some_and(|shares| shares.of(slot) > 0)
+    }
+
     /// Whether it has the link form and looks into another folder than this site's.
     #[must_use]
     pub fn looks_elsewhere(&self, site: &Site) -> bool {
