@@ -19,7 +19,8 @@ fn a_release_runs_as_a_unit_of_its_own() {
     assert!(its_groups.lines().any(|line| line.ends_with(&group)), "{group} in {its_groups}");
     let environ = machine.get_slot("set1", "/env");
     let ours: Vec<&str> = environ.lines().filter_map(|line| line.strip_prefix("BG_")?.split('=').next()).collect();
-    assert_eq!(ours.len(), 3, "BG_APP, BG_SLOT, BG_RELEASE and no others: {ours:?}");
+    let sorted: std::collections::BTreeSet<&str> = ours.iter().copied().collect();
+    assert_eq!(sorted.into_iter().collect::<Vec<_>>(), ["APP", "LIVE", "RELEASE", "SLOT"], "and no others: {ours:?}");
     assert!(machine.ok("journalctl -u bg-web-set1").contains("Started fake-app on port"));
     assert_eq!(machine.ok(&format!("readlink /proc/{}/cwd", first["pid"])), "/var/lib/bg/web/slots/set1/work");
 
@@ -228,7 +229,8 @@ fn a_unit_of_another_folder_is_left_alone() {
     let Some(machine) = machine() else { return };
     let app = deploy(&machine, "");
     // The same application's name in another folder, whose slots have other ports.
-    let other = "BG_DIR=/var/lib/bg/other BG_SLOTS=set1=1,set2=2 BG_FRONT=- bg-launch --slot set1";
+    let other = "BG_DIR=/var/lib/bg/other BG_SLOTS=set1=1,set2=2 BG_FRONT=- BG_UPSTREAM_FILE=/nowhere/url.inc \
+                 bg-launch --slot set1";
     let refused = machine.run(&format!("{other} -- fake-app"));
     assert_eq!(refused.code, Some(7), "{}", refused.stderr);
     let said = "bg-web-set1.service runs already, and was not started for /var/lib/bg/other: nothing was touched";
