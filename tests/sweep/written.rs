@@ -24,7 +24,7 @@ pub(crate) fn files(scene: &Scene) -> Vec<PathBuf> {
         [
             "lock",
             "deploys.jsonl",
-            ".drained.bg-new",
+            "drained",
             ".switching.json.bg-new",
             ".app.bg-new",
             ".deploys.jsonl.bg-new",
@@ -35,8 +35,8 @@ pub(crate) fn files(scene: &Scene) -> Vec<PathBuf> {
     files.extend(
         ["routes/.empty.bg-new", ".empty.bg-new", ".linger.log.bg-new", "linger.log"].map(|name| state.join(name)),
     );
-    files.extend([".page.html.bg-new", ".visitors.bg-new"].map(|name| state.join("closed").join(name)));
-    files.extend([".set1.bg-new", ".set2.bg-new"].map(|name| state.join("backed/visitors").join(name)));
+    files.extend([".page.html.bg-new", "visitors"].map(|name| state.join("closed").join(name)));
+    files.extend(["set1", "set2"].map(|name| state.join("backed/visitors").join(name)));
     let surroundings = |name: &str| state.join("surroundings").join(format!(".{name}.bg-new"));
     files.extend(releases(scene).map(|name| surroundings(&name)));
     for slot in ["set1", "set2"] {

@@ -51,8 +51,8 @@ pub fn file_of(path: &Path, bytes: &[u8], mode: u32, (uid, gid): (u32, u32)) -> 
     })
 }
 
-/// Makes a file with `mode`, whole and synced, in a folder that nobody looks into yet: so it has its name from the start. That
-/// outlives a power loss once the folder is synced.
+/// Makes a file with `mode`, whole and synced, that may have its name from the start: an empty one, or one in a folder that
+/// nobody looks into yet. Its name outlives a power loss once the folder is synced.
 ///
 /// # Errors
 /// When something is there already, or anything on the way fails.

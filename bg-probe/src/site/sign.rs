@@ -13,16 +13,22 @@ pub(super) fn is_there(file: &Path) -> bool {
     file.is_file()
 }
 
-/// Makes it, where it is not there.
+/// Makes it, where it is not there. It has its name from the start: nothing in it could be half written, and a kill leaves
+/// nothing beside it.
 ///
 /// # Errors
-/// When it can't be made; those of [`ensure_free`].
+/// When it can't be made, and it is not there then; those of [`ensure_free`].
 pub(super) fn make(file: &Path) -> Result<()> {
     if is_there(file) {
         return Ok(());
     }
     ensure_free(file)?;
-    replace::file(file, b"", 0o644)
+    let made = replace::new_file(file, b"", 0o644).and_then(|()| replace::sync_folder_of(file));
+    if made.is_err() {
+        // It is the failure that counts.
+        let _ = std::fs::remove_file(file);
+    }
+    made
 }
 
 /// Refuses where something is in its place that is no file.
@@ -30,7 +36,7 @@ pub(super) fn make(file: &Path) -> Result<()> {
 /// # Errors
 /// [`Exit::Refused`].
 pub(super) fn ensure_free(file: &Path) -> Result<()> {
-    if is_there(file) || !file.exists() {
+    if is_there(file) || !file.exists() && !file.is_symlink() {
         return Ok(());
     }
     let path = file.to_string_lossy();

@@ -8,6 +8,7 @@
 use crate::os::replace;
 use crate::site::dir::{Dir, make};
 use crate::site::settings::Site;
+use crate::site::sign;
 use crate::site::slot::{Name, Slot};
 use anyhow::{Context, Result};
 use std::io::ErrorKind;
@@ -41,14 +42,10 @@ pub fn is_fit(site: &Site, slot: &Slot) -> bool {
 /// Lets `slot`, which nginx was seen to serve, stand in for the other one.
 ///
 /// # Errors
-/// When the file can't be made.
+/// When the file can't be made; [`crate::say::exit::Exit::Refused`] where something else is in its place.
 pub fn allow(site: &Site, slot: &Slot) -> Result<()> {
-    let file = file(&site.dir, &site.slots.other(&slot.name).name);
-    if file.exists() {
-        return Ok(());
-    }
     make(&folder(&site.dir, VISITORS))?;
-    replace::file(&file, b"", 0o644)
+    sign::make(&file(&site.dir, &site.slots.other(&slot.name).name))
 }
 
 /// Has `slot` stand in for nobody any more, for good.
