@@ -82,7 +82,10 @@ fn the_way_on_has_what_was_typed() {
 #[test]
 fn a_word_that_is_a_flag_is_printed_as_one_with_what_was_typed() {
     let (world, file) = World::new().serving().by_file();
-    let typed = |words: &str| world.run_line(format!("cd /; bg-deploy --env-file {file} {words}"));
+    // In a folder of its own: a word that is a file or a folder there is deployed.
+    std::fs::create_dir(world.path("empty")).expect("a folder");
+    let typed =
+        |words: &str| world.run_line(format!("cd {}; bg-deploy --env-file {file} {words}", world.word("empty")));
     typed("-- fake-app --version-text 1.1").success();
     let rollback = typed("rollback").exit(2);
     follow(&world, &rollback, "If you meant the flag: ").exit(0);
