@@ -4,7 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use bg_tests::{Run, Running, World, is_full, process, tell, until};
@@ -228,7 +228,9 @@ fn a_driver_that_is_killed_leaves_the_lock_to_its_stage() {
     // Not those that only read their settings and look, before anything begins.
     let waits =
         |line: &str| line.contains("bg-health") && !line.contains("--read-settings") && !line.contains("--check");
-    let health = || process::children(driver.id()).into_iter().find(|&pid| waits(&command(pid)));
+    let was_given_its_record = |pid| !holds(driver.id(), &stdin_of(pid));
+    let is_health = |pid: &u32| waits(&command(*pid)) && was_given_its_record(*pid);
+    let health = || process::children(driver.id()).into_iter().find(is_health);
     let mut found = None;
     until(SOON, "bg-health waits", || {
         found = health();
@@ -246,6 +248,17 @@ fn a_driver_that_is_killed_leaves_the_lock_to_its_stage() {
     until(SOON, "the health check is gone", || !process::alive(health));
     assert_eq!(assert_whole(&world), "set2");
     assert_eq!(world.get("/version").body, "1.3");
+}
+
+/// The pipe that is a process's stdin.
+fn stdin_of(pid: u32) -> PathBuf {
+    fs::read_link(format!("/proc/{pid}/fd/0")).unwrap_or_default()
+}
+
+/// Whether a process has this pipe open, at either end.
+fn holds(pid: u32, pipe: &Path) -> bool {
+    let open = fs::read_dir(format!("/proc/{pid}/fd")).into_iter().flatten().flatten();
+    open.into_iter().any(|fd| fs::read_link(fd.path()).is_ok_and(|leads_to| leads_to == pipe))
 }
 
 fn command(pid: u32) -> String {

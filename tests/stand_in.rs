@@ -52,12 +52,15 @@ fn no_get_is_lost_when_the_live_process_is_killed_under_load_nor_a_post_that_was
     kill(&world, "set2");
     let (before, posted) = (gets.sent(), posts.sent());
     until(SOON, "visitors go on", || gets.sent() > before + 1000 && posts.sent() > posted + 1000);
+    // A process that ends closes its connections one after the other, and nginx has at most one for each visitor: who has
+    // lost a request may lose the next one by another of them.
+    let lost = posts.stop();
+    assert!(lost.len() <= 16, "only what each connection of nginx's had in flight: {lost:?}");
+    let posts = visitors("POST", "/echo");
     assert_eq!(visit(&url, "/version").1, "1.0");
     world.run("bg-launch", &["--live"]).success().said("set2 is live and down; set1 stands in for it");
     until(SOON, "the stand-in ends", || visit(&url, "/version").1 == "1.1");
-    assert_eq!(gets.stop(), Vec::<String>::new());
-    let lost = posts.stop();
-    assert!(lost.len() <= 8, "only what each connection had in flight: {lost:?}");
+    assert_eq!((gets.stop(), posts.stop()), (Vec::new(), Vec::new()));
     world.run("bg-probe", &["--slot", "live"]).success().never_said("stands in").never_printed("stand_in");
 }
 
