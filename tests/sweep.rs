@@ -61,6 +61,16 @@ fn a_switch_after_which_some_stay_is_whole() {
 }
 
 #[test]
+fn a_watch_of_visitors_is_whole() {
+    Course::run(Act::Watch, Form::Link, &["bg-health"]);
+}
+
+#[test]
+fn a_ramp_is_whole() {
+    Course::run(Act::Ramp, Form::Link, &["bg-deploy", "bg-health"]);
+}
+
+#[test]
 fn a_conversion_to_the_link_form_is_whole() {
     Course::run(Act::Convert, Form::Reload, &["bg-switch"]);
 }

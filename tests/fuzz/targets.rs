@@ -20,6 +20,7 @@ use bg_probe::site::launched::Launched;
 use bg_probe::site::settings::FrontSetting;
 use bg_probe::site::settings::{Site, path};
 use bg_probe::site::slot::{Choice, Name, Slots};
+use bg_probe::site::watched::Said;
 use std::fmt::Display;
 use std::io::Cursor;
 
@@ -28,7 +29,7 @@ use std::io::Cursor;
 pub(crate) type Target = (&'static str, fn(&[u8]) -> String);
 
 /// All of them.
-pub(crate) const TARGETS: [Target; 15] = [
+pub(crate) const TARGETS: [Target; 16] = [
     ("record", record),
     ("conf", conf),
     ("upstream", upstream),
@@ -44,6 +45,7 @@ pub(crate) const TARGETS: [Target; 15] = [
     ("jar", jar),
     ("variables", variables),
     ("settings", settings),
+    ("watched", watched),
 ];
 
 /// A message for people: whatever it quotes, it is one short line that moves no cursor.
@@ -265,4 +267,12 @@ fn settings(input: &[u8]) -> String {
         harmless(&url.to_string());
     }
     format!("{} {}", lasts.is_ok(), way(url.map(drop)))
+}
+
+/// What is said in nginx's place is of the two slots, with a number for each request.
+fn watched(input: &[u8]) -> String {
+    let Some(said) = Said::parse(input, &site()) else { return "nothing".into() };
+    assert!(said.answers.len() <= input.len() && said.answers.iter().all(|answer| answer.slot < 2), "{said:?}");
+    let told = said.answers.iter().map(|answer| (answer.slot, answer.status.is_some(), answer.after_ms.is_some()));
+    format!("{:?}", told.take(3).collect::<Vec<_>>())
 }

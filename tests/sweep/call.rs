@@ -10,7 +10,7 @@ pub(crate) const CALLS: &str = "
     rename renameat renameat2 link linkat symlink symlinkat unlink unlinkat rmdir
     chmod fchmod fchmodat chown fchown lchown fchownat
     kill tkill tgkill clone clone3 fork vfork
-    flock fcntl socket socketpair connect pipe2 dup dup2 dup3";
+    flock fcntl socket socketpair bind connect pipe2 dup dup2 dup3";
 
 /// The errors that make sense for a call: full and broken disks, missing rights, exhausted tables, signals.
 pub(crate) fn errors(call: &str) -> &'static [Errno] {
@@ -25,6 +25,7 @@ pub(crate) fn errors(call: &str) -> &'static [Errno] {
         }
         "fsync" | "fdatasync" => &[EIO, ENOSPC, EINTR],
         "sendto" | "sendmsg" => &[ECONNRESET, ENOBUFS, EINTR],
+        "bind" => &[EACCES, ENOSPC, EROFS],
         "connect" => &[EADDRNOTAVAIL, EINTR],
         "flock" => &[ENOLCK, EINTR],
         "kill" | "tkill" | "tgkill" => &[EPERM],

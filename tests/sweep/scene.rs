@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::time::{Duration, Instant};
 
-use bg_tests::{Nginx, Run, Strace, World, http, process, programs, until};
+use bg_tests::{KeepAlive, Nginx, Run, Strace, World, http, process, programs, until};
 use nix::sys::signal::Signal;
 use serde_json::Value;
 
@@ -18,6 +18,10 @@ const LONGEST: Duration = Duration::from_secs(60);
 
 /// The share of the visitors that a run moves.
 pub(crate) const SHARE: usize = 10;
+
+/// Whoever watches the visitors must have heard of one: a watch that has proven nothing ends with 9.
+const WATCH: [&str; 9] =
+    ["--slot", "live", "--watch", "300ms", "--watch-errors", "50%", "--watch-requests=1", "--watch-quiet", "back"];
 
 /// What visitors get from a site that is closed.
 pub(crate) const PAGE: &str = "<p>closed</p>\n";
@@ -55,8 +59,12 @@ pub(crate) enum Act {
     Convert,
     /// `bg-launch --companion` after nginx has moved: that of the other slot is stopped, and the live one's started.
     Companion,
+    /// `bg-health --watch` of the live slot, with the answers that its visitors get.
+    Watch,
     /// `bg-deploy` of a new release.
     Deploy,
+    /// The same, of which a share of the visitors gets its answers first.
+    Ramp,
     /// `bg-deploy --prepare` of one.
     Prepare,
     /// `bg-deploy --finish` of what is prepared.
@@ -68,7 +76,7 @@ pub(crate) enum Act {
 impl Act {
     /// Whether bg-deploy does it, with stages that can be struck.
     pub(crate) fn is_driven(self) -> bool {
-        matches!(self, Act::Deploy | Act::Prepare | Act::Finish | Act::Abandon)
+        matches!(self, Act::Deploy | Act::Ramp | Act::Prepare | Act::Finish | Act::Abandon)
     }
 }
 
@@ -91,7 +99,7 @@ pub(crate) struct Scene {
     pub(crate) before: Before,
     /// The release that the idle slot held before another was prepared there.
     pub(crate) held_before: Option<String>,
-    /// The URL of the site that can be closed, where one can.
+    /// The URL of the site that can be closed or watched, where one can.
     pub(crate) door: String,
     /// The URL of the site that knows cookies, where one does.
     pub(crate) own: String,
@@ -99,6 +107,8 @@ pub(crate) struct Scene {
     pub(crate) twin: Nginx,
     form: Form,
     round: u32,
+    /// Who comes all the time, where visitors are watched.
+    pub(crate) visitors: Option<KeepAlive>,
     /// bg-deploy once more, with scripts beside it by which its stages can be traced.
     scripts: Scripts,
 }
@@ -116,10 +126,10 @@ impl Scene {
             .env("BG_SWITCH_VERIFY_TIMEOUT", "5s")
             .env("BG_WAIT", "20s");
         let world = if form == Form::Link { world.link_form() } else { world };
-        let (world, door) = if matches!(act, Act::Close | Act::Open | Act::Drain) {
-            with_a_door(world, "")
-        } else {
-            (world, String::new())
+        let (world, door) = match act {
+            Act::Close | Act::Open | Act::Drain => with_a_door(world, ""),
+            Act::Watch => with_a_door(world, "watch"),
+            _ => (world, String::new()),
         };
         let (world, own) = match act {
             Act::Pass => with_a_door(world, "preview"),
@@ -128,7 +138,7 @@ impl Scene {
         };
         let work = format!("fake-app --work {}", world.word("work"));
         let world = if act == Act::Companion { world.env("BG_LAUNCH_COMPANION", &work) } else { world };
-        if act == Act::Share {
+        if matches!(act, Act::Share | Act::Ramp) {
             give_kinds(&world);
         } else {
             make_routes(&world);
@@ -136,12 +146,14 @@ impl Scene {
         let twin = world.nginx.twin(&world.path("twin"));
         let before = Before { live: String::new(), version: String::new(), idle: String::new(), idle_version: None };
         let held_before = None;
+        let scripts = Scripts::new();
         let mut scene =
-            Self { world, act, before, held_before, door, own, twin, form, round: 0, scripts: Scripts::new() };
+            Self { world, act, before, held_before, door, own, twin, form, round: 0, visitors: None, scripts };
         for _ in 0..2 {
             scene.renew_artifact();
             scene.world.cmd("bg-deploy").args(scene.release()).ran().success();
         }
+        scene.visitors = (act == Act::Watch).then(|| KeepAlive::start("GET", &scene.door, 1));
         scene
     }
 
@@ -152,7 +164,8 @@ impl Scene {
             Act::Switch | Act::Share | Act::Convert | Act::Close | Act::Open | Act::Drain | Act::Pass | Act::Linger => {
                 "bg-switch"
             }
-            Act::Deploy | Act::Prepare | Act::Finish | Act::Abandon => "bg-deploy",
+            Act::Watch => "bg-health",
+            Act::Deploy | Act::Ramp | Act::Prepare | Act::Finish | Act::Abandon => "bg-deploy",
         }
     }
 
@@ -210,8 +223,12 @@ impl Scene {
     /// Gets ready to run the same command a second time.
     #[track_caller]
     pub(crate) fn begin_again(&mut self) {
+        // Nothing is deployed into a slot that has a share.
+        if self.act == Act::Ramp && self.share() == SHARE {
+            self.world.run("bg-switch", &["--share", "0"]).success();
+        }
         // A switch goes where it was to go; a deploy goes on from where it is.
-        if self.act == Act::Deploy {
+        if matches!(self.act, Act::Deploy | Act::Ramp) {
             self.look();
         }
     }
@@ -266,17 +283,18 @@ impl Scene {
             | Act::Drain
             | Act::Companion
             | Act::Pass
+            | Act::Watch
             | Act::Prepare
             | Act::Abandon => Some(&self.before.live),
             Act::Switch | Act::Linger | Act::Finish => Some(&self.before.idle),
             // A deploy that is cut short after the switch has done its work: the next one goes on from there.
-            Act::Deploy => None,
+            Act::Deploy | Act::Ramp => None,
         }
     }
 
     /// The slots that may serve at any moment of the run.
     pub(crate) fn may_serve(&self) -> Vec<&str> {
-        let both = matches!(self.act, Act::Switch | Act::Linger | Act::Share | Act::Deploy | Act::Finish);
+        let both = matches!(self.act, Act::Switch | Act::Linger | Act::Share | Act::Deploy | Act::Ramp | Act::Finish);
         let idle = both.then_some(self.before.idle.as_str());
         [self.before.live.as_str()].into_iter().chain(idle).collect()
     }
@@ -315,6 +333,11 @@ impl Scene {
     pub(crate) fn folders(&self) -> [PathBuf; 2] {
         let upstream = self.world.nginx.upstream_file();
         [self.world.dir(), upstream.parent().expect("a file in a folder").to_owned()]
+    }
+
+    /// While it leads somewhere, nginx says what it has answered to visitors.
+    pub(crate) fn gate(&self) -> PathBuf {
+        self.world.dir().join("watch/gate")
     }
 
     /// The file that is deployed.
@@ -378,7 +401,9 @@ impl Scene {
             Act::Drain => command.args(["--drain", "on", "--drain-idle", "10ms"]),
             Act::Share => command.args(["--to", &self.before.idle, "--share", &SHARE.to_string()]),
             Act::Convert => command.args(["--convert", name(self.form_at_the_end())]),
+            Act::Watch => command.args(WATCH),
             Act::Deploy => command.args(self.release()),
+            Act::Ramp => command.args(["--ramp", &format!("{SHARE}=50ms")]).args(self.release()),
             Act::Prepare => command.arg("--prepare").args(self.release()),
             Act::Finish => command.arg("--finish"),
             Act::Abandon => command.arg("--abandon"),

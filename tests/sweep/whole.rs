@@ -6,7 +6,7 @@ use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use bg_tests::{Nginx, http, process};
+use bg_tests::{Nginx, http, process, until};
 use nix::sys::signal::Signal;
 use serde_json::Value;
 
@@ -21,8 +21,9 @@ pub(crate) fn half_done(scene: &Scene) -> Vec<String> {
     faults.extend(serves(scene, &scene.world.nginx, "nginx"));
     faults.extend(files(scene));
     faults.extend(untold(scene));
-    faults.extend(share(scene, &[0, SHARE]));
+    faults.extend(share(scene, if scene.act == Act::Ramp { &[0, SHARE, 100] } else { &[0, SHARE] }));
     faults.extend(door(scene, None));
+    faults.extend(heard(scene));
     faults.extend(unfit(scene));
     faults.extend(own(scene, false));
     if let Some(why) = nginx_test(scene) {
@@ -37,15 +38,18 @@ pub(crate) fn half_done(scene: &Scene) -> Vec<String> {
 
 /// What is wrong when a run has said that it failed: nginx serves what it served.
 pub(crate) fn stayed(scene: &Scene) -> Option<String> {
-    if scene.act == Act::Share {
+    if matches!(scene.act, Act::Share | Act::Ramp) {
         return share(scene, &[0]);
     }
     let (slot, _) = Scene::serving(&scene.world.nginx).ok()?;
     (slot != scene.before.live).then(|| format!("it failed, and yet nginx has moved to {slot}"))
 }
 
-/// What would stand in for the slot that serves is what was there before: a release that was never switched to is not.
+/// What would stand in for the slot that serves is what was there before: a release that nobody was ever switched to is not.
 fn unfit(scene: &Scene) -> Option<String> {
+    if scene.act == Act::Ramp && scene.share() > 0 {
+        return None;
+    }
     let (live, _) = Scene::serving(&scene.world.nginx).ok()?;
     let before = &scene.before;
     let stands_in = scene.world.dir().join("backed/visitors").join(&live).exists();
@@ -68,6 +72,17 @@ fn door(scene: &Scene, closed: Option<bool>) -> Option<String> {
     let is_answer = answer.status == 200 && answer.body == scene.before.live;
     let is_fine = closed.map_or(is_page || is_answer, |closed| if closed { is_page } else { is_answer });
     (!is_fine).then(|| format!("a visitor got {} {:?}", answer.status, answer.body))
+}
+
+/// Who has watched the visitors has ended: nginx says nothing more of them, and does not complain that nobody listens.
+fn heard(scene: &Scene) -> Option<String> {
+    let visitors = scene.visitors.as_ref()?;
+    let complaints =
+        || ["[error]", "[crit]", "[alert]"].map(|word| scene.world.nginx.error_log().matches(word).count());
+    let (before, sent, speaks) = (complaints(), visitors.sent(), scene.gate().exists());
+    until(ENDS_WITHIN, "visitors come", || visitors.sent() > sent + 20);
+    let is_fine = !speaks && complaints() == before;
+    (!is_fine).then(|| format!("nginx speaks: {speaks}; it says {}", scene.world.nginx.error_log()))
 }
 
 /// A drained host says so.
@@ -111,7 +126,7 @@ fn own(scene: &Scene, is_done: bool) -> Option<String> {
 
 /// Where a share of the visitors is moved: how many have it, as one of these.
 fn share(scene: &Scene, expected: &[usize]) -> Option<String> {
-    let share = (scene.act == Act::Share).then(|| scene.share())?;
+    let share = matches!(scene.act, Act::Share | Act::Ramp).then(|| scene.share())?;
     (!expected.contains(&share)).then(|| format!("{share} of a hundred visitors have been moved"))
 }
 
@@ -204,7 +219,7 @@ fn untold(scene: &Scene) -> Option<String> {
     let release = scene.launched(&slot)?["release"].clone();
     let last = scene.world.history().pop()?;
     let is_told = last["slot"] == *slot && last["launch"]["release"] == release;
-    (matches!(scene.act, Act::Deploy | Act::Finish) && slot != scene.before.live && !is_told)
+    (matches!(scene.act, Act::Deploy | Act::Ramp | Act::Finish) && slot != scene.before.live && !is_told)
         .then(|| format!("nginx has moved to {release} in {slot}, and the history ends with {last}"))
 }
 
@@ -217,7 +232,10 @@ fn nginx_test(scene: &Scene) -> Option<String> {
 
 /// Every file of ours parses and every link leads to something.
 fn files(scene: &Scene) -> Vec<String> {
-    let mut faults: Vec<String> = walk(&scene.world.dir()).iter().filter_map(|path| file(path)).collect();
+    // What is open to nginx goes with the process that listens, and may lead nowhere.
+    let is_known = |path: &&PathBuf| !path.starts_with(scene.gate().with_file_name("")) || !path.is_symlink();
+    let mut faults: Vec<String> =
+        walk(&scene.world.dir()).iter().filter(is_known).filter_map(|path| file(path)).collect();
     let upstream = scene.world.nginx.read_upstream();
     if !(upstream.starts_with("set $service_url http://") && upstream.ends_with('\n')) {
         faults.push(format!("the upstream file is {upstream:?}"));
