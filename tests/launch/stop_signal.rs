@@ -69,6 +69,19 @@ fn stop_old_and_what_is_started_again_have_the_signal_of_the_first_launch() {
 }
 
 #[test]
+fn a_release_that_a_failed_deploy_has_displaced_has_its_own_signal_again() {
+    let world = World::new().env("BG_HEALTH_TIMEOUT", "1s");
+    deploy(&world, "UP", &["--launch-stop-signal", "QUIT"]).success();
+    deploy(&world, "UP", &[]).success();
+    deploy(&world, "DOWN", &["--launch-stop-signal", "INT", "--launch-stop-timeout", "300ms"]).exit(4);
+    world.rollback().success();
+    world.run("bg-launch", &["--slot", "set2", "--stop", "--stop-timeout", "300ms"]).success();
+    world.run("bg-deploy", &["--rollback"]).success();
+    world.run("bg-launch", &["--slot", "set1", "--stop"]).success();
+    assert_eq!(heard(&world, "set1"), "SIGQUIT");
+}
+
+#[test]
 fn a_release_that_was_launched_without_a_signal_is_stopped_by_term_whatever_the_next_one_wants() {
     let world = World::new();
     let launched = ["--", "python3", &world.executable("app.py", APPLICATION), "UP"];

@@ -72,6 +72,17 @@ fn a_release_from_the_shelf_runs_as_that_user_too() {
 }
 
 #[test]
+fn a_release_runs_as_its_own_user_again_whoever_ran_in_its_slot_since() {
+    let Some(world) = world_of_root() else { return };
+    launch(&world, &["--user", "nobody"]).success();
+    let release = world.held("set2").expect("a release");
+    launch(&world, &["--user", "root"]).success();
+    world.run("bg-launch", &["--slot", "set2", "--release", &release]).success();
+    let owner = fs::metadata(format!("/proc/{}", world.pid("set2"))).expect("it runs").uid();
+    assert_eq!((owner, world.process("set2")["user"].as_str()), (nobody().uid.as_raw(), Some("nobody")));
+}
+
+#[test]
 fn launch_warns_root_once_unless_user_is_given() {
     let Some(world) = world_of_root() else { return };
     let launched = launch(&world, &[]).success();

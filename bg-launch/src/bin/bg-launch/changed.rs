@@ -148,10 +148,11 @@ impl Live {
             return Ok(Some("whether systemd looks after it".to_owned()));
         }
         let last = Launched::of(dir, &self.slot.name)?;
+        let surroundings = Surroundings::of_this_process(&mode);
         if mode.user.map(|user| user.name) != last.and_then(|last| last.user) {
             return Ok(Some("the user it runs as".to_owned()));
         }
-        match Surroundings::of_this_process(mode.via).differing(dir, &self.release.name, &self.slot.name) {
+        match surroundings.differing(dir, &self.release.name, &self.slot.name) {
             Ok(names) if names.is_empty() => Ok(None),
             Ok(names) => Ok(Some(format!("the environment: {}", clean(&names.join(" "))))),
             Err(why) => Ok(Some(format!("{why:#}"))),

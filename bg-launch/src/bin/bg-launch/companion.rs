@@ -7,7 +7,6 @@ use crate::manner::Manner;
 use crate::release::Release;
 use crate::release::template::{Blanks, Template};
 use crate::start;
-use crate::start::mode::Mode;
 use crate::start::plan::{Plan, Role};
 use crate::start::surroundings::Surroundings;
 use anyhow::Result;
@@ -77,8 +76,7 @@ pub(crate) fn ensure(site: &Site, slot: &Slot, manner: &Manner, voice: Voice) ->
         return Ok(Some(start::facts(last, process, Some(release), true)));
     }
     let of = Launched::of(dir, &slot.name)?;
-    let mode = &Mode::of(&manner.wish, of.as_ref())?;
-    let surroundings = &Surroundings::again(dir, &release.name, &slot.name, of.as_ref(), mode.via, voice);
+    let (mode, surroundings) = &Surroundings::again(dir, &release.name, &slot.name, of.as_ref(), &manner.wish, voice)?;
     let command = &command(template, release, slot, surroundings)?;
     start::ensure_possible(mode, site, &place, last.as_ref())?;
     mode.make_folders(site, &place)?;

@@ -5,7 +5,6 @@ use crate::manner::Manner;
 use crate::occupant::Occupant;
 use crate::release::Release;
 use crate::release::names::newest_first;
-use crate::start::mode::Mode;
 use crate::start::plan::{Plan, Role};
 use crate::start::surroundings::Surroundings;
 use crate::start::{self, facts};
@@ -143,15 +142,15 @@ impl Down {
     pub(crate) fn start(self, record: &Record, before: Option<Hook>, manner: &Manner, voice: Voice) -> Result<Launch> {
         let (site, slot) = (&record.site, &record.slot);
         let Some(release) = self.held else { return Err(holds_none(site, slot)) };
-        let mode = Mode::of(&manner.wish, self.last.as_ref())?;
-        let surroundings =
-            Surroundings::again(&site.dir, &release.name, &slot.name, self.last.as_ref(), mode.via, voice);
+        let last = self.last.as_ref();
+        let (mode, surroundings) =
+            Surroundings::again(&site.dir, &release.name, &slot.name, last, &manner.wish, voice)?;
         let command = start::command(&release, slot, &surroundings)?;
-        start::ensure_possible(&mode, site, slot, self.last.as_ref())?;
+        start::ensure_possible(&mode, site, slot, last)?;
         Surroundings::ensure_place(&site.dir, &release.name)?;
         let (mode, surroundings) = (&mode, &surroundings);
         // The new process has served nobody in any case; that its release never has is not lost by that.
-        let never = self.last.as_ref().filter(|last| last.release == release.name && last.served == Some(false));
+        let never = last.filter(|last| last.release == release.name && last.served == Some(false));
         let served = never.map(|_| false);
         let role = Role::Slot { beside: record.live_beside(), served };
         let plan = Plan { site, slot, release: &release, command: &command, mode, surroundings, role };

@@ -9,7 +9,7 @@ use crate::release::given::Given;
 use crate::release::template::{Blanks, Template};
 use crate::start::detached::hold;
 use crate::start::hold::BOUND;
-use crate::start::mode::{Mode, Wish};
+use crate::start::mode::Wish;
 use crate::start::plan::{Plan, Role};
 use crate::start::surroundings::Surroundings;
 use anyhow::{Context, Result, bail};
@@ -125,8 +125,7 @@ impl Hooks {
             return Ok(());
         }
         let (site, slot) = (&record.site, &record.slot);
-        let mode = &Mode::of(wish, Some(last))?;
-        let surroundings = &Surroundings::again(&site.dir, &release.name, &slot.name, Some(last), mode.via, voice);
+        let (mode, surroundings) = &Surroundings::again(&site.dir, &release.name, &slot.name, Some(last), wish, voice)?;
         let role = Role::Slot { beside: record.live_beside(), served: None };
         let plan = Plan { site, slot, release, command: &[], mode, surroundings, role };
         self.run(Hook::BeforeRollback, &plan, voice)
@@ -139,9 +138,10 @@ impl Hooks {
         }
         let run = || {
             let release = Release::ours(&site.dir, &old.release)?;
-            let mode = Mode::of(&Wish::none(), Some(old))?;
-            let surroundings = &Surroundings::again(&site.dir, &release.name, &slot.name, Some(old), mode.via, voice);
-            let (release, mode) = (&release, &mode);
+            let wish = &Wish::none();
+            let (mode, surroundings) =
+                &Surroundings::again(&site.dir, &release.name, &slot.name, Some(old), wish, voice)?;
+            let release = &release;
             let role = Role::Slot { beside: None, served: None };
             self.run(Hook::AfterRetire, &Plan { site, slot, release, command: &[], mode, surroundings, role }, voice)
         };

@@ -42,7 +42,7 @@ pub(crate) fn new(given: &Given, record: &Record, manner: &Manner, voice: Voice)
     let template = given.template(artifact)?;
     ensure_executable(&template, &site.dir)?;
     let mode = Mode::of(&manner.wish, None)?;
-    let surroundings = Surroundings::of_this_process(mode.via);
+    let surroundings = Surroundings::of_this_process(&mode);
     ensure_free(record, manner)?;
     start::ensure_possible(&mode, site, slot, Launched::of(&site.dir, &slot.name)?.as_ref())?;
     make_room(&site.dir, artifact, voice)?;
@@ -84,10 +84,10 @@ pub(crate) fn named(wanted: &str, record: &Record, manner: &Manner, voice: Voice
         return Ok(launch);
     }
     ensure_free(record, manner)?;
-    let mode = &Mode::of(&manner.wish, last.as_ref())?;
+    let (mode, surroundings) =
+        &Surroundings::again(&site.dir, &release.name, &slot.name, last.as_ref(), &manner.wish, voice)?;
     start::ensure_possible(mode, site, slot, last.as_ref())?;
     Surroundings::ensure_place(&site.dir, &release.name)?;
-    let surroundings = &Surroundings::again(&site.dir, &release.name, &slot.name, last.as_ref(), mode.via, voice);
     let command = start::command(&release, slot, surroundings)?;
     let role = Role::Slot { beside: record.live_beside(), served: None };
     let plan = Plan { site, slot, release: &release, command: &command, mode, surroundings, role };

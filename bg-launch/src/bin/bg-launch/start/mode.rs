@@ -46,6 +46,24 @@ impl Wish {
     }
 }
 
+/// How a release was started before: by whom, as whom, and how it is asked to end.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Way {
+    pub(crate) via: Via,
+    /// The name of the user it ran as; `None` for the user who launches it.
+    pub(crate) user: Option<String>,
+    /// `None` where nobody has said.
+    pub(crate) stop_signal: Option<StopSignal>,
+}
+
+impl Way {
+    /// That of what was launched last in a slot.
+    pub(crate) fn of(last: &Launched) -> Way {
+        let via = if last.unit.is_some() { Via::Systemd } else { Via::Session };
+        Way { via, user: last.user.clone(), stop_signal: last.stop_signal }
+    }
+}
+
 /// How a release is started.
 pub(crate) struct Mode {
     pub(crate) via: Via,
@@ -57,23 +75,25 @@ pub(crate) struct Mode {
 }
 
 impl Mode {
-    /// As it is wished; else as the slot was started `last`, if this is to be the same again.
+    /// As it is wished; else as it was `before`, if this is to be the same again.
     ///
     /// # Errors
     /// Those of [`user::named`].
-    pub(crate) fn of(wish: &Wish, last: Option<&Launched>) -> Result<Mode> {
-        let as_last = || match last {
-            Some(Launched { unit: Some(_), .. }) => Via::Systemd,
-            _ => Via::Session,
-        };
-        let user = wish.user.as_ref().or_else(|| last?.user.as_ref());
+    pub(crate) fn of(wish: &Wish, before: Option<&Way>) -> Result<Mode> {
+        let user = wish.user.as_ref().or_else(|| before?.user.as_ref());
         Ok(Mode {
-            via: wish.via.unwrap_or_else(as_last),
+            via: wish.via.or_else(|| Some(before?.via)).unwrap_or(Via::Session),
             user: user.map(|name| user::named(name)).transpose()?,
             stop_timeout: wish.stop_timeout,
-            stop_signal: wish.stop_signal.or_else(|| last?.stop_signal).unwrap_or_default(),
+            stop_signal: wish.stop_signal.or_else(|| before?.stop_signal).unwrap_or_default(),
             workdir: wish.workdir.clone(),
         })
+    }
+
+    /// What of it is to be the same when the release is started again.
+    pub(crate) fn way(&self) -> Way {
+        let user = self.user.as_ref().map(|user| user.name.clone());
+        Way { via: self.via, user, stop_signal: Some(self.stop_signal) }
     }
 
     /// Whether it will run as root although nobody asked for that.

@@ -1,4 +1,5 @@
-//! What an application takes over from whoever starts it: the environment, the limits, the umask, the niceness.
+//! What an application takes over from whoever starts it: the environment, the limits, the umask, the niceness; and as whom
+//! and by whom it is started.
 //!
 //! A deploy has them of a person's shell or a CI's agent. What starts the same release again is cron with next to none of
 //! it, or a person with others. So they are kept, a file for each release, and a release that is started again has those it
@@ -7,11 +8,12 @@
 
 use crate::release::names::{is_name, names, names_in};
 use crate::start::limits::Limits;
-use crate::start::mode::Via;
+use crate::start::mode::{Mode, Via, Way, Wish};
 use anyhow::{Context, Result, ensure};
 use bg_probe::cli::origin::names_from_the_file;
 use bg_probe::os::owner::is_trusted;
 use bg_probe::os::replace;
+use bg_probe::os::stop_signal::StopSignal;
 use bg_probe::say::Voice;
 use bg_probe::site::dir::{Dir, ensure_file, make};
 use bg_probe::site::launched::Launched;
@@ -45,40 +47,68 @@ struct Facts {
     /// Whether systemd has started it; an earlier version did not write that down.
     #[serde(default)]
     unit: Option<bool>,
+    /// The user it ran as, if that was said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    user: Option<String>,
+    /// The signal that asks it to end; an earlier version wrote neither that nor the user down.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    stop_signal: Option<StopSignal>,
+}
+
+impl Facts {
+    /// How it was started, where that was written down.
+    fn way(&self) -> Option<Way> {
+        let via = if self.unit? { Via::Systemd } else { Via::Session };
+        Some(Way { via, user: self.user.clone(), stop_signal: Some(self.stop_signal?) })
+    }
+
+    fn set_way(&mut self, way: Way) {
+        (self.unit, self.user, self.stop_signal) = (Some(way.via == Via::Systemd), way.user, way.stop_signal);
+    }
 }
 
 impl Surroundings {
     /// Those of this process, less what is not for the application. Of what systemd starts they are the variables of the
     /// settings file alone: everything else is its own.
-    pub(crate) fn of_this_process(via: Via) -> Surroundings {
+    pub(crate) fn of_this_process(mode: &Mode) -> Surroundings {
         let from_file = names_from_the_file();
         let is_for_it = |name: &OsStr| {
             let name = name.to_string_lossy();
             let is_ours =
                 name.starts_with("BG_") || MARKS.contains(&&*name) || ["PORT", "SERVER_PORT"].contains(&&*name);
-            !is_ours && (via == Via::Session || from_file.iter().any(|one| *one == name))
+            !is_ours && (mode.via == Via::Session || from_file.iter().any(|one| *one == name))
         };
         let variables = std::env::vars_os().filter(|(name, _)| is_for_it(name)).collect();
-        let unit = Some(via == Via::Systemd);
-        Surroundings { variables, facts: Facts { limits: Limits::of_this_process(), from_file, unit } }
+        let limits = Limits::of_this_process();
+        let mut facts = Facts { limits, from_file, unit: None, user: None, stop_signal: None };
+        facts.set_way(mode.way());
+        Surroundings { variables, facts }
     }
 
     /// Those with which the release was launched, with what a settings file says now; where they are not known, those of
-    /// this process. The slot, and what was launched there `last`, tell of a release that an earlier version has launched.
+    /// this process. It is started as it was then, where nothing else is wished. The slot, and what was launched there `last`,
+    /// tell of a release that an earlier version has launched.
+    ///
+    /// # Errors
+    /// Those of [`Mode::of`].
     pub(crate) fn again(
         dir: &Dir,
         release: &str,
         slot: &Name,
         last: Option<&Launched>,
-        via: Via,
+        wish: &Wish,
         voice: Voice,
-    ) -> Surroundings {
-        let here = Surroundings::of_this_process(via);
+    ) -> Result<(Mode, Surroundings)> {
+        let kept = Surroundings::kept(dir, release, slot);
+        let known = kept.as_ref().ok().and_then(|kept| kept.as_ref()?.facts.way());
+        let mode = Mode::of(wish, known.or_else(|| last.map(Way::of)).as_ref())?;
+        let via = mode.via;
+        let here = Surroundings::of_this_process(&mode);
         let was_so = |kept: &Surroundings| {
             let was_unit = kept.facts.unit.or_else(|| last.map(|last| last.unit.is_some()));
             was_unit == Some(via == Via::Systemd)
         };
-        match Surroundings::kept(dir, release, slot) {
+        let again = match kept {
             Ok(Some(kept)) if was_so(&kept) => {
                 let again = kept.renewed_by(&here);
                 if via == Via::Session {
@@ -92,7 +122,8 @@ impl Surroundings {
                     .warn(&format!("it gets the environment and limits of this run, not those of its launch: {why:#}"));
                 here
             }
-        }
+        };
+        Ok((mode, again))
     }
 
     /// The same with what a settings file says here: that of this run, and what came from one at the launch.
@@ -103,7 +134,7 @@ impl Surroundings {
         self.facts.from_file.extend(here.facts.from_file.iter().cloned());
         self.facts.from_file.sort_unstable();
         self.facts.from_file.dedup();
-        self.facts.unit = here.facts.unit;
+        here.facts.way().into_iter().for_each(|way| self.facts.set_way(way));
         self
     }
 
@@ -278,7 +309,8 @@ mod tests {
         let variables =
             variables.iter().map(|(name, value)| (name.into(), OsString::from_vec(value.to_vec()))).collect();
         let from_file = from_file.iter().map(|name| (*name).to_owned()).collect();
-        Surroundings { variables, facts: Facts { limits: Limits::of_this_process(), from_file, unit: Some(false) } }
+        let (limits, stop_signal) = (Limits::of_this_process(), Some(StopSignal::default()));
+        Surroundings { variables, facts: Facts { limits, from_file, unit: Some(false), user: None, stop_signal } }
     }
 
     #[test]
