@@ -116,6 +116,7 @@ pub(crate) fn site(site: &Site, server: &Server, means: &Means) -> Result<String
     let [first, second] = site.slots.both();
     let groups = [group, backing::group].map(|group| [first, second].map(|slot| group(site, slot)).join("")).join("");
     let names = [first, second].map(|slot| names(site, slot)).join("");
+    let closes = [first, second].map(|slot| closes(site, slot)).join("");
     Ok(format!(
         "\
 # The application {app} in two slots. Printed by bg-switch --print-site.
@@ -147,12 +148,15 @@ server {{
     # The host that was asked for, with its port; old health checks name none.
     set $bg_host $http_host;
     if ($http_host = \"\") {{ set $bg_host $host; }}
-    set $bg_connection \"\";
-    if ($http_upgrade) {{ set $bg_connection upgrade; }}
 
 {asked}{door}{looks}{shut}{heard}
     # Says which slot is live. Changed by bg-switch, or looked up by nginx itself.
     include {file};
+
+    # An address there is none of the groups above, so nothing is kept, and the application is told to
+    # close: whoever closes first can't use the port again for a while, and nginx would run out of ports.
+    set $bg_connection \"\";
+{closes}    if ($http_upgrade) {{ set $bg_connection upgrade; }}
 
 {backing}
     location / {{
@@ -226,6 +230,10 @@ fn group(site: &Site, slot: &Slot) -> String {
 fn names(site: &Site, slot: &Slot) -> String {
     let (group, address) = (site.address.by_group(&site.app, slot), site.address.of(slot));
     format!("    {group} {name};\n    {address} {name};\n", name = slot.name)
+}
+
+fn closes(site: &Site, slot: &Slot) -> String {
+    format!("    if ({VARIABLE} = {}) {{ set $bg_connection close; }}\n", site.address.of(slot))
 }
 
 /// Nothing that ends a directive or begins another may come from a setting.
