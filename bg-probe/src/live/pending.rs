@@ -8,11 +8,12 @@
 use crate::live::front::{Answer, FRONT_WITHIN, Front};
 use crate::nginx::upstream::{Upstream, reload};
 use crate::os::deadline::Deadline;
+use crate::os::folder::ensure_file;
 use crate::os::owner::is_trusted;
 use crate::os::replace;
 use crate::say::exit::Exit;
 use crate::site::advice::Advice;
-use crate::site::dir::{Dir, ensure_file};
+use crate::site::dir::Dir;
 use crate::site::route::Route;
 use crate::site::settings::Site;
 use crate::site::slot::{Name, Slot};

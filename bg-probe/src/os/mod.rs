@@ -3,6 +3,7 @@
 pub mod advice;
 pub mod deadline;
 pub mod detached;
+pub mod folder;
 pub mod http;
 pub mod lifetime;
 pub mod mailbox;

@@ -1,7 +1,8 @@
 //! A site that is closed to visitors: nginx answers each of them with 503 and a page, as long as a file is there.
 
+use crate::os::folder::make;
 use crate::os::replace;
-use crate::site::dir::{Dir, make};
+use crate::site::dir::Dir;
 use crate::site::sign;
 use crate::site::stand_in::VISITORS;
 use anyhow::Result;

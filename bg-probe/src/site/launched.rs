@@ -1,12 +1,13 @@
 //! What was launched last in a slot: the file `process.json`, and whether its process runs.
 
+use crate::os::folder::ensure_file;
 use crate::os::process::Process;
 use crate::os::process::{Stat, command_line, environment, pids};
 use crate::os::replace;
 use crate::os::stop_signal::StopSignal;
 use crate::os::told_signal::ToldSignal;
 use crate::say::exit::Exit;
-use crate::site::dir::{Dir, ensure_file};
+use crate::site::dir::Dir;
 use crate::site::place;
 use crate::site::slot::Name;
 use crate::site::unit::Unit;

@@ -5,12 +5,13 @@
 //! the lock, and nobody else begins before it is done.
 
 use crate::os::deadline::Deadline;
+use crate::os::folder::ensure_file;
 use crate::os::owner::hand_over;
 use crate::os::span::Span;
 use crate::say::Voice;
 use crate::say::exit::Exit;
 use crate::site::advice::Advice;
-use crate::site::dir::{Dir, ensure_file};
+use crate::site::dir::Dir;
 use crate::site::folder_app;
 use crate::site::holder::{Errand, Holder};
 use crate::site::settings::Site;

@@ -15,6 +15,7 @@ pub mod holder;
 pub mod launched;
 pub mod lock;
 pub mod marks;
+pub mod owned;
 pub mod pass;
 pub mod past;
 pub mod place;

@@ -3,11 +3,12 @@
 //! It is a file, for which nginx looks where a request has a cookie with the slot and the token. Nobody but its owner may
 //! list the folder, so a token can't be read off there; and when the file is gone, so is the pass, at once.
 
+use crate::os::folder::make;
 use crate::os::names;
 use crate::os::owner::hand_over;
 use crate::os::random;
 use crate::os::replace;
-use crate::site::dir::{Dir, make};
+use crate::site::dir::Dir;
 use crate::site::slot::{Name, Slot};
 use crate::site::visitor::{PASS_PAGE, variable};
 use anyhow::{Context, Result};

@@ -4,12 +4,13 @@
 //! that does not stand: the slot still has that very launch, and no visitor has been in it. What the slot held before is kept
 //! here alone, and is the release to go back to.
 
+use crate::os::folder::ensure_file;
 use crate::os::owner::is_trusted;
 use crate::os::process::Process;
 use crate::os::replace;
 use crate::say::exit::Exit;
 use crate::say::quoted;
-use crate::site::dir::{Dir, ensure_file};
+use crate::site::dir::Dir;
 use crate::site::launched::Launched;
 use crate::site::slot::Name;
 use anyhow::{Context, Result};

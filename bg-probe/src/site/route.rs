@@ -8,9 +8,10 @@
 //! that the seed `1a2b3c4d` gives; with more or fewer of the same order nobody moves who need not. `set2+keep-6745a0b1`
 //! sends everybody to set2 but those who were in set1 before, until that second of Unix time.
 
+use crate::os::folder::make;
 use crate::os::names;
 use crate::os::replace;
-use crate::site::dir::{Dir, make};
+use crate::site::dir::Dir;
 use crate::site::slot::{Name, Slot, Slots};
 use crate::site::visitor::{NUMBERS, Visitor, bucket};
 use anyhow::{Context, Result};

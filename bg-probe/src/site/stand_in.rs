@@ -5,8 +5,9 @@
 //! has touched that since. So bg-switch makes the file when a switch to set2 is proven, and bg-launch removes it before it
 //! touches set2; a kill in between leaves no stand-in, or one that is fit.
 
+use crate::os::folder::make;
 use crate::os::replace;
-use crate::site::dir::{Dir, make};
+use crate::site::dir::Dir;
 use crate::site::settings::Site;
 use crate::site::sign;
 use crate::site::slot::{Name, Slot};

@@ -3,11 +3,11 @@
 use crate::order::{Goal, Run, Source};
 use anyhow::{Context, Result};
 use bg_probe::nginx::upstream::Upstream;
+use bg_probe::os::folder::ensure_file;
 use bg_probe::record::{MOST_RECORD, Record};
 use bg_probe::say::exit::{Exit, OrExit};
 use bg_probe::say::{masked, quoted};
 use bg_probe::site::advice::Advice;
-use bg_probe::site::dir::ensure_file;
 use bg_probe::site::prepared::{self, Prepared};
 use bg_probe::site::settings::{Settings, Site};
 use std::io::{IsTerminal, Read};

@@ -1,5 +1,6 @@
 //! A switch: check that the slot may be switched to, do as the file's form asks, and report the evidence.
 
+use crate::after;
 use crate::form;
 use crate::form::change::Change;
 use crate::form::convert::convert;
@@ -21,11 +22,8 @@ use bg_probe::nginx::upstream::link::Looks;
 use bg_probe::nginx::upstream::{Form, Upstream};
 use bg_probe::os::http::NoReply;
 use bg_probe::record::Record;
-use bg_probe::say::Voice;
 use bg_probe::say::exit::Exit;
 use bg_probe::site::advice::Advice;
-use bg_probe::site::first_to_go::put_back;
-use bg_probe::site::launched::Launched;
 use bg_probe::site::lock::Lock;
 use bg_probe::site::route::Route;
 use bg_probe::site::settings::Site;
@@ -100,11 +98,11 @@ pub(crate) fn switch_under(
     let before = Lingering::of(&site);
     let mut switch = move_to(&site, &record.slot, share, linger, means)?;
     voice.done("switch", &switch.in_words(&site), Some(began.elapsed()));
-    keep(&site, &record.slot.name, voice);
-    note_visitors(&site, &record.slot, voice);
+    after::keep(&site, &record.slot.name, voice);
+    after::note_visitors(&site, &record.slot, voice);
     // Whoever has moved nginx there before, or was killed as it had moved, has left no note.
     if switch.from.as_ref() == Some(&left.name) {
-        note_visitors(&site, left, voice);
+        after::note_visitors(&site, left, voice);
     }
     if switch.share.is_none() {
         record.unset("prepared");
@@ -113,9 +111,9 @@ pub(crate) fn switch_under(
     if switch.share.is_none() && Lingering::of(&site).is_none() {
         switch.told = means.quiet.tell(&site, &record.slot, voice);
     }
-    settle_stand_in(&site, &record.slot, voice);
+    after::settle_stand_in(&site, &record.slot, voice);
     if !goes_back && left.listens() {
-        settled_or_told(stand_in::resume(&site, left), left, voice);
+        after::resume_stand_in(&site, left, voice);
     }
     preview::end(&site, &record.slot, voice);
     linger::settle(&record, before.as_ref(), linger, means)?;
@@ -158,44 +156,6 @@ pub(crate) fn change_form(site: &Site, form: Form, means: &Means) -> Result<()> 
     };
     means.voice.done("switch", &done, Some(began.elapsed()));
     Ok(())
-}
-
-/// Puts the release that serves now back among those that the kernel ends last when memory runs out: while it booted
-/// beside a live one, it was the first. Also where nginx was there already, for an earlier switch may have come no further.
-fn keep(site: &Site, slot: &Name, voice: Voice) {
-    let launched = Launched::of(&site.dir, slot);
-    if let Err(why) = launched.and_then(|launched| launched.as_ref().map_or(Ok(()), put_back)) {
-        let words = format!(
-            "{slot} serves, but is still the first to go when memory runs out: {why:#}. \
-             As the user it runs as, or as root: {}",
-            Advice::call_by(0, site, "bg-switch", &["--to", slot.as_str()])
-        );
-        voice.warn(&words);
-    }
-}
-
-/// Writes down that visitors have been in what runs there: who has found it healthy before that knows nothing of how it went.
-fn note_visitors(site: &Site, slot: &Slot, voice: Voice) {
-    let launched = Launched::of(&site.dir, &slot.name);
-    let noted =
-        launched.and_then(|launched| launched.map_or(Ok(()), |launched| launched.note_visitors(&site.dir, &slot.name)));
-    if let Err(why) = noted {
-        voice.warn(&format!("nginx has moved, but that {slot} has had visitors could not be written down: {why:#}"));
-    }
-}
-
-/// Lets the slot that serves stand in for the other one from the next switch on: nginx was seen to serve it, and bg-launch
-/// knows when what runs there is touched. Of what it has not started nobody knows that.
-fn settle_stand_in(site: &Site, slot: &Slot, voice: Voice) {
-    let runs = Launched::runs_in(&site.dir, &slot.name).unwrap_or_default();
-    let settled = if runs { stand_in::allow(site, slot) } else { stand_in::end(site, slot) };
-    settled_or_told(settled, slot, voice);
-}
-
-fn settled_or_told(settled: Result<()>, slot: &Slot, voice: Voice) {
-    if let Err(why) = settled {
-        voice.warn(&format!("nginx has moved, but whether {slot} may stand in could not be written down: {why:#}"));
-    }
 }
 
 /// Whether the release in a slot is older than that in the other one, which is then left for a reason: it stands in for

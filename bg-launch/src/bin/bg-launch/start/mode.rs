@@ -2,9 +2,9 @@
 
 use crate::start::user;
 use anyhow::{Context, Result, ensure};
+use bg_probe::os::folder::make;
 use bg_probe::os::owner::hand_over;
 use bg_probe::os::stop_signal::StopSignal;
-use bg_probe::site::dir::make;
 use bg_probe::site::launched::Launched;
 use bg_probe::site::settings::Site;
 use bg_probe::site::slot::Slot;
