@@ -6,7 +6,6 @@ use crate::form::change::Change;
 use crate::form::convert::convert;
 use crate::form::rules::Move;
 use crate::form::settle::settle;
-
 use crate::linger::{self, Linger};
 use crate::means::Means;
 use crate::nginx::cache::{UNCACHED, remembered};
