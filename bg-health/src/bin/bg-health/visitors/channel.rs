@@ -85,11 +85,12 @@ impl Channel {
         let (tell, told) = mpsc::channel();
         let reader = {
             let (heard, is_over, site) = (Arc::clone(&heard), Arc::clone(&is_over), site.clone());
-            std::thread::spawn(move || {
+            let listen = move || {
                 // It goes with this thread, and no other is ever called so as long as this process lives.
                 let _ = tell.send(std::fs::read_link("/proc/thread-self"));
                 read(&mailbox, &heard, &is_over, &site);
-            })
+            };
+            std::thread::Builder::new().spawn(listen).context("start to listen")?
         };
         let channel = Channel { heard, is_over, reader: Some(reader), gate: gate(&site.dir), get };
         let thread = told.recv().context("start to read")?.context("look at /proc/thread-self")?;
