@@ -116,7 +116,8 @@ fn a_canary_is_a_bare_pipeline() {
     let (world, url) = shared_site(World::new().serving());
     let app = world.fake_app(&["--version-text", "1.1"]).join(" ");
     let line = format!(
-        "bg-probe | bg-launch -- {app} | bg-health | bg-switch --share 10 | bg-health --watch 2s | bg-switch || bg-switch --share 0"
+        "bg-probe | bg-launch -- {app} | bg-health | bg-switch --share 10 | bg-health --watch 2s | bg-switch || \
+         {{ bg-switch --share 0; false; }}"
     );
     let traffic = Traffic::start(&format!("{url}/version"));
     let record = world.run_line(&line).success().record();
@@ -129,7 +130,7 @@ fn a_canary_is_a_bare_pipeline() {
     assert_eq!(numbers(&url, "set2").len(), 100);
 
     let bad = world.fake_app(&["--version-text", "1.2", "--bad-after-ms", "1500"]).join(" ");
-    let run = world.run_line(line.replace(&app, &bad)).success();
+    let run = world.run_line(line.replace(&app, &bad)).exit(1);
     run.said("bg-health: set1 went bad").said("-> set2 by link");
     assert_eq!(numbers(&url, "set2").len(), 100, "taken back");
 }

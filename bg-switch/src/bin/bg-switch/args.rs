@@ -236,7 +236,7 @@ Examples:
   bg-switch --to set1
   bg-switch --to set1 --nginx 'sudo nginx'
   bg-probe | bg-launch app.jar | bg-health | bg-switch --share 10 |
-      bg-health --watch 1m | bg-switch || bg-switch --share 0
+      bg-health --watch 1m | bg-switch || { bg-switch --share 0; false; }
   bg-switch --print-upstream >/etc/nginx/conf.d/service-url.inc
   bg-switch --print-site --server-name www.example.com
   bg-switch --convert link
