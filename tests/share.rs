@@ -14,7 +14,7 @@ mod old;
 
 use std::collections::BTreeSet;
 
-use bg_tests::{KeepAlive, Ran, Traffic, World, http, until};
+use bg_tests::{KeepAlive, Ran, Run, Traffic, World, http, until};
 
 pub(crate) const SOON: std::time::Duration = std::time::Duration::from_secs(20);
 
@@ -109,6 +109,27 @@ fn the_release_chooses_who_meets_it_first() {
         switch(&world, &["--share", "0"]).success();
     }
     assert_eq!(met.len(), 2, "{met:?}");
+}
+
+#[test]
+fn a_slot_that_nginx_asks_at_another_port_gets_nobody_and_check_tells_before() {
+    let (world, url) = shared_site(World::new().serving());
+    // Somebody has changed the settings, and not the site.
+    let (port, live) = (world.free_port(), world.port("set1"));
+    let world = world.env("BG_SLOTS", &format!("set1={live},set2={port}"));
+    let words = format!(
+        "nginx asks set2 at 127.0.0.1:{} (upstream web_set2), and it is on port {port} of set2",
+        world.port("set2")
+    );
+    world.run("bg-switch", &["--check"]).exit(1).printed(words);
+    let words = |nginx: &str| ["--nginx", nginx, "--", "fake-app", "--version-text", "1.1"].map(str::to_owned);
+    let deploy = |nginx: &str| world.cmd("bg-deploy").args(words(nginx)).ran();
+    deploy(&world.nginx.command_line()).exit(1).said("nothing was touched");
+    // Who may not read the configuration finds out before the switch.
+    let refused = deploy("/nowhere").exit(5);
+    refused.said("but nginx does not reach it: its upstream web_set2 has another address. nginx stays where it is");
+    let answer = http::get(&format!("{url}/version")).expect("an answer");
+    assert_eq!((answer.status, answer.body.as_str()), (200, "1.0"));
 }
 
 #[test]

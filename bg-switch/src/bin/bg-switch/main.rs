@@ -24,6 +24,7 @@ mod preview;
 mod print;
 mod proof;
 mod quiet;
+mod reach;
 mod ready;
 mod setup;
 mod switch;

@@ -12,6 +12,7 @@ use crate::nginx::cache::{UNCACHED, remembered};
 use crate::preview;
 use crate::proof::{Asks, BRIEFLY, Evidence};
 use crate::quiet::Told;
+use crate::reach::ensure_reached;
 use crate::target::{Target, ensure_fit};
 use anyhow::Result;
 use bg_probe::live::front::{Answer, LIMITED, Silence};
@@ -88,6 +89,7 @@ pub(crate) fn switch_under(
 ) -> Result<()> {
     let (site, voice) = (record.site.clone(), means.voice);
     ensure_fit(&record)?;
+    ensure_reached(&record, there(&site)?.as_ref())?;
     let began = Instant::now();
     let left = site.slots.other(&record.slot.name);
     let goes_back = went_before(&site, &record.slot, left);

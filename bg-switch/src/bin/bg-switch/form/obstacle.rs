@@ -2,11 +2,16 @@
 
 use crate::form::hidden::{Hidden, hidden};
 use crate::nginx::Nginx;
+use crate::nginx::dump::Dump;
 use crate::nginx::tree::{Tree, Way, in_force};
 use crate::nginx::workers::{Master, is_older_than};
+use crate::reach::print_anew;
 use bg_probe::cli::preflight::Finding;
+use bg_probe::nginx::upstream::Upstream;
+use bg_probe::site::address::group_of;
 use bg_probe::site::advice::Advice;
 use bg_probe::site::settings::Site;
+use bg_probe::site::slot::Slot;
 use std::fmt::{self, Display};
 use std::fs::Metadata;
 use std::os::unix::fs::MetadataExt;
@@ -30,12 +35,17 @@ pub(crate) enum Obstacle {
     Unfollowed { words: String, file: PathBuf },
     /// nginx does not have the folder.
     Hidden(Hidden),
+    /// The group of a slot has another address than the slot.
+    Elsewhere { slot: Slot, group: String, address: String, remedy: String },
 }
 
 impl Obstacle {
     /// Whether no switch gets past it: the others pass with time, or with a reload.
     pub(super) fn bars_every_switch(&self) -> bool {
-        matches!(self, Obstacle::Barred { .. } | Obstacle::Unfollowed { .. } | Obstacle::Hidden(_))
+        matches!(
+            self,
+            Obstacle::Barred { .. } | Obstacle::Unfollowed { .. } | Obstacle::Hidden(_) | Obstacle::Elsewhere { .. }
+        )
     }
 
     /// How a preflight reports it.
@@ -44,6 +54,7 @@ impl Obstacle {
         match self {
             Obstacle::Barred { .. } | Obstacle::Hidden(_) => Finding::fail("link", what, remedy),
             Obstacle::Unread { .. } => Finding::warn("upstream-file", what, remedy),
+            Obstacle::Elsewhere { .. } => Finding::fail("upstream", what, remedy),
             Obstacle::Cached => Finding::warn("open_file_cache", what, remedy),
             Obstacle::Unfollowed { .. } => Finding::fail("disable_symlinks", what, remedy),
         }
@@ -53,6 +64,10 @@ impl Obstacle {
     fn in_words(&self) -> (String, String) {
         match self {
             Obstacle::Hidden(hidden) => hidden.in_words(),
+            Obstacle::Elsewhere { slot, group, address, remedy } => {
+                let what = format!("nginx asks {slot} at {address} (upstream {group}), and it is on {}", slot.its_port());
+                (what, remedy.clone())
+            }
             Obstacle::Barred { folder, mode, uid, open } => {
                 let uid = uid.map(|uid| format!(" (uid {uid})")).unwrap_or_default();
                 let what = format!("nginx's workers{uid} may not enter {} (mode {mode:03o})", folder.display());
@@ -96,7 +111,24 @@ pub(super) fn obstacles(site: &Site, nginx: &Nginx) -> Vec<Obstacle> {
     let tree = nginx.configuration().map(Tree::of);
     let ways = tree.map(|tree| tree.ways_to(file)).unwrap_or_default();
     let hidden = hidden(site, nginx, worker.as_ref()).map(Obstacle::Hidden);
-    [hidden, barred, unread, unfollowed(site, &ways), cached(&ways)].into_iter().flatten().collect()
+    let elsewhere = nginx.configuration().and_then(|dump| elsewhere(site, dump));
+    [hidden, barred, unread, unfollowed(site, &ways), cached(&ways), elsewhere].into_iter().flatten().collect()
+}
+
+/// A slot that nginx asks at another address than it has, by the group that the upstream file names.
+fn elsewhere(site: &Site, dump: &Dump) -> Option<Obstacle> {
+    let text = Upstream::read(&site.upstream_file).ok()?.text;
+    site.slots.both().iter().find_map(|slot| {
+        let group = group_of(&site.app, slot);
+        let is_named = text.contains(&site.address.by_group(&site.app, slot));
+        let address = dump.server_of(&group).filter(|address| is_named && has_another_port(address, slot))?;
+        Some(Obstacle::Elsewhere { slot: slot.clone(), group, address, remedy: print_anew(site) })
+    })
+}
+
+fn has_another_port(address: &str, slot: &Slot) -> bool {
+    let port = address.rsplit_once(':').and_then(|(_, port)| port.parse::<u16>().ok());
+    port.is_some_and(|port| port != slot.port)
 }
 
 /// nginx's memory of files, if it has one where the upstream file is included.

@@ -94,6 +94,18 @@ impl Dump {
         self.contents.iter().flatten().map(|directive| counted(directive, &is_it)).sum()
     }
 
+    /// The address of the only server that a group has; `None` where there is no such group, or it has several.
+    pub(crate) fn server_of(&self, group: &str) -> Option<String> {
+        let is_it =
+            |directive: &&Directive| matches!(directive.texts().as_slice(), ["upstream", name] if *name == group);
+        let block = self.contents.iter().flatten().find_map(|directive| block_in(directive, &is_it))?;
+        let mut servers = block.iter().filter_map(|directive| match directive.texts().as_slice() {
+            ["server", address, ..] => Some((*address).to_owned()),
+            _ => None,
+        });
+        servers.next().filter(|_| servers.next().is_none())
+    }
+
     /// Its files, with what stands in each.
     pub(crate) fn contents(&self) -> impl Iterator<Item = (&Path, &[Directive])> {
         self.files.iter().map(PathBuf::as_path).zip(self.contents.iter().map(Vec::as_slice))
@@ -109,6 +121,12 @@ fn within(directives: &[Directive], fits: &impl Fn(&[&str]) -> bool) -> bool {
     directives
         .iter()
         .any(|directive| fits(&directive.texts()) || within(directive.block.as_deref().unwrap_or_default(), fits))
+}
+
+/// The block of the first directive that is it, at any depth.
+fn block_in<'a>(directive: &'a Directive, is_it: &impl Fn(&&Directive) -> bool) -> Option<&'a [Directive]> {
+    let inside = directive.block.as_deref().unwrap_or_default();
+    if is_it(&directive) { Some(inside) } else { inside.iter().find_map(|directive| block_in(directive, is_it)) }
 }
 
 fn counted(directive: &Directive, fits: &impl Fn(&[&str]) -> bool) -> usize {
