@@ -71,6 +71,21 @@ fn watch_goes_back_within_a_second_when_the_release_goes_bad() {
 }
 
 #[test]
+fn a_rollback_does_not_go_back_to_what_a_watch_has_taken_the_visitors_from() {
+    let world = World::new().serving();
+    let bad = ["--watch", "20s", "--", "fake-app", "--version-text", "1.1", "--bad-after-ms", "700"];
+    world.run("bg-deploy", &bad).exit(9);
+    let release = world.held("set2").expect("a release");
+    let refused = world.rollback().exit(7).said("went bad when it had the visitors (20");
+    assert_eq!(world.get("/version").body, "1.0");
+    assert_eq!(refused.advice("all the same: "), format!("bg-deploy --rollback --to {release}"));
+    // A deploy of another one ends that.
+    world.deploy(&["--version-text", "1.2"]).success();
+    world.rollback().success();
+    assert_eq!(world.get("/version").body, "1.0");
+}
+
+#[test]
 fn watch_goes_back_when_the_release_dies() {
     let world = World::new().serving();
     let deploy = watched(&world, &[]);

@@ -12,10 +12,14 @@ use crate::wait::within;
 
 const TIME_TO_END: Duration = Duration::from_secs(10);
 
-/// True while the process runs; one that ended and was not waited for does not.
+/// True while the process runs; one that ended and was not waited for does not. Its first thread may have ended, and another
+/// one still have its files.
 #[must_use]
 pub fn alive(pid: u32) -> bool {
-    stat(pid).is_some_and(|fields| !matches!(fields[0].as_str(), "Z" | "X"))
+    let runs = |fields: Vec<String>| !matches!(fields[0].as_str(), "Z" | "X");
+    let threads = fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
+    let numbers = threads.filter_map(|thread| thread.file_name().to_str()?.parse::<u32>().ok());
+    numbers.filter_map(|thread| fields(&format!("/proc/{pid}/task/{thread}/stat"))).any(runs)
 }
 
 /// The parent, the process group and the session of a process that runs.
@@ -154,7 +158,12 @@ fn recorded(file: &Path) -> Option<u32> {
 
 /// The fields of `/proc/PID/stat` from the state on, proc(5).
 fn stat(pid: u32) -> Option<Vec<String>> {
-    let line = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    fields(&format!("/proc/{pid}/stat"))
+}
+
+/// What a `stat` of a process or a thread says, `proc_pid_stat(5)`, from the state on.
+fn fields(file: &str) -> Option<Vec<String>> {
+    let line = fs::read_to_string(file).ok()?;
     // The name before it may hold spaces and parentheses of its own.
     let (_, fields) = line.rsplit_once(") ")?;
     Some(fields.split_whitespace().map(str::to_owned).collect())

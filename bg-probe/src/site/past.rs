@@ -1,5 +1,7 @@
 //! What was deployed before, by the history.
 
+use crate::say::exit::Exit;
+use crate::say::quoted;
 use crate::site::digest;
 use crate::site::dir::Dir;
 use serde_json::Value;
@@ -11,12 +13,25 @@ use std::path::Path;
 /// How much of the end of the history is read: two of the longest records.
 const MOST_HISTORY: u64 = 128 * 1024;
 
-/// The records of the last deploys that were done, the newest first, of a history that may have anything in it.
+/// The records of the last deploys that were done, the newest first.
 pub(crate) fn done(dir: &Dir) -> impl Iterator<Item = Value> {
+    last(dir).filter(|record| record["deploy"]["exit"] == 0)
+}
+
+/// The records of the last deploys, the newest first, of a history that may have anything in it.
+fn last(dir: &Dir) -> impl Iterator<Item = Value> {
     let bytes = tail(dir).unwrap_or_default();
     let lines: Vec<Value> =
         bytes.rsplit(|byte| *byte == b'\n').filter_map(|line| serde_json::from_slice::<Value>(line).ok()).collect();
-    lines.into_iter().filter(|record| record["deploy"]["exit"] == 0)
+    lines.into_iter()
+}
+
+/// When a release was taken back by its watch, if the last deploy of it ended so.
+#[must_use]
+pub fn taken_back(dir: &Dir, release: &str) -> Option<String> {
+    let record = last(dir).find(|record| record["launch"]["release"] == release)?;
+    let deploy = &record["deploy"];
+    (deploy["exit"] == Exit::WentBad as u8).then(|| quoted(deploy["at"].as_str().unwrap_or_default()))
 }
 
 /// The release on disk that nginx was moved to last and whose artifact is not the one with this SHA-256: that to go back to

@@ -10,9 +10,11 @@ use crate::run::hooks::Secrets;
 use crate::run::{Runner, interrupt};
 use crate::stage::{Calls, Name, Stage};
 use crate::watch;
+use bg_probe::record::Record;
 use bg_probe::say::exit::Exit;
 use bg_probe::say::masked;
 use bg_probe::site::launched::Launched;
+use bg_probe::site::past;
 use bg_probe::site::prepared::Prepared;
 use std::time::Instant;
 
@@ -73,7 +75,8 @@ fn step(run: &Run, runner: &Runner, stage: &Stage, end: &mut End) {
 }
 
 /// Has a rollback go back where a release is prepared in its slot, which was never live: to the one that the slot held before.
-/// One that was never live, and of which it is not known what it has replaced, is nothing to go back to.
+/// One that was never live, and of which it is not known what it has replaced, is nothing to go back to; nor is one that a watch
+/// has taken back.
 fn aim(run: &Run, runner: &Runner, stages: &mut [Stage], end: &mut End) {
     let Some(record) = end.record() else { return };
     if !matches!(run.goal, Goal::Rollback { to: None }) {
@@ -86,6 +89,11 @@ fn aim(run: &Run, runner: &Runner, stages: &mut [Stage], end: &mut End) {
             end.failure = Some(Failure { at: Step::Stage(Name::Probe), code: Exit::Unsure as u8, signal: None });
         }
         None => {
+            if let Some(at) = taken_back(&record) {
+                messages::taken_back(run, &record, &at);
+                end.failure = Some(Failure { at: Step::Stage(Name::Probe), code: Exit::Unsure as u8, signal: None });
+                return;
+            }
             messages::forward(run, &record);
             messages::to_the_same(run, &record);
         }
@@ -101,6 +109,12 @@ fn aim(run: &Run, runner: &Runner, stages: &mut [Stage], end: &mut End) {
             end.failure = Some(Failure { at, code: Exit::Refused as u8, signal: None });
         }
     }
+}
+
+/// When what a slot holds was taken back by its watch, if it was.
+fn taken_back(record: &Record) -> Option<String> {
+    let dir = &record.site.dir;
+    past::taken_back(dir, &dir.release(&record.slot.name)?)
 }
 
 /// The step that a stage was when it ended with this code: of bg-launch, 4 is said of its hook alone.

@@ -114,6 +114,20 @@ pub(crate) fn never_live(run: &Run, record: &Record) {
     ));
 }
 
+/// Prints that what is in the slot went bad after its switch, at that time, and was taken back.
+pub(crate) fn taken_back(run: &Run, record: &Record, at: &str) {
+    let (slot, dir) = (&record.slot, &record.site.dir);
+    let release = dir.release(&slot.name).unwrap_or_default();
+    run.calls.voice.error(&format!(
+        "{} went bad when it had the visitors ({at}), and its watch has taken them back to what is live now. Nothing was \
+         touched. To move nginx to it all the same: {}; or to another release, by its name in {}: {}",
+        named(dir, slot),
+        run.advice.rollback_to(&release),
+        dir.releases().display(),
+        run.advice.rollback_to("RELEASE")
+    ));
+}
+
 /// Prints where a rollback goes, where that is not back: a rollback after a rollback goes to the release which that one left.
 pub(crate) fn forward(run: &Run, record: &Record) {
     let (dir, slot) = (&record.site.dir, &record.slot);
