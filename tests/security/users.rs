@@ -124,6 +124,19 @@ fn by_reload_an_unprivileged_user_needs_two_command_lines_of_root() {
 }
 
 #[test]
+fn an_artifact_that_this_user_may_not_read_is_not_to_be_built_again() {
+    needs_root();
+    let world = World::new().link_form();
+    nobodys_dir(&world);
+    let artifact = world.write("app.bin", "as it is\n");
+    world.chmod(&artifact, 0o600);
+    let mut launch = as_nobody(&world, "bg-launch");
+    let refused = launch.arg("--check").arg(&artifact).args(["--", "fake-app"]).ran().exit(1);
+    refused
+        .printed("app.bin: open: Permission denied (os error 13): let this user read it (chmod a+r), or copy it again");
+}
+
+#[test]
 fn what_root_makes_in_a_users_folder_is_that_users() {
     needs_root();
     let world = World::new();

@@ -10,6 +10,7 @@ use bg_probe::cli::preflight::Finding;
 use bg_probe::site::advice::Advice;
 use bg_probe::site::dir::Dir;
 use bg_probe::site::slot::Slot;
+use std::io::ErrorKind;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
@@ -27,12 +28,22 @@ pub(crate) fn findings(given: &Given, dir: &Dir, slot: &Slot, asks_java: bool) -
     };
     let whole = artifact.map(|path| match usable(path, dir, &template) {
         Ok(()) => Finding::ok("artifact", format!("{} can be deployed", path.display())),
-        Err(why) => Finding::refused("artifact", &why.context(path.display().to_string()), "build or copy it again"),
+        Err(why) => {
+            let remedy = remedy(&why);
+            Finding::refused("artifact", &why.context(path.display().to_string()), remedy)
+        }
     });
     let barred = ensure_executable(&template, dir).err();
     let barred = barred.map(|why| Finding::refused("noexec", &why, "choose another --dir"));
     let companion = companion(given, artifact, slot);
     whole.into_iter().chain(barred).chain([command(&template, artifact, slot, asks_java)]).chain(companion).collect()
+}
+
+/// What to do about an artifact that can't be deployed.
+fn remedy(why: &anyhow::Error) -> &'static str {
+    let is_closed = |why: &std::io::Error| why.kind() == ErrorKind::PermissionDenied;
+    let closed = why.chain().filter_map(|why| why.downcast_ref::<std::io::Error>()).any(is_closed);
+    if closed { "let this user read it (chmod a+r), or copy it again as this user" } else { "build or copy it again" }
 }
 
 /// The program of the companion, where the release is to have one.
@@ -53,7 +64,7 @@ fn companion(given: &Given, artifact: Option<&Path>, slot: &Slot) -> Option<Find
 /// Both looks that a launch takes: before it copies the file, and at the copy.
 fn usable(path: &Path, dir: &Dir, template: &Template) -> Result<()> {
     parts::ensure_apart(path, &dir.releases())?;
-    Parts::of(path)?;
+    Parts::of(path)?.ensure_readable(path)?;
     artifact::check(path, path, template)
 }
 

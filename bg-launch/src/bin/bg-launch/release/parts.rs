@@ -2,6 +2,7 @@
 
 use anyhow::{Context, Result, bail, ensure};
 use bg_probe::say::exit::Exit;
+use nix::unistd::{AccessFlags, access};
 use std::fs::{FileType, Metadata, symlink_metadata};
 use std::io::ErrorKind;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
@@ -61,6 +62,19 @@ impl Parts {
     /// All of them.
     pub(crate) fn all(&self) -> impl Iterator<Item = &Part> {
         self.0.iter()
+    }
+
+    /// Refuses files that this user may not read (`access(2)`): a copy would end at them.
+    ///
+    /// # Errors
+    /// With the first of them.
+    pub(crate) fn ensure_readable(&self, artifact: &Path) -> Result<()> {
+        self.0.iter().filter(|part| part.kind == Kind::File).try_for_each(|part| {
+            let is_inside = !part.path.as_os_str().is_empty();
+            let file = if is_inside { artifact.join(&part.path) } else { artifact.to_owned() };
+            let what = if is_inside { format!("open {}", part.path.display()) } else { "open".to_owned() };
+            access(&file, AccessFlags::R_OK).map_err(std::io::Error::from).context(what)
+        })
     }
 
     /// Whether it is a folder.
