@@ -152,6 +152,15 @@ fn what_is_live_and_deployed_again_is_told_and_the_release_before_stays_within_r
 }
 
 #[test]
+fn what_is_live_and_deployed_again_over_what_was_never_live_takes_nothing_to_go_back_to() {
+    let world = World::new();
+    let (live, unseen) = (artifact(&world, "app-1.0", "one"), artifact(&world, "app-1.1", "two"));
+    deploy(&world, &[], &live).success();
+    world.cmd("bg-launch").args(["--slot", "idle", &unseen, "--"]).args(world.fake_app(&[])).ran().success();
+    deploy(&world, &[], &live).success().said("app-1.0 is live in set1 already").never_said("a --rollback went");
+}
+
+#[test]
 fn a_preparation_of_what_is_live_prepares_nothing_where_that_is_asked_for() {
     let world = World::new();
     let app = artifact(&world, "app", "one");

@@ -6,6 +6,8 @@ mod beside;
 mod many;
 /// Records that are no longer true, and files that are damaged.
 mod refused;
+/// Releases that no visitor was ever in.
+mod unserved;
 
 use bg_tests::{Ran, Run, Traffic, World, http, process, until};
 

@@ -39,6 +39,7 @@ pub(crate) fn files(scene: &Scene) -> Vec<PathBuf> {
     files.extend(["set1", "set2"].map(|name| state.join("backed/visitors").join(name)));
     let surroundings = |name: &str| state.join("surroundings").join(format!(".{name}.bg-new"));
     files.extend(releases(scene).map(|name| surroundings(&name)));
+    files.extend(releases(scene).map(|name| state.join("unserved").join(name)));
     for slot in ["set1", "set2"] {
         let folder = state.join("slots").join(slot);
         files.push(folder.join(".process.json.bg-new"));

@@ -11,6 +11,7 @@
 //!   slots/set2/work/           where the application runs, and may write
 //!   releases/RELEASE/
 //!   surroundings/RELEASE       what was around that release when it was launched last
+//!   unserved/RELEASE           no visitor has been in that release
 //!   deploys.jsonl              one record a deploy; deploys.jsonl.1 is the file before
 //!   app                        the application that the folder belongs to
 //!   backed/visitors/set1        set2 may stand in for set1
@@ -104,6 +105,12 @@ impl Dir {
     #[must_use]
     pub fn older_surroundings(&self, slot: &Name) -> PathBuf {
         self.slot(slot).join("surroundings")
+    }
+
+    /// The folder of the releases in which no visitor has been, each by a file with its name.
+    #[must_use]
+    pub fn unserved(&self) -> PathBuf {
+        self.0.join("unserved")
     }
 
     /// The file of the variables that systemd gives to the unit of a slot.
@@ -204,6 +211,7 @@ impl Dir {
             ensure_file(&file)?;
         }
         ensure_folder(&self.surroundings())?;
+        ensure_folder(&self.unserved())?;
         for link in [self.live(), self.current(slot), self.logs(slot).join("app.log")] {
             if let Ok(there) = std::fs::symlink_metadata(&link) {
                 ensure_link(&there, &link)?;

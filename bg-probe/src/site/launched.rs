@@ -11,6 +11,7 @@ use crate::site::dir::Dir;
 use crate::site::place;
 use crate::site::slot::Name;
 use crate::site::unit::Unit;
+use crate::site::unserved;
 use anyhow::{Context, Result, anyhow};
 use serde::{Deserialize, Serialize};
 use std::io::ErrorKind;
@@ -103,11 +104,19 @@ impl Launched {
         self.served == Some(true)
     }
 
-    /// Whether the release that a slot holds is what was launched there last, as a new one, and no visitor has been in it.
+    /// Whether it is known of the release that a slot holds that no visitor has been in it.
     #[must_use]
     pub fn never_served(dir: &Dir, slot: &Name) -> bool {
         let last = Launched::of(dir, slot).ok().flatten();
-        last.is_some_and(|last| last.served == Some(false) && dir.release(slot) == Some(last.release))
+        dir.release(slot).is_some_and(|held| Launched::is_unserved(dir, last.as_ref(), &held))
+    }
+
+    /// Whether it is known of a release that no visitor has been in it: the `last` launch in its slot tells, and where that is
+    /// of another release, as after a launch that was undone, the sign of this one.
+    #[must_use]
+    pub fn is_unserved(dir: &Dir, last: Option<&Launched>, release: &str) -> bool {
+        let of_it = last.filter(|last| last.release == release).and_then(|last| last.served);
+        of_it.map_or_else(|| unserved::is(dir, release), |served| !served)
     }
 
     /// Writes down that nginx was seen to send visitors to it.
@@ -118,6 +127,8 @@ impl Launched {
         if self.has_served() {
             return Ok(());
         }
+        // First, for while this file says `false` the next one to come by does both again.
+        unserved::forget(dir, &self.release)?;
         Launched { served: Some(true), ..self }.write_down(dir, slot)
     }
 

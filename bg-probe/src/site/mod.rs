@@ -26,5 +26,6 @@ mod sign;
 pub mod slot;
 pub mod stand_in;
 pub mod unit;
+pub mod unserved;
 pub mod visitor;
 pub mod watched;

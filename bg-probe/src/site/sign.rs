@@ -1,4 +1,4 @@
-//! An empty file by which nginx is told something while it is there. nginx asks for a regular file (`if (-f)`), and so is it
+//! An empty file that tells something while it is there, mostly to nginx. nginx asks for a regular file (`if (-f)`), and so is it
 //! asked here, so that nobody says other than nginx does.
 
 use crate::os::advice::Advice;

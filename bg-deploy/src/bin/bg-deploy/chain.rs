@@ -16,6 +16,7 @@ use bg_probe::say::masked;
 use bg_probe::site::launched::Launched;
 use bg_probe::site::past;
 use bg_probe::site::prepared::Prepared;
+use bg_probe::site::unserved;
 use std::time::Instant;
 
 /// By this bg-switch makes a pass.
@@ -82,11 +83,19 @@ fn aim(run: &Run, runner: &Runner, stages: &mut [Stage], end: &mut End) {
     if !matches!(run.goal, Goal::Rollback { to: None }) {
         return;
     }
-    let prepared = Prepared::in_slot(&record.site.dir, &record.slot.name);
+    let dir = &record.site.dir;
+    let prepared = Prepared::in_slot(dir, &record.slot.name);
+    let mut refuse = |code: Exit| {
+        end.failure = Some(Failure { at: Step::Stage(Name::Probe), code: code as u8, signal: None });
+    };
     match prepared.as_ref().map(Prepared::replaced) {
-        None if Launched::never_served(&record.site.dir, &record.slot.name) => {
-            messages::never_live(run, &record);
-            end.failure = Some(Failure { at: Step::Stage(Name::Probe), code: Exit::Unsure as u8, signal: None });
+        None if Launched::never_served(dir, &record.slot.name) => {
+            messages::never_live(run, &record, &dir.release(&record.slot.name).unwrap_or_default());
+            refuse(Exit::Unsure);
+        }
+        Some(Some(before)) if unserved::is(dir, before) => {
+            messages::never_live(run, &record, before);
+            refuse(Exit::Unsure);
         }
         None => {
             if let Some(at) = taken_back(&record) {
@@ -105,8 +114,7 @@ fn aim(run: &Run, runner: &Runner, stages: &mut [Stage], end: &mut End) {
         }
         Some(None) => {
             messages::nothing_before(run, &record);
-            let at = Step::Stage(Name::Probe);
-            end.failure = Some(Failure { at, code: Exit::Refused as u8, signal: None });
+            refuse(Exit::Refused);
         }
     }
 }

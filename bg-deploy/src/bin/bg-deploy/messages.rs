@@ -99,16 +99,15 @@ pub(crate) fn nothing_before(run: &Run, record: &Record) {
     ));
 }
 
-/// Prints that what is in the slot was never live, and that nothing tells what was there before it.
-pub(crate) fn never_live(run: &Run, record: &Record) {
+/// Prints that the release which a rollback would go to was never live, and that nothing tells what the slot held before it.
+pub(crate) fn never_live(run: &Run, record: &Record, release: &str) {
     let (slot, dir) = (&record.slot, &record.site.dir);
-    let release = dir.release(&slot.name).unwrap_or_default();
     run.calls.voice.error(&format!(
-        "no visitor has ever been in {}, and what {slot} held before it is not known, as after a preparation that was \
-         killed. Nothing was touched. To move nginx to it all the same: {}; to go back to another release, by its \
-         name in {}: {}",
-        named(dir, slot),
-        run.advice.rollback_to(&release),
+        "no visitor has ever been in {} in {slot}, and what {slot} held before it is not known, as after a preparation \
+         that was killed. Nothing was touched. To move nginx to it all the same: {}; to go back to another release, by \
+         its name in {}: {}",
+        file_of(dir, release),
+        run.advice.rollback_to(release),
         dir.releases().display(),
         run.advice.rollback_to("RELEASE")
     ));
@@ -264,6 +263,9 @@ fn held(dir: &Dir, slot: &Slot) -> String {
         // The launch was killed before it had written down what the slot held.
         held if held.is_some() && held == failed => {
             format!("{} still; the next deploy replaces it", named(dir, slot))
+        }
+        Some(_) if Launched::never_served(dir, &slot.name) => {
+            format!("{} again, in which no visitor has ever been; the next deploy replaces it", named(dir, slot))
         }
         Some(_) => format!("{} again, for --rollback to start", named(dir, slot)),
         None => format!("{slot} holds no release, as before"),

@@ -18,6 +18,7 @@ use bg_probe::say::{Voice, clean};
 use bg_probe::site::advice::Advice;
 use bg_probe::site::launched::Launched;
 use bg_probe::site::slot::Slot;
+use bg_probe::site::unserved;
 use serde_json::json;
 
 /// What is given, and what is live.
@@ -83,7 +84,8 @@ impl Comparison {
         let (dir, slot) = (&record.site.dir, &record.slot);
         let what = format!("{} is live in {} already, started in the same way", named(&live.release), live.slot);
         let before = Replaced::by_what_comes_into(dir, &slot.name);
-        let before = before.release().and_then(|name| Release::ours(dir, name).ok());
+        let before = before.release().filter(|name| !unserved::is(dir, name));
+        let before = before.and_then(|name| Release::ours(dir, name).ok());
         match before.filter(|before| before.sha256 != self.sha256) {
             Some(before) => {
                 let back = Advice::call(&record.site, "bg-deploy", &["--rollback", "--to", &before.name]);

@@ -150,8 +150,7 @@ impl Down {
         Surroundings::ensure_place(&site.dir, &release.name)?;
         let (mode, surroundings) = (&mode, &surroundings);
         // The new process has served nobody in any case; that its release never has is not lost by that.
-        let never = last.filter(|last| last.release == release.name && last.served == Some(false));
-        let served = never.map(|_| false);
+        let served = Launched::is_unserved(&site.dir, last, &release.name).then_some(false);
         let role = Role::Slot { beside: record.live_beside(), served };
         let plan = Plan { site, slot, release: &release, command: &command, mode, surroundings, role };
         mode.make_folders(site, slot)?;

@@ -89,7 +89,8 @@ pub(crate) fn named(wanted: &str, record: &Record, manner: &Manner, voice: Voice
     start::ensure_possible(mode, site, slot, last.as_ref())?;
     Surroundings::ensure_place(&site.dir, &release.name)?;
     let command = start::command(&release, slot, surroundings)?;
-    let role = Role::Slot { beside: record.live_beside(), served: None };
+    let served = Launched::is_unserved(&site.dir, last.as_ref(), &release.name).then_some(false);
+    let role = Role::Slot { beside: record.live_beside(), served };
     let plan = Plan { site, slot, release: &release, command: &command, mode, surroundings, role };
     make_ready(&plan, record, Hook::BeforeRollback, manner, voice)?;
     place(&plan, manner, voice)

@@ -29,6 +29,7 @@ use bg_probe::site::digest;
 use bg_probe::site::dir::Dir;
 use bg_probe::site::owned::is_shared;
 use bg_probe::site::slot::Name;
+use bg_probe::site::unserved;
 use sha2::{Digest, Sha256};
 use std::io::ErrorKind;
 use std::iter;
@@ -128,7 +129,7 @@ impl Release {
     /// # Errors
     /// When it can't be removed.
     pub(crate) fn discard(&self, dir: &Dir) -> Result<()> {
-        gone(&dir.releases(), &self.name)
+        gone(&dir.releases(), &self.name).and_then(|()| unserved::forget(dir, &self.name))
     }
 }
 
@@ -216,6 +217,7 @@ fn take_in(artifact: &Path, folder: &Path, template: &Template) -> Result<Sums> 
 fn settle(dir: &Dir, incoming: &Path, digits: &str) -> Result<String> {
     let name = names::fresh(dir, digits)?;
     let release = dir.releases().join(&name);
+    unserved::note(dir, &name)?;
     names::make_newest(incoming, dir)?;
     std::fs::rename(incoming, &release).with_context(|| format!("rename to {}", release.display()))?;
     let synced = sync_folder_of(&release);

@@ -1,7 +1,7 @@
 //! Making room: the oldest releases are taken out under the lock, by a rename each, and removed by a process that nobody
 //! waits for. A thousand of them would take seconds, and those are of the deploy.
 
-use crate::release::names::{is_name, names_in, newest_first};
+use crate::release::names::{is_name, names, names_in, newest_first};
 use crate::release::{remains, taken_out};
 use crate::start::surroundings::Surroundings;
 use anyhow::Result;
@@ -11,6 +11,7 @@ use bg_probe::site::dir::Dir;
 use bg_probe::site::launched::Launched;
 use bg_probe::site::past;
 use bg_probe::site::prepared::Prepared;
+use bg_probe::site::unserved;
 
 /// Takes out all but the newest `keep` releases, and never `spared` or one in use, and has them and what earlier runs have
 /// left removed.
@@ -30,7 +31,22 @@ pub(crate) fn prune(dir: &Dir, keep: usize, spared: Option<&str>) -> Result<()> 
         // Once for all of them: it is what takes time.
         sync_folder_of(&releases.join("any"))?;
     }
-    renamed.and(Surroundings::prune(dir)).and(remains::leave_to_be_removed(&releases))
+    renamed.and(Surroundings::prune(dir)).and(prune_signs(dir)).and(remains::leave_to_be_removed(&releases))
+}
+
+/// Removes the signs of releases that are gone.
+fn prune_signs(dir: &Dir) -> Result<()> {
+    let folder = dir.unserved();
+    if !folder.exists() {
+        return Ok(());
+    }
+    let releases = names(dir)?;
+    let signs = names_in(&folder)?;
+    signs
+        .iter()
+        .filter(|name| !releases.contains(name))
+        .map(|name| unserved::forget(dir, name))
+        .fold(Ok(()), Result::and)
 }
 
 /// The release to go back to, where all that are in use are made of the same artifact: it was deployed twice, and neither slot
