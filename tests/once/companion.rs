@@ -185,3 +185,43 @@ fn slots_may_not_be_called_as_the_companions_place_is() {
     let world = World::new();
     world.run("bg-probe", &["--slots", "companion=8081,b=8082"]).exit(2).said("a companion has that place");
 }
+
+#[test]
+fn a_companion_that_has_died_is_found_by_check_and_told_where_nothing_has_changed() {
+    let world = with_companion();
+    let app = world.write("app", "one").display().to_string();
+    let deploy = || world.cmd("bg-deploy").args(["--if-changed", &app, "--", "fake-app"]).ran().success();
+    deploy();
+    works_alone(&world, "set1");
+    let release = world.held("set1").expect("one");
+    let fault = format!("the companion of release {release}, which is live in set1, does not run");
+    let fine = |world: &World| {
+        world.run("bg-deploy", &["--check"]).success().never_printed("companion of");
+        deploy().said("nothing was changed").never_said("warning");
+    };
+    fine(&world);
+    process::signal(world.pid("companion"), Signal::SIGKILL);
+    process::gone(world.pid("companion"));
+    for program in ["bg-launch", "bg-deploy"] {
+        let line = format!("fail    {fault}: start it again: bg-launch --live\n");
+        world.run(program, &["--check"]).exit(1).printed(&line);
+    }
+    deploy().said("nothing was changed").said(format!("warning: {fault}; start it again: bg-launch --live\n"));
+    world.run("bg-launch", &["--live"]).success();
+    fine(&world);
+    works_alone(&world, "set1");
+}
+
+#[test]
+fn a_companion_that_a_bare_switch_has_left_behind_is_found_by_check() {
+    let world = with_companion();
+    world.deploy(&[]).success();
+    world.run_line("bg-probe | bg-launch -- fake-app | bg-health | bg-switch").success();
+    let [old, new] = ["set1", "set2"].map(|slot| world.held(slot).expect("a release"));
+    let fault = format!("the companion of release {old} runs, and not that of release {new}, which is live in set2");
+    let check = world.run("bg-launch", &["--check"]).exit(1);
+    check.printed(format!("fail    {fault}: have it follow nginx: bg-launch --live\n"));
+    world.run("bg-launch", &["--live"]).success();
+    world.run("bg-launch", &["--check"]).success();
+    works_alone(&world, "set2");
+}

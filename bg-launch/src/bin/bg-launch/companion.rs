@@ -19,6 +19,7 @@ use bg_probe::record::Record;
 use bg_probe::say::Voice;
 use bg_probe::say::exit::Exit;
 use bg_probe::site::advice::Advice;
+use bg_probe::site::companion::is_due;
 use bg_probe::site::launched::Launched;
 use bg_probe::site::settings::Site;
 use bg_probe::site::slot::{Name, Slot};
@@ -70,8 +71,7 @@ pub(crate) fn ensure(site: &Site, slot: &Slot, manner: &Manner, voice: Voice) ->
     else {
         return stop(site, manner.clearing.grace, voice).map(|_| None);
     };
-    // The port tells which slot it was started for: one release may be in both.
-    let is_right = |last: &&Launched| last.release == release.name && last.port == slot.port;
+    let is_right = |last: &&Launched| is_of(last, release, slot);
     if let Some((last, process)) = last.as_ref().filter(is_right).and_then(|last| Some((last, last.running()?))) {
         return Ok(Some(start::facts(last, process, Some(release), true)));
     }
@@ -84,6 +84,37 @@ pub(crate) fn ensure(site: &Site, slot: &Slot, manner: &Manner, voice: Voice) ->
     let role = Role::Companion { of: slot };
     let plan = Plan { site, slot: &place, release, command, mode, surroundings, role };
     start::begin(&plan, manner.keep, voice).map(Some)
+}
+
+/// Whether what was started last as a companion is that of this release in this slot. The port tells which slot it was started
+/// for: one release may be in both.
+fn is_of(last: &Launched, release: &Release, slot: &Slot) -> bool {
+    last.release == release.name && last.port == slot.port
+}
+
+/// What is not as [`ensure`] would have it of the live slot, and the command that has it so; `None` where nothing is. While both
+/// slots have a share of the visitors, the companion of either is right.
+///
+/// # Errors
+/// When it can't be read what was started, or what is live.
+pub(crate) fn fault(site: &Site, live: &Slot, has_shares: bool) -> Result<Option<(String, String)>> {
+    if !is_due(&site.dir, &live.name) {
+        return Ok(None);
+    }
+    let last = Launched::of(&site.dir, &Name::companion())?;
+    let Some(release) = Release::in_slot(&site.dir, &live.name)? else { return Ok(None) };
+    let runs = last.as_ref().filter(|last| last.running().is_some());
+    let is_right = |last: &Launched| has_shares || (release.companion.is_some() && is_of(last, &release, live));
+    let its = format!("release {}, which is live in {live}", release.name);
+    let (what, lead) = match runs {
+        Some(last) if is_right(last) => return Ok(None),
+        None if release.companion.is_none() => return Ok(None),
+        Some(last) => {
+            (format!("the companion of release {} runs, and not that of {its}", last.release), "have it follow nginx")
+        }
+        None => (format!("the companion of {its}, does not run"), "start it again"),
+    };
+    Ok(Some((what, format!("{lead}: {}", Advice::call(site, "bg-launch", &["--live"])))))
 }
 
 /// The command of a release's companion, filled in with the slot that it is started for.

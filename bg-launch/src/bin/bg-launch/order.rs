@@ -24,6 +24,7 @@ use bg_probe::say::stdout::print;
 use bg_probe::site::lock::Wait;
 use bg_probe::site::settings::Settings;
 use bg_probe::site::slot::Choice;
+use serde_json::Value;
 use std::time::Duration;
 
 /// What a command line asks for.
@@ -129,6 +130,10 @@ fn launched(mut record: Record, what: &What, wait: Wait, manner: &Manner, voice:
         && given.if_changed
         && let Some((live, launch)) = Comparison::of(given, &manner.wish, &record)?.same(voice)
     {
+        let has_shares = record.get::<Value>("shares")?.is_some();
+        if let Ok(Some((what, remedy))) = companion::fault(&record.site, &live, has_shares) {
+            voice.warn(&format!("{what}; {remedy}"));
+        }
         // So the stages behind this one look at what serves, and find it where it is to be.
         record.slot = live;
         record.set("launch", &launch)?;

@@ -9,6 +9,7 @@ mod goods;
 mod memory;
 mod ports;
 
+use crate::companion::fault;
 use crate::hooks::{Hook, Hooks};
 use crate::memory::Room;
 use crate::occupant::Occupant;
@@ -43,6 +44,7 @@ pub(crate) fn findings(site: &Site, given: &Given, wish: &Wish, hooks: &Hooks, a
             findings.push(port(site, slot, adopt));
             let room = verdict.live.as_ref().and_then(|live| Room::beside(site, live)?.without(site, slot));
             findings.extend(room.as_ref().map(memory::finding));
+            findings.extend(verdict.live.as_ref().and_then(|live| companion(site, live, verdict.shares.is_some())));
         }
         Err(_) => findings.push(Finding::fail(
             "port",
@@ -67,6 +69,16 @@ fn mode(site: &Site, slot: &Slot, wish: &Wish) -> Option<Finding> {
         Ok(mode) => {
             let (what, remedy) = agent::warning(site, mode.via)?;
             Some(Finding::warn("agent", what, remedy))
+        }
+    }
+}
+
+/// What is wrong with the companion of what is live; `None` where nothing is.
+fn companion(site: &Site, live: &Slot, has_shares: bool) -> Option<Finding> {
+    match fault(site, live, has_shares) {
+        Ok(fault) => fault.map(|(what, remedy)| Finding::ill("companion", what, remedy)),
+        Err(why) => {
+            Some(Finding::refused("companion", &why, "fix that, or run this as the user to whom --dir belongs"))
         }
     }
 }
