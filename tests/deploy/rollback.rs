@@ -61,6 +61,38 @@ fn rollback_starts_the_release_before_when_its_process_is_gone() {
 }
 
 #[test]
+fn a_deploy_after_a_crash_of_both_slots_says_how_to_go_back_to_what_was_live_before() {
+    let world = World::new().serving();
+    world.deploy(&["--version-text", "1.1"]).success();
+    let before = world.held("set2").expect("1.1");
+    let crash = || {
+        for pid in ["set1", "set2"].map(|slot| world.pid(slot)) {
+            process::signal(pid, Signal::SIGKILL);
+            until(SOON, "it is gone", || !process::alive(pid));
+        }
+    };
+    crash();
+    let deploy = world.deploy(&["--version-text", "1.2"]).success();
+    let back = format!("; back to release {before} in set2 with: bg-deploy --rollback\n");
+    deploy.said(&back).never_said("nothing to go back to");
+    crash();
+    let again = world.rollback().success();
+    let newer = world.held("set1").expect("1.2");
+    again.said(format!("one more --rollback goes forward again, to release {newer} in set1: bg-deploy --rollback\n"));
+    assert_eq!(world.get("/version").body, "1.1");
+}
+
+#[test]
+fn a_first_deploy_beside_a_release_that_was_never_live_has_nothing_to_go_back_to() {
+    let world = World::new();
+    world.run("bg-launch", &["--slot", "set2", "--", "fake-app"]).success();
+    process::signal(world.pid("set2"), Signal::SIGKILL);
+    until(SOON, "it is gone", || !process::alive(world.pid("set2")));
+    world.deploy(&[]).success().said(" in set1; there is nothing to go back to yet\n");
+    world.rollback().exit(7).said("no visitor has ever been in ");
+}
+
+#[test]
 fn rollback_takes_what_hand_made_scripts_left_in_the_slot() {
     let world = World::new();
     world.start_fake("set1", &["--version-text", "by hand"]);

@@ -142,6 +142,20 @@ fn watch_exits_4_when_there_is_no_slot_to_go_back_to() {
 }
 
 #[test]
+fn watch_exits_4_and_tells_how_to_go_back_to_a_release_that_was_down_before() {
+    let world = World::new().serving();
+    process::signal(world.pid("set1"), Signal::SIGKILL);
+    until(SOON, "it is down", || !world.listens("set1"));
+    let deploy = watched(&world, &[]);
+    process::signal(world.pid("set2"), Signal::SIGKILL);
+    let failed =
+        deploy.end().exit(4).said("set2 went bad within the watch, and set1 was down before; set2 is serving. ");
+    failed.said("To start set1 again and go back to it: bg-deploy --rollback\n");
+    world.rollback().success();
+    assert_eq!(world.get("/version").body, "1.0");
+}
+
+#[test]
 fn watch_goes_back_when_nobody_answers() {
     let world = World::new().serving();
     // From when it serves, nobody gets an answer: the watch has no data.

@@ -135,7 +135,7 @@ fn deploy(run: &Run, runner: &Runner, entry: &mut Entry, begun: End) -> End {
     let companion = companion::follow(runner, &mut end);
     if let Some(within) = run.watch {
         entry.note(run, &end);
-        watched(runner, within, &mut end);
+        watched(run, runner, within, &mut end);
     }
     end.failure = end.failure.or(companion);
     if end.failure.is_none()
@@ -157,9 +157,9 @@ fn keep(run: &Run, runner: &Runner, entry: &Entry, end: &mut End) {
 }
 
 /// Watches what nginx was moved to.
-fn watched(runner: &Runner, within: Duration, end: &mut End) {
+fn watched(run: &Run, runner: &Runner, within: Duration, end: &mut End) {
     let began = Instant::now();
-    let code = watch::watch(runner, &mut end.line, within).unwrap_or_else(|why| {
+    let code = watch::watch(run, runner, &mut end.line, within).unwrap_or_else(|why| {
         runner.calls.voice.error(&format!("the watch could not be kept: {why:#}"));
         Exit::of(&why) as u8
     });

@@ -4,6 +4,7 @@
 
 mod advice;
 mod args;
+mod back;
 mod chain;
 mod companion;
 mod compare;

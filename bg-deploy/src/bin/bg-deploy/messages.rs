@@ -1,5 +1,6 @@
 //! The last words of a deploy, to be read at three in the morning: what serves now, and what to do next.
 
+use crate::back;
 use crate::jobs;
 use crate::leftover::{self, Leftover};
 use crate::order::{Goal, Run};
@@ -19,7 +20,8 @@ use serde_json::Value;
 /// Prints what is live now, and how to go to the other release.
 pub(crate) fn live(run: &Run, record: &Record) {
     let (dir, command) = (&record.site.dir, run.advice.rollback());
-    let other = match record.live_beside() {
+    let back = back::slot(record);
+    let other = match back {
         Some(other) if is_newer(dir, other, &record.slot) => {
             format!("one more --rollback goes forward again, to {}: {command}", named(dir, other))
         }
@@ -27,7 +29,7 @@ pub(crate) fn live(run: &Run, record: &Record) {
         None => "there is nothing to go back to yet".to_owned(),
     };
     run.calls.voice.done("live", &format!("{}; {other}", named(dir, &record.slot)), None);
-    if let Some(words) = record.live_beside().and_then(|other| the_same(run, dir, other, &record.slot)) {
+    if let Some(words) = back.and_then(|other| the_same(run, dir, other, &record.slot)) {
         run.calls.voice.done("older", &words, None);
     }
     let slots = &record.site.slots;
@@ -174,7 +176,7 @@ fn notes(run: &Run, failure: Failure, record: &Record, leftover: Option<Leftover
     match leftover {
         Some(Leftover::Stopped) => notes.push(("idle", held(&record.site.dir, &record.slot))),
         // There is no slot to go back to.
-        Some(Leftover::Live) if record.live.is_none() => {
+        Some(Leftover::Live) if back::slot(record).is_none() => {
             notes.push(("next", format!("when the cause is gone: {}", to_it())));
         }
         Some(Leftover::Live) => notes.push(("next", format!("to go back: {}", run.advice.rollback()))),

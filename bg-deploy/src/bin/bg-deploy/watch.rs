@@ -1,7 +1,9 @@
 //! The watch: whether a release stays well once it has the traffic, and the way back if not.
 
+use crate::back;
 use crate::companion;
 use crate::messages;
+use crate::order::Run;
 use crate::run::{Runner, interrupt};
 use crate::stage::Name;
 use anyhow::Result;
@@ -17,7 +19,7 @@ use std::time::Duration;
 ///
 /// # Errors
 /// When the record can't be used.
-pub(crate) fn watch(runner: &Runner, line: &mut String, within: Duration) -> Result<u8> {
+pub(crate) fn watch(run: &Run, runner: &Runner, line: &mut String, within: Duration) -> Result<u8> {
     let record = Record::parse(line.as_bytes())?;
     let (slot, voice) = (&record.slot, runner.calls.voice);
     let within = format!("--watch={}", humantime::format_duration(within));
@@ -30,7 +32,7 @@ pub(crate) fn watch(runner: &Runner, line: &mut String, within: Duration) -> Res
         }
         (code, None) if code == Exit::WentBad as u8 => {
             keep_seen(line);
-            return Ok(back(runner, &record));
+            return Ok(go_back(run, runner, &record));
         }
         (_, None) => voice.error(&format!("the watch could not be kept; {slot} is serving")),
     }
@@ -49,12 +51,18 @@ pub(crate) fn keep_seen(line: &mut String) {
 }
 
 /// Switches back to the slot that was live before, if that one is well; the exit code.
-fn back(runner: &Runner, record: &Record) -> u8 {
+fn go_back(run: &Run, runner: &Runner, record: &Record) -> u8 {
     let (bad, calls) = (&record.slot, &runner.calls);
     let voice = calls.voice;
     let Some(old) = record.live_beside() else {
-        let words = format!("{bad} went bad within the watch, and there is no slot to go back to; {bad} is serving");
-        voice.error(&words);
+        let why = match back::slot(record) {
+            None => format!("there is no slot to go back to; {bad} is serving"),
+            Some(down) => {
+                let rollback = run.advice.rollback();
+                format!("{down} was down before; {bad} is serving. To start {down} again and go back to it: {rollback}")
+            }
+        };
+        voice.error(&format!("{bad} went bad within the watch, and {why}"));
         return Exit::Unhealthy as u8;
     };
     voice.error(&format!("{bad} went bad within the watch; going back to {old}"));

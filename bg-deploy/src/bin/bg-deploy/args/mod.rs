@@ -287,4 +287,4 @@ Exit codes:
   128+N  ended by signal N; nothing is left half-way
 
 A watch that ends with another code than 0 and 9 leaves the new slot serving:
-there was no slot to go back to, or the way back has failed as that code says.";
+no other slot was live before, or the way back has failed as that code says.";
