@@ -76,10 +76,7 @@ pub fn members(launched: &Launched) -> Result<Vec<i32>> {
 /// # Errors
 /// Those of [`Launch::members`].
 pub fn is_there(launched: &Launched) -> Result<bool> {
-    match &launched.unit {
-        Some(unit) => Ok(unit.state()?.is_up_with(&launched.release)),
-        None => Ok(family::is_led(&launched.process) || !members(launched)?.is_empty()),
-    }
+    family::is_there(launched)
 }
 
 /// How something is asked to end.

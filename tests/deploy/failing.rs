@@ -26,6 +26,20 @@ fn keep_failed_leaves_the_failed_release_running() {
 }
 
 #[test]
+fn keep_failed_says_of_a_release_that_has_ended_that_it_has() {
+    let ended = " in set2 has ended; its log is kept: /";
+    let world = World::new().serving().env("BG_DEPLOY_KEEP_FAILED", "1");
+    let failed = world.deploy(&["--crash-at-boot"]).exit(8).said(ended).never_said("was left running");
+    failed.said("  idle      release ").said(" in set2 still; the next deploy replaces it\n");
+    // It ends between its health and the switch.
+    let pid = format!("p=$(sed 's/.*\"pid\":\\([0-9]*\\).*/\\1/' {})", world.process_file("set2").display());
+    let kill = format!("{pid}; kill -KILL $p; while [ -e /proc/$p/exe ]; do :; done; exit 1");
+    let hook = world.script("hook", &kill);
+    let failed = world.run("bg-deploy", &["--before-switch", &hook, "--", "fake-app"]).exit(4);
+    failed.said(ended).never_said("was left running");
+}
+
+#[test]
 fn deploy_stops_a_first_release_that_never_listens() {
     let world = World::new().env("BG_HEALTH_TIMEOUT", "1s");
     world.deploy(&["--boot-ms", "600000"]).exit(4).said("was stopped; its log is kept");

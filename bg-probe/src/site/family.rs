@@ -17,6 +17,17 @@ pub fn members(launched: &Launched) -> Result<Vec<i32>> {
     of(launched.unit.as_ref(), &launched.process, &launched.release)
 }
 
+/// Whether any of them is left, or systemd is about to start one again.
+///
+/// # Errors
+/// Those of [`members`].
+pub fn is_there(launched: &Launched) -> Result<bool> {
+    match &launched.unit {
+        Some(unit) => Ok(unit.state()?.is_up_with(&launched.release)),
+        None => Ok(is_led(&launched.process) || !members(launched)?.is_empty()),
+    }
+}
+
 /// Those of them that are told without a look at all of a machine's processes: a unit's, or the leader and what it has started.
 /// It may lack what has outlived the process that started it. Where the leader is gone, it is all of them.
 ///

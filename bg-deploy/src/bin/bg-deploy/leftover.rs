@@ -21,6 +21,8 @@ pub(crate) enum Leftover {
     Kept,
     /// It was stopped.
     Stopped,
+    /// It was to be left running, and had ended by itself.
+    Ended,
     /// It could not be stopped.
     Running,
 }
@@ -42,7 +44,8 @@ pub(crate) fn tidy_up(runner: &Runner, end: &End, keep: bool) -> Leftover {
     }
     if keep {
         match record.as_ref().and_then(shared_port) {
-            None => return Leftover::Kept,
+            None if record.as_ref().is_none_or(is_left) => return Leftover::Kept,
+            None => return Leftover::Ended,
             Some(live) => runner.calls.voice.warn(&format!(
                 "--keep-failed: the release shares the port of {live}, which is live, and is stopped all the same"
             )),
@@ -51,6 +54,17 @@ pub(crate) fn tidy_up(runner: &Runner, end: &End, keep: bool) -> Leftover {
     let stop = runner.calls.quiet(Name::Launch, ["--stop".to_owned()]);
     // If it can't be stopped, bg-launch prints why.
     if runner.run_undisturbed(&stop, &end.line).code == 0 { Leftover::Stopped } else { Leftover::Running }
+}
+
+/// Whether anything of what was launched is there still, as far as can be known.
+fn is_left(record: &Record) -> bool {
+    // What has gone into the background is known by the port alone.
+    if record.slot.listens() {
+        return true;
+    }
+    let last = Launched::of(&record.site.dir, &record.slot.name);
+    let is_there = |last: Launched| last.running().is_some() || family::is_there(&last).unwrap_or(true);
+    last.map_or(true, |last| last.is_some_and(is_there))
 }
 
 /// Whether what was launched is still there to serve.

@@ -174,7 +174,7 @@ fn notes(run: &Run, failure: Failure, record: &Record, leftover: Option<Leftover
         Goal::Rollback { .. } => run.advice.rollback(),
     };
     match leftover {
-        Some(Leftover::Stopped) => notes.push(("idle", held(&record.site.dir, &record.slot))),
+        Some(Leftover::Stopped | Leftover::Ended) => notes.push(("idle", held(&record.site.dir, &record.slot))),
         // There is no slot to go back to.
         Some(Leftover::Live) if back::slot(record).is_none() => {
             notes.push(("next", format!("when the cause is gone: {}", to_it())));
@@ -246,6 +246,7 @@ fn in_words(record: &Record, leftover: Leftover) -> String {
         Leftover::Live => format!("{what} is healthy, and nginx serves it all the same"),
         Leftover::Kept => format!("{what} was left running, as --keep-failed says; its log: {log}"),
         Leftover::Stopped => format!("{what} was stopped; its log is kept: {log}"),
+        Leftover::Ended => format!("{what} has ended; its log is kept: {log}"),
         Leftover::Running => format!("{what} was not stopped: bg-launch says why"),
     }
 }
