@@ -11,7 +11,8 @@ use super::says;
 fn a_front_that_answers_nothing_fails() {
     let world = World::new();
     world.nginx.stop();
-    says(&world, "bg-probe", 1, "(connection refused): start nginx: systemctl start nginx; or let --front be a URL");
+    let start = format!("(connection refused): start nginx: {}; or let --front be a URL", world.nginx.command_line());
+    says(&world, "bg-probe", 1, &start);
 }
 
 #[test]

@@ -2,6 +2,7 @@
 //! slot today and nothing of ours is why, it will name none after the switch, and all would be undone.
 
 use crate::live::front::{Answer, FRONT_WITHIN, SLOT_PAGE, Silence};
+use crate::nginx::call;
 use crate::os::http::{Get, NoReply, Url};
 use crate::say::exit::Exit;
 use crate::site::advice::Advice;
@@ -58,10 +59,7 @@ fn remedy(site: &Site, url: &Url, live: Option<&Slot>, said: &Silence) -> String
     }
     let what = match said {
         Silence::NoReply(NoReply::Refused) => {
-            format!(
-                "start nginx: {}; or let --front be a URL through it",
-                Advice::by_root(&["systemctl", "start", "nginx"])
-            )
+            format!("start nginx: {}; or let --front be a URL through it", call::start())
         }
         _ => format!(
             "let --front be a page, through nginx, that answers with the slot's name alone, as {SLOT_PAGE} of \

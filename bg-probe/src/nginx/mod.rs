@@ -1,4 +1,5 @@
-//! nginx's configuration: its language, and the upstream file that selects the slot.
+//! nginx: how it is called, its configuration's language, and the upstream file that selects the slot.
 
+pub mod call;
 pub mod conf;
 pub mod upstream;

@@ -6,6 +6,7 @@ use bg_probe::cli::preflight::{Finding, State};
 use bg_probe::live::front::{Answer, Front, Silence};
 use bg_probe::live::provable::ensure_provable;
 use bg_probe::live::verdict::{self, Verdict};
+use bg_probe::nginx::call;
 use bg_probe::nginx::upstream::ensure_usable;
 use bg_probe::os::http::NoReply;
 use bg_probe::os::process::command_line;
@@ -78,10 +79,7 @@ fn silent(site: &Site, said: &Silence, verdict: &Result<Verdict>) -> Finding {
         (None, Silence::NoReply(NoReply::Refused)) => Finding::ill(
             "front",
             detail,
-            format!(
-                "start nginx: {}; or let --front be a URL through it, or - where there is none",
-                Advice::by_root(&["systemctl", "start", "nginx"])
-            ),
+            format!("start nginx: {}; or let --front be a URL through it, or - where there is none", call::start()),
         ),
         (None, Silence::Status(502)) => {
             Finding::ok("front", format!("{url} answers 502, as it should while nothing runs"))

@@ -11,6 +11,7 @@ use crate::page::Page;
 use crate::proof::IN_A_ROW;
 use crate::ready::{DRAINED, READY_PAGE};
 use anyhow::Result;
+use bg_probe::nginx::call;
 use bg_probe::os::deadline::Deadline;
 use bg_probe::os::http::{NoReply, Reply};
 use bg_probe::os::outside;
@@ -139,12 +140,15 @@ fn ports(site: &Site, means: &Means) -> Result<BTreeSet<u16>> {
     let unseen = ports.iter().find(|port| port::listeners(**port).is_ok_and(|listeners| listeners.is_empty()));
     let (what, remedy) = match unseen {
         _ if ports.is_empty() => {
-            ("nobody can tell at which port visitors come".to_owned(), "let --front be a page of the site")
+            ("nobody can tell at which port visitors come".to_owned(), "let --front be a page of the site".to_owned())
         }
-        Some(port) => (format!("nothing on this machine listens on port {port}, where visitors come"), "start nginx"),
+        Some(port) => {
+            let what = format!("nothing on this machine listens on port {port}, where visitors come");
+            (what, format!("start nginx: {}", call::start()))
+        }
         None if !means.nginx.is_on_this_machine() => {
             let what = "nginx is called by another program, as in a container, so who is connected may not be seen";
-            (what.to_owned(), "where it runs on this machine, name its pid file by --pid-file")
+            (what.to_owned(), "where it runs on this machine, name its pid file by --pid-file".to_owned())
         }
         None => return Ok(ports),
     };

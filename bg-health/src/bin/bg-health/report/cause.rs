@@ -9,6 +9,7 @@ use crate::report::signs;
 use crate::wait::pace::Pace;
 use bg_health::verdict::Kind;
 use bg_probe::live::front::{Answer as Served, LIMITED, Silence};
+use bg_probe::nginx::call;
 use bg_probe::os::http::{NoReply, Url};
 use bg_probe::say::seconds;
 use bg_probe::site::advice::{Advice, flag_of};
@@ -63,7 +64,7 @@ impl Case<'_> {
             Served::Slot(_) => "somebody else has moved it".to_owned(),
             Served::Limited(_) => LIMITED.to_owned(),
             Served::NoSlot(Silence::NoReply(NoReply::Refused)) => {
-                "nginx does not run any more: systemctl status nginx".to_owned()
+                format!("nginx does not run any more; start it: {}", call::start())
             }
             Served::NoSlot(_) => format!(
                 "nginx fails, or {} has no page for the front: see nginx's error log, and what {} answers there",

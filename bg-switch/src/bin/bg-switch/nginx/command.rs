@@ -2,20 +2,18 @@
 
 use crate::nginx::error_log;
 use anyhow::{Context, Result, bail};
+use bg_probe::nginx::call::{is_nginx, takes_root};
 use bg_probe::say;
 use bg_probe::say::exit::Exit;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use std::fs::File;
 use std::io::Read;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
 use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
-
-/// The names of nginx, and of the servers that were made from it.
-const NAMES: [&str; 5] = ["nginx", "openresty", "tengine", "angie", "freenginx"];
 
 /// How long nginx may take to test a configuration, or whatever stands before it (`docker exec`) to come to an end.
 const ENDS_WITHIN: Duration = Duration::from_secs(60);
@@ -164,14 +162,6 @@ fn located(name: &str) -> Result<PathBuf> {
     let path = std::env::join_paths(folders.chain(["/usr/local/sbin", "/usr/sbin", "/sbin"].map(PathBuf::from)))?;
     let found = which::which_in(name, Some(path), std::env::current_dir().unwrap_or_default());
     found.with_context(|| format!("{name}: not on this machine's PATH, or can't be run; see --nginx"))
-}
-
-fn is_nginx(word: &str) -> bool {
-    NAMES.iter().any(|name| Path::new(word).ends_with(name))
-}
-
-fn takes_root(word: &str) -> bool {
-    ["sudo", "doas"].iter().any(|name| Path::new(word).ends_with(name))
 }
 
 #[cfg(test)]

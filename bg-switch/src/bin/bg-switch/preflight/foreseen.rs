@@ -13,12 +13,12 @@ use anyhow::Result;
 use bg_probe::cli::preflight::{Finding, State};
 use bg_probe::live::front::{Answer, FRONT_WITHIN, Front, Silence};
 use bg_probe::live::stale;
+use bg_probe::nginx::call;
 use bg_probe::nginx::upstream::{Form, Upstream};
 use bg_probe::os::http::NoReply;
 use bg_probe::os::process::Process;
 use bg_probe::record::Record;
 use bg_probe::say::exit::Exit;
-use bg_probe::site::advice::Advice;
 use bg_probe::site::settings::Site;
 use bg_probe::site::slot::Slot;
 use serde::Deserialize;
@@ -104,7 +104,7 @@ fn refusing(record: &Record, nginx: &Nginx, rules: &dyn Rules) -> Result<Option<
             format!("{what}, though nginx runs as pid {}. Nothing was touched", master.pid()),
             format!(
                 "have it read its configuration: {}; or let --front be a URL through it",
-                Advice::by_root(&["nginx", "-s", "reload"])
+                nginx.by_hand(&["-s", "reload"])
             ),
         ),
         None if !nginx.is_certain() || !nginx.is_on_this_machine() => return Ok(None),
@@ -112,7 +112,7 @@ fn refusing(record: &Record, nginx: &Nginx, rules: &dyn Rules) -> Result<Option<
             format!("{what}, and nginx does not run. Nothing was touched"),
             format!(
                 "start it: {}; or, where it runs, give with --pid-file the file that has its process id",
-                Advice::by_root(&["systemctl", "start", "nginx"])
+                call::start()
             ),
         ),
     };

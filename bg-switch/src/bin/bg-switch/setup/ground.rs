@@ -13,6 +13,7 @@ use crate::setup::wanted::{Setup, What};
 use anyhow::{Context, Result};
 use bg_probe::cli::lines;
 use bg_probe::live::front::SLOT_PAGE;
+use bg_probe::nginx::call;
 use bg_probe::say::exit::{Exit, OrExit};
 use bg_probe::site::advice::Advice;
 use bg_probe::site::settings::{FrontSetting, Setting, Settings, Site};
@@ -192,10 +193,8 @@ pub(super) fn configuration(nginx: &Nginx, what: What) -> Result<&Dump> {
     }
     match nginx.test_and_print() {
         Ok(tested) if tested.master.is_none() && what == What::Make => {
-            let by_systemd = Path::new("/run/systemd/system").exists();
-            let start = Advice::by_root(&["systemctl", "start", "nginx"]);
-            let start = if by_systemd { start } else { nginx.by_hand(&[]) };
-            return Err(Exit::Refused.refuse("nginx does not run. Nothing was touched", format!("start it: {start}")));
+            let remedy = format!("start it: {}", call::start());
+            return Err(Exit::Refused.refuse("nginx does not run. Nothing was touched", remedy));
         }
         // Who only wants to see it need not be root.
         Err(Rejected { is_permission: true, .. }) if what == What::Show => {}
