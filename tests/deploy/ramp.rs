@@ -86,6 +86,26 @@ fn a_signal_in_a_ramp_takes_the_share_back() {
 }
 
 #[test]
+fn a_ramp_in_which_nginx_goes_down_leaves_the_new_release_without_visitors_when_nginx_is_back() {
+    let (world, url) = serving();
+    let world = world.env("BG_SWITCH_VERIFY_TIMEOUT", "200ms");
+    let deploy = world.start("bg-deploy", &["--ramp", "30=60s", "--", "fake-app", "--version-text", "1.1"]);
+    until(SOON, "it is watched", || deploy.stderr().contains("looking after set2"));
+    world.nginx.stop();
+    let ended = deploy.end().exit(5).said("The link leads everybody to set1 all the same, and stays so");
+    let ended = ended.said("in set2 runs on, for nginx was not seen to take its visitors back");
+    let ended = ended.said("serving   not known: ").said("in set1; to look: bg-probe --format table");
+    let ended = ended.never_said("as before").never_said("as it was").never_said("could not be taken back");
+    world.nginx.start();
+    assert_eq!(numbers(&url, "set1").len(), 100);
+    let line = world.history().pop().expect("a line");
+    assert_eq!((&line["deploy"]["failed"], &line["deploy"]["exit"]), (&"watch-30".into(), &5.into()));
+    assert!(world.listens("set2"), "it may have had visitors");
+    world.run_line(ended.advice("left it, stop it: ")).success();
+    world.deploy(&["--version-text", "1.2"]).success();
+}
+
+#[test]
 fn a_driver_that_is_killed_in_a_ramp_leaves_a_share_that_the_next_deploy_names() {
     let (world, url) = serving();
     let deploy = world.start("bg-deploy", &["--ramp", "10=5s", "--", "fake-app"]);

@@ -1,4 +1,4 @@
-//! What becomes of a share when processes end.
+//! What becomes of a share when processes end, nginx among them.
 
 use bg_tests::{World, process};
 use nix::sys::signal::Signal;
@@ -63,4 +63,45 @@ fn a_deploy_after_both_have_ended_is_not_held_up_by_the_share() {
     world.deploy(&["--version-text", "1.2"]).success();
     let live = world.get_slot("set2", "/version").map_or_else(|_| "set1", |_| "set2");
     assert_eq!(numbers(&url, live).len(), 100);
+}
+
+#[test]
+fn a_share_that_is_taken_back_while_nginx_is_down_has_nobody_when_nginx_is_back() {
+    let (world, url) = shared();
+    // Of the two, the one that everybody goes to is the one that most went to; then it is not.
+    for share in ["30", "70"] {
+        switch(&world, &["--to", "set2", "--share", share]).success();
+        world.nginx.stop();
+        let run = world.run("bg-switch", &["--share", "0", "--verify-timeout", "100ms"]).exit(5);
+        let run = run.said("The link leads everybody to set1 all the same, and stays so").never_said("as it was");
+        assert_eq!(run.advice("; start nginx: "), world.nginx.command_line());
+        world.run_line(run.advice("; start nginx: ")).success();
+        bg_tests::until(super::SOON, "nginx answers", || bg_tests::http::get(&url).is_ok());
+        assert_eq!(numbers(&url, "set1").len(), 100);
+        world.run_line(run.advice("see that nginx follows: ")).success().said("set1 serves already, seen 5 times");
+        world.run("bg-probe", &[]).success().printed("\"slot\":\"set2\"").never_printed("shares");
+    }
+}
+
+#[test]
+fn a_share_that_is_taken_back_where_nginx_does_not_look_has_nobody_when_it_looks_again() {
+    let (world, url) = shared();
+    switch(&world, &["--to", "set2"]).success();
+    switch(&world, &["--to", "set1", "--share", "30"]).success();
+    // Where nginx may not look, everybody goes to the slot that served when the file was written.
+    world.chmod(world.dir(), 0o700);
+    let run = world.run("bg-switch", &["--share", "0", "--verify-timeout", "100ms"]).exit(5);
+    run.said("the front still answered set1. The link leads everybody to set2 all the same").said("(mode 700)");
+    world.chmod(world.dir(), 0o755);
+    assert_eq!(numbers(&url, "set2").len(), 100);
+}
+
+#[test]
+fn a_share_that_is_given_while_nginx_is_down_is_put_back() {
+    let (world, url) = shared();
+    world.nginx.stop();
+    let run = world.run("bg-switch", &["--to", "set2", "--share", "30", "--verify-timeout", "100ms"]);
+    assert_ne!(run.code(), Some(0), "{run}");
+    world.nginx.start();
+    assert_eq!(numbers(&url, "set2").len(), 10);
 }

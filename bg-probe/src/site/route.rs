@@ -121,6 +121,12 @@ impl Route {
         (&self.to, &self.beside)
     }
 
+    /// Whether it takes the share back that is out by the route `now`: all go to the slot that it was taken from.
+    #[must_use]
+    pub fn takes_back(&self, now: &Route) -> bool {
+        now.is_shared() && !self.is_shared() && self.keep.is_none() && self.live() == now.ends().1
+    }
+
     /// The slot in which those stay who were there before, and until when, in seconds of Unix time.
     #[must_use]
     pub fn keeps(&self) -> Option<(&Slot, u64)> {

@@ -47,6 +47,12 @@ impl Advice {
         command("bg-switch", &[&self.settings, &self.nginx, &own, &["--to".to_owned(), slot.to_string()]])
     }
 
+    /// Stops what runs in a slot.
+    pub(crate) fn stop(&self, slot: &Slot) -> String {
+        let words = ["--slot".to_owned(), slot.to_string(), "--stop".to_owned()];
+        command("bg-launch", &[&self.settings, &words])
+    }
+
     /// Shows both slots.
     pub(crate) fn look(&self) -> String {
         command("bg-probe", &[&self.settings, &["--format".to_owned(), "table".to_owned()]])

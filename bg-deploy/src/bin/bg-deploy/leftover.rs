@@ -3,12 +3,14 @@
 use crate::outcome::{End, Failure, Step};
 use crate::run::Runner;
 use crate::stage::Name;
-use anyhow::Result;
+use bg_probe::nginx::upstream::Upstream;
 use bg_probe::record::Record;
+use bg_probe::say;
 use bg_probe::site::family;
 use bg_probe::site::launched::Launched;
 use bg_probe::site::settings::Site;
 use bg_probe::site::slot::Slot;
+use serde_json::Value;
 
 /// What became of a release that was launched and does not serve.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,6 +27,8 @@ pub(crate) enum Leftover {
     Ended,
     /// It could not be stopped.
     Running,
+    /// It runs on, for nginx was not seen to have taken its share of the visitors back.
+    Unseen,
 }
 
 /// What was launched last in each slot: what differs after a run was launched by it.
@@ -39,8 +43,13 @@ pub(crate) fn tidy_up(runner: &Runner, end: &End, keep: bool) -> Leftover {
         && is_up(record)
     {
         // A bg-switch that was killed may have moved it; an nginx that is slow may still turn to it.
-        let is_live = live(runner, record).is_ok_and(|live| live.as_ref() == Some(&record.slot));
-        return if is_live { Leftover::Live } else { Leftover::Healthy };
+        return match Now::ask(runner, record) {
+            Now::Serves(Some(live)) if live == record.slot => Leftover::Live,
+            _ => Leftover::Healthy,
+        };
+    }
+    if end.is_taken_back_unseen {
+        return Leftover::Unseen;
     }
     if keep {
         match record.as_ref().and_then(shared_port) {
@@ -72,13 +81,31 @@ fn is_up(record: &Record) -> bool {
     Launched::runs_in(&record.site.dir, &record.slot.name).unwrap_or(false) && record.slot.listens()
 }
 
-/// The slot that nginx serves at this moment; `None` where it serves none.
-///
-/// # Errors
-/// When nobody can tell; bg-probe has printed why.
-pub(crate) fn live(runner: &Runner, record: &Record) -> Result<Option<Slot>> {
-    let stage = runner.calls.quiet(Name::Probe, [format!("--slot={}", record.slot)]);
-    Ok(Record::parse(runner.run_undisturbed(&stage, "").output.as_bytes())?.live)
+/// What bg-probe finds out of what nginx serves at this moment.
+pub(crate) enum Now {
+    /// nginx was seen to serve this slot, or none.
+    Serves(Option<Slot>),
+    /// It is set to serve this slot, and was not seen to: what the front answered in place of a slot's name.
+    IsSet(Slot, String),
+    /// Nobody can tell; bg-probe has printed why.
+    Unknown,
+}
+
+impl Now {
+    /// Asks bg-probe.
+    pub(crate) fn ask(runner: &Runner, record: &Record) -> Now {
+        // A record for the slot that nginx is set to serve is minted also where no switch could be seen.
+        let site = &record.site;
+        let set = Upstream::read(&site.upstream_file).ok().and_then(|upstream| upstream.points_at(site));
+        let stage = runner.calls.quiet(Name::Probe, [format!("--slot={}", set.as_ref().unwrap_or(&record.slot))]);
+        let printed = runner.run_undisturbed(&stage, "").output;
+        let Ok(now) = Record::parse(printed.as_bytes()) else { return Now::Unknown };
+        let probe = now.get::<Value>("probe").ok().flatten().unwrap_or_default();
+        match (now.live, probe["front_said"].as_str()) {
+            (Some(live), Some(said)) => Now::IsSet(live, say::clean(said)),
+            (live, _) => Now::Serves(live),
+        }
+    }
 }
 
 /// The live slot, where what was launched listens on its port and so is sent a share of its visitors.

@@ -2,7 +2,7 @@
 
 use crate::back;
 use crate::jobs;
-use crate::leftover::{self, Leftover};
+use crate::leftover::{Leftover, Now};
 use crate::order::{Goal, Run};
 use crate::outcome::{End, Failure, Step};
 use crate::run::Runner;
@@ -197,6 +197,10 @@ fn notes(run: &Run, failure: Failure, record: &Record, leftover: Option<Leftover
                 notes.push(("next", format!("prepare it again; or give it up: {abandon}")));
             }
         }
+        Some(Leftover::Unseen) => {
+            let stop = run.advice.stop(&record.slot);
+            notes.push(("next", format!("once nginx is seen to have left it, stop it: {stop}")));
+        }
         Some(Leftover::Kept | Leftover::Running) | None => {}
     }
     notes
@@ -218,7 +222,7 @@ fn serving(
     let Some(record) = record else {
         return format!("what served before: nothing was touched; to look: {}", run.advice.look());
     };
-    let is_left = matches!(leftover, Some(Leftover::Running | Leftover::Kept));
+    let is_left = matches!(leftover, Some(Leftover::Running | Leftover::Kept | Leftover::Unseen));
     // Where nginx is in the middle of a switch, only bg-switch knows; and a record that was kept may be an old one.
     let is_old = run.goal.is_of_prepared();
     if !is_old && !matches!(failure.at, Step::Stage(Name::Switch) | Step::Share(_)) {
@@ -226,15 +230,22 @@ fn serving(
             let slot = &record.slot;
             return format!("this release, once it answers: no slot was live, and nginx is set to serve {slot}");
         }
-        if !is_left || record.live.is_some() {
+        let is_seen = leftover != Some(Leftover::Unseen);
+        if is_seen && (!is_left || record.live.is_some()) {
             return as_before(record);
         }
     }
-    match leftover::live(runner, record) {
-        Ok(now) if now == record.live => as_before(record),
-        Ok(Some(now)) => format!("{} now", named(&record.site.dir, &now)),
-        Ok(None) => "nothing now".to_owned(),
-        Err(_) => format!("nobody can tell, see above; to look: {}", run.advice.look()),
+    match Now::ask(runner, record) {
+        Now::Serves(now) if now == record.live => as_before(record),
+        Now::Serves(Some(now)) => format!("{} now", named(&record.site.dir, &now)),
+        Now::Serves(None) => "nothing now".to_owned(),
+        Now::IsSet(slot, said) => format!(
+            "not known: {} answered {said}; nginx is set to serve {}; to look: {}",
+            record.site.front,
+            named(&record.site.dir, &slot),
+            run.advice.look()
+        ),
+        Now::Unknown => format!("nobody can tell, see above; to look: {}", run.advice.look()),
     }
 }
 
@@ -248,6 +259,7 @@ fn in_words(record: &Record, leftover: Leftover) -> String {
         Leftover::Stopped => format!("{what} was stopped; its log is kept: {log}"),
         Leftover::Ended => format!("{what} has ended; its log is kept: {log}"),
         Leftover::Running => format!("{what} was not stopped: bg-launch says why"),
+        Leftover::Unseen => format!("{what} runs on, for nginx was not seen to take its visitors back; its log: {log}"),
     }
 }
 

@@ -40,6 +40,8 @@ pub(crate) struct End {
     pub(crate) took: Vec<(Step, Duration)>,
     /// Why it ended before it was done, if it did.
     pub(crate) failure: Option<Failure>,
+    /// Whether a share that was out may be so still: its visitors were not seen to be taken back.
+    pub(crate) is_taken_back_unseen: bool,
 }
 
 /// A step that failed, or that a signal ended.

@@ -6,6 +6,7 @@ use crate::run::Runner;
 use crate::stage::{Calls, Name, Stage};
 use bg_probe::say::exit::Exit;
 use bg_probe::site::advice::Advice;
+use bg_probe::site::route::Route;
 use bg_probe::site::settings::Site;
 use std::time::Duration;
 
@@ -35,7 +36,13 @@ pub(crate) fn take_back(site: &Site, runner: &Runner, end: &mut End) {
     let ended = runner.run_undisturbed(&back(runner.calls), "");
     if ended.code != 0 {
         failure.code = ended.code;
-        let again = Advice::call(site, "bg-switch", &["--share", "0"]);
-        voice.error(&format!("the share could not be taken back: bg-switch says why. Once that can be done: {again}"));
+        end.is_taken_back_unseen = true;
+        // Where the link leads everybody back, bg-switch has said so, and what to do.
+        if Route::of(&site.dir, &site.slots).is_some_and(|now| now.is_shared()) {
+            let again = Advice::call(site, "bg-switch", &["--share", "0"]);
+            let words =
+                format!("the share could not be taken back: bg-switch says why. Once that can be done: {again}");
+            voice.error(&words);
+        }
     }
 }

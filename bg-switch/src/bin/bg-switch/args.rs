@@ -260,7 +260,8 @@ Exit codes:
   1  the system refused: a permission, a missing program, an upstream file that is not ours to write
   2  usage
   3  no record on stdin, one that is not valid, or one without a health verdict
-  5  nginx refused or did not move; it is back on the slot it was on
+  5  nginx refused or did not move; it is back on the slot it was on. Of a share that is taken back: nginx was not seen to
+     follow, and the link leads everybody to the slot that they came from
   6  another deploy holds the lock
   7  the record is no longer true; --convert while the live slot is not known or both serve; or the slot, link or folder
      is another application's";

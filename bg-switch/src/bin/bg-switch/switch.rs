@@ -15,9 +15,10 @@ use crate::quiet::Told;
 use crate::reach::ensure_reached;
 use crate::target::{Target, ensure_fit};
 use anyhow::Result;
-use bg_probe::live::front::{Answer, LIMITED, Silence};
+use bg_probe::live::front::{Answer, Front, LIMITED, Silence};
 use bg_probe::live::lingering::Lingering;
 use bg_probe::live::provable::ensure_provable;
+use bg_probe::nginx::call;
 use bg_probe::nginx::upstream::link::Looks;
 use bg_probe::nginx::upstream::{Form, Upstream};
 use bg_probe::os::http::NoReply;
@@ -180,12 +181,14 @@ fn move_to(site: &Site, slot: &Slot, share: u8, linger: Option<Linger>, means: &
         Some(Answer::NoSlot(_) | Answer::Limited(_)) | None => None,
     };
     let from = served.clone().or_else(|| file_says.clone());
-    if let Some(Answer::NoSlot(said)) = &said {
+    let stays = linger.and_then(|linger| linger.route(site, from.as_ref(), slot));
+    let route = stays.unwrap_or_else(|| Route::shared(&site.dir, &site.slots, slot, share));
+    let takes_back = is_shared && Route::of(&site.dir, &site.slots).is_some_and(|now| route.takes_back(&now));
+    // What is taken back need not be seen.
+    if let Some(Answer::NoSlot(said)) = said.as_ref().filter(|_| !takes_back) {
         let live = file_says.as_ref().filter(|live| live.listens() && *live != slot);
         ensure_provable(site, slot, live, said)?;
     }
-    let stays = linger.and_then(|linger| linger.route(site, from.as_ref(), slot));
-    let route = stays.unwrap_or_else(|| Route::shared(&site.dir, &site.slots, slot, share));
     let form = upstream.as_ref().map_or(Form::Reload, Upstream::form);
     // A switch that was cut short may have left a reload under way.
     let agreed = !was_pending && file_says.as_ref() == Some(route.live()) && from == file_says;
@@ -197,10 +200,10 @@ fn move_to(site: &Site, slot: &Slot, share: u8, linger: Option<Linger>, means: &
         }
         Evidence::Front
     } else {
-        let to_do = Move { upstream: upstream.as_ref(), from: from.as_ref(), to: slot, route: &route };
+        let to_do = Move { upstream: upstream.as_ref(), from: from.as_ref(), to: slot, route: &route, takes_back };
         let switched = form::rules_of(form).switch(&change, &to_do);
-        switched
-            .map_err(|why| if served.is_none() { without_a_name(why, &change) } else { from_a_cache(why, &change) })?
+        let why = |why| with_a_cause(why, &change, served.is_some());
+        switched.map_err(|unseen| if takes_back { with_a_look(why(unseen), site, slot) } else { why(unseen) })?
     };
     let took_ms = (began.elapsed().as_secs_f64() * 1e4).round() / 10.0;
     // The visitors who come from the other slot, where both had some or have some now.
@@ -241,14 +244,19 @@ fn there(site: &Site) -> Result<Option<Upstream>> {
     }
 }
 
-/// Adds that a front which named no slot before either may be one that can't.
-fn without_a_name(why: anyhow::Error, change: &Change) -> anyhow::Error {
+/// Adds to a switch that was not seen what is likely the cause, as the front shows it; `named` is whether that named a slot
+/// before.
+fn with_a_cause(why: anyhow::Error, change: &Change, named: bool) -> anyhow::Error {
     let Some(front) = change.front().filter(|_| Exit::of(&why) == Exit::NotMoved) else { return why };
     let url = &change.site.front;
     let likely = match front.ask(BRIEFLY) {
         Answer::NoSlot(Silence::NoReply(NoReply::Refused)) => {
-            format!("nothing listens at {url}: does nginx run? systemctl status nginx")
+            format!("nothing listens at {url}; start nginx: {}", call::start())
         }
+        _ if named => match cache_that_answers(front, change) {
+            Some(cache) => cache,
+            None => return why,
+        },
         Answer::Limited(_) => LIMITED.to_owned(),
         Answer::Slot(_) | Answer::NoSlot(_) => {
             let none = Advice::setting(change.site, "", "front", "-");
@@ -258,13 +266,21 @@ fn without_a_name(why: anyhow::Error, change: &Change) -> anyhow::Error {
     Exit::NotMoved.because(format!("{why:#}\n  likely    {likely}"))
 }
 
-/// Adds that the front's answer comes from a cache, which goes on naming the old slot.
-fn from_a_cache(why: anyhow::Error, change: &Change) -> anyhow::Error {
-    let Some(front) = change.front().filter(|_| Exit::of(&why) == Exit::NotMoved) else { return why };
+/// Adds how to see that nginx follows, to a share that was taken back and not seen to be.
+fn with_a_look(why: anyhow::Error, site: &Site, slot: &Slot) -> anyhow::Error {
+    if Exit::of(&why) != Exit::NotMoved {
+        return why;
+    }
+    let look = Advice::call(site, "bg-switch", &["--to", slot.name.as_str()]);
+    Exit::NotMoved.because(format!("{why:#}\n  next      when the cause is gone, see that nginx follows: {look}"))
+}
+
+/// That the front's answer comes from a cache, which goes on naming the old slot, where it does.
+fn cache_that_answers(front: &Front, change: &Change) -> Option<String> {
     let seen =
         front.cache_that_answers(BRIEFLY).map(|header| format!("the front's answer comes from a cache ({header})"));
-    let Some(seen) = seen.or_else(|| remembered(change.site, change.nginx.configuration()?)) else { return why };
-    Exit::NotMoved.because(format!("{why:#}\n  likely    {seen}: {UNCACHED}"))
+    let seen = seen.or_else(|| remembered(change.site, change.nginx.configuration()?))?;
+    Some(format!("{seen}: {UNCACHED}"))
 }
 
 impl Switch {

@@ -278,7 +278,8 @@ Exit codes:
   2  usage
   3  of --finish: nothing is prepared, or stdin has no record
   4  not healthy in time, or --before-launch, --before-rollback or --before-switch failed; the old slot goes on serving
-  5  nginx refused or did not move; it is back on the slot it was on
+  5  nginx refused or did not move; it is back on the slot it was on. Of a ramp that was taken back: nginx was not seen
+     to follow, and does as soon as it runs
   6  another deploy holds the lock
   7  can't tell which slot is live, or the live one would be touched, or it or the folder is another application's;
      or what was prepared is no longer what it was

@@ -10,7 +10,7 @@ use crate::form::share;
 use crate::form::stay;
 use crate::nginx::Nginx;
 use crate::nginx::groups::Groups;
-use crate::proof::{Asks, Evidence, as_before};
+use crate::proof::{Asks, Evidence, Unseen, as_before};
 use anyhow::{Context, Result};
 use bg_probe::cli::preflight::Finding;
 use bg_probe::nginx::upstream::Upstream;
@@ -141,7 +141,8 @@ fn owner(folder: &Path) -> u32 {
     std::fs::metadata(folder).map_or(0, |meta| meta.uid())
 }
 
-/// Moves the link and waits for the proof. Where that does not come, the link is put back where it was.
+/// Moves the link and waits for the proof. Where that does not come, the link is put back where it was, unless a share was
+/// taken back.
 fn switch(change: &Change, to_do: &Move) -> Result<Evidence> {
     let dir = &change.site.dir;
     let live = dir.live();
@@ -157,6 +158,7 @@ fn switch(change: &Change, to_do: &Move) -> Result<Evidence> {
         (Ok(()), None) => return done(Evidence::Link),
         (Ok(()), Some(_)) => match change.witnesses(None).see(&Asks::of(to_do.route, change.site), change.within) {
             Ok(evidence) => return done(evidence),
+            Err(unseen) if to_do.takes_back => return Err(left(change, to_do, &unseen)),
             Err(unseen) => Exit::NotMoved.because(unseen.in_words(to_do.to, change.within)),
         },
         (Err(why), _) if std::fs::read_link(&live).ok() == before => return Err(why),
@@ -164,6 +166,14 @@ fn switch(change: &Change, to_do: &Move) -> Result<Evidence> {
         (Err(why), _) => why,
     };
     Err(undo(change, to_do.from, before.as_deref(), &why))
+}
+
+/// Leaves the link where a share was taken back, and nobody saw nginx follow. Put back, it would lead visitors to the release
+/// again that is to have none, as soon as nginx runs; and an nginx that answers by the other slot does not look at it, or
+/// will find what is there now.
+fn left(change: &Change, to_do: &Move, unseen: &Unseen) -> anyhow::Error {
+    let words = unseen.in_words(to_do.to, change.within);
+    Exit::NotMoved.because(format!("{words}. The link leads everybody to {} all the same, and stays so", to_do.to))
 }
 
 /// Puts the link back to where it led `before`, and adds to `why` what serves now.

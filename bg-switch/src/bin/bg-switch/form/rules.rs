@@ -22,6 +22,8 @@ pub(crate) struct Move<'a> {
     pub(crate) to: &'a Slot,
     /// Where the visitors are to go: all of them to that slot, or a share.
     pub(crate) route: &'a Route,
+    /// Whether a share is taken back by it.
+    pub(crate) takes_back: bool,
 }
 
 /// Everything that `bg-switch` does in a form.
@@ -30,7 +32,7 @@ pub(crate) trait Rules {
     ///
     /// # Errors
     /// [`bg_probe::say::exit::Exit::NotMoved`] when nginx refuses or is not seen to move. All is back as it was then,
-    /// and the message has what was seen of that.
+    /// and the message has what was seen of that. A share that was taken back stays so on disk.
     fn switch(&self, change: &Change, to_do: &Move) -> Result<Evidence>;
 
     /// The text of a new upstream file for the first slot, as `--print-upstream` prints it.
