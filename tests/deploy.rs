@@ -30,7 +30,7 @@ use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use bg_tests::{Run, Traffic, World, programs, sample_jar, until};
+use bg_tests::{Ran, Run, Traffic, World, programs, sample_jar, until};
 use serde_json::Value;
 
 const SOON: Duration = Duration::from_secs(20);
@@ -128,6 +128,45 @@ fn a_request_that_outlives_the_switch_and_the_next_deploy_is_answered() {
     world.deploy(&["--version-text", "1.2"]).success();
     assert_eq!(visitor.join().expect("no panic").as_deref(), Some("slow"));
     assert_eq!(world.get("/version").body, "1.2");
+}
+
+#[test]
+fn whoever_finds_the_lock_taken_is_told_the_same_command_with_a_wait() {
+    let world = World::new().serving();
+    let first = world.start("bg-deploy", &["--", "fake-app", "--boot-ms", "60000"]);
+    until(SOON, "the first has launched", || first.stderr().contains("launch"));
+    let waits = |ran: Ran| ran.exit(6).advice("Wait for it: ");
+    for words in [
+        "bg-switch --share 0",
+        "bg-switch --linger 0",
+        "bg-switch --preview on",
+        "bg-switch --preview off",
+        "bg-switch --convert link",
+        "bg-switch --to set1",
+        "bg-launch --companion --stop",
+        "bg-launch --slot set2 --stop",
+        "bg-launch --slot set2 --current",
+    ] {
+        let (program, flags) = words.split_once(' ').expect("flags");
+        let flags: Vec<&str> = flags.split(' ').collect();
+        assert_eq!(waits(world.run(program, &flags)), words.replacen(' ', " --wait 60s ", 1));
+    }
+    let by_variable = world.command(&programs::ours("bg-switch")).env("BG_SWITCH_TO", "set1").ran();
+    assert_eq!(waits(by_variable), "bg-switch --wait 60s");
+    // What has read a record is told where to have one.
+    let record = world.run("bg-probe", &["--slot", "set1"]).success().stdout();
+    let healthy = world.pipe(record, "bg-health", &[]).success().stdout();
+    let has_read = |program: &str, words: &[&str]| waits(world.pipe(healthy.as_str(), program, words));
+    assert_eq!(has_read("bg-switch", &[]), "bg-health --slot idle | bg-switch --wait 60s");
+    assert_eq!(has_read("bg-switch", &["--share", "10"]), "bg-health --slot idle | bg-switch --wait 60s --share 10");
+    assert_eq!(
+        has_read("bg-launch", &["--current"]),
+        "bg-probe | bg-launch --wait 60s --current | bg-health | bg-switch"
+    );
+    assert_eq!(has_read("bg-launch", &["--stop"]), "bg-probe | bg-launch --wait 60s --stop");
+    assert_eq!(has_read("bg-launch", &["--companion"]), "bg-probe --slot live | bg-launch --wait 60s --companion");
+    first.signal(nix::sys::signal::Signal::SIGTERM);
+    let _ = first.end();
 }
 
 #[test]

@@ -7,6 +7,7 @@ use crate::os::http;
 use crate::say::exit::{Exit, OrExit};
 use crate::say::{quoted, stdout};
 use crate::site::address::Address;
+use crate::site::advice::note_record;
 use crate::site::dir::Dir;
 use crate::site::settings::{self, FrontSetting, Settings, Site, text_of};
 use crate::site::slot::{Slot, Slots, port_of};
@@ -71,6 +72,7 @@ impl Record {
                 Exit::NoRecord.because("stdin is empty, a record was expected: put bg-probe before this stage")
             });
         }
+        note_record();
         Record::parse(&line)
     }
 

@@ -11,9 +11,13 @@ use crate::site::settings::Site;
 use nix::unistd::{AccessFlags, access, geteuid};
 use shell_words::{join, quote, split};
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// The program that calls the others: a stage's flag has the stage's name before it there.
 const DRIVER: &str = "bg-deploy";
+
+/// Whether this program has read a record, and so has to have one again: only it knows which of its orders read one.
+static HAD_A_RECORD: AtomicBool = AtomicBool::new(false);
 
 impl Advice {
     /// A program of ours with these words, about this site, as whoever has started this one.
@@ -36,8 +40,8 @@ impl Advice {
         Advice(whole(me, &format!("{} | {}", own_line(me, site, "bg-launch", words), stages.join(" | "))))
     }
 
-    /// The command that was typed, with these flags put in, each in place of one like it. A stage that had a record on
-    /// its stdin gets the whole pipeline.
+    /// The command that was typed, with these flags put in, each in place of one like it. A stage that has read a record
+    /// gets the stage before it, and a launch the whole pipeline.
     #[must_use]
     pub fn again(site: &Site, flags: &[(&str, Option<&str>)]) -> Advice {
         let words = typed_words();
@@ -56,15 +60,17 @@ impl Advice {
         }
         let line = join(std::iter::once(program.as_str()).chain(own.iter().chain(command).map(String::as_str)));
         let me = geteuid().as_raw();
-        let names_its_slot = ["--slot", "--to", "--live", "--check", "--setup"].iter().any(|flag| has(&own, flag));
+        let behind_one = |before: &str, words: &[&str]| format!("{} | {line}", own_line(me, site, before, words));
         Advice(match program.as_str() {
-            "bg-launch" if !names_its_slot => {
+            _ if !HAD_A_RECORD.load(Ordering::Relaxed) => format!("{}{line}", sudo(me)),
+            "bg-launch" if has(&own, "--companion") => whole(me, &behind_one("bg-probe", &["--slot", "live"])),
+            "bg-launch" if has(&own, "--stop") => whole(me, &behind_one("bg-probe", &[])),
+            "bg-launch" => {
                 let after = ["bg-health", "bg-switch"].map(|stage| join(behind(stage))).join(" | ");
-                whole(me, &format!("{} | {line} | {after}", own_line(me, site, "bg-probe", &[])))
+                whole(me, &format!("{} | {after}", behind_one("bg-probe", &[])))
             }
-            "bg-switch" if !names_its_slot => {
-                whole(me, &format!("{} | {line}", own_line(me, site, "bg-health", &["--slot", "idle"])))
-            }
+            "bg-health" => whole(me, &behind_one("bg-probe", &[])),
+            "bg-switch" => whole(me, &behind_one("bg-health", &["--slot", "idle"])),
             _ => format!("{}{line}", sudo(me)),
         })
     }
@@ -97,6 +103,11 @@ impl Advice {
             None => Advice(format!("export {setting}")),
         }
     }
+}
+
+/// Notes that this program has read a record.
+pub(crate) fn note_record() {
+    HAD_A_RECORD.store(true, Ordering::Relaxed);
 }
 
 /// Whether a COMMAND was typed behind `--`, which no advice repeats.
