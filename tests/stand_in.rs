@@ -131,6 +131,8 @@ fn what_stands_in_is_touched_by_nothing_and_going_back_to_it_is_one_switch() {
         run.said("set2 is live and down; set1 stands in for it: nothing in set1 may be touched")
             .said("bg-switch --to set1");
     }
+    let check = world.run("bg-launch", &["--check", "--", "fake-app"]).exit(1);
+    check.printed("fail    set2 is live and down; set1 stands in for it: nothing in set1 may be touched: start set2");
     world
         .deploy(&["--version-text", "1.2"])
         .exit(7)

@@ -1,6 +1,7 @@
 //! What a switch of a share refuses, and what is refused while one is out.
 
-use bg_tests::{Run, World};
+use bg_tests::{Run, World, process};
+use nix::sys::signal::Signal;
 
 use super::{numbers, shared_site, switch};
 
@@ -75,6 +76,33 @@ fn while_a_share_is_out_nothing_in_either_slot_is_touched() {
             .is_ok_and(|text| text.contains("both slots serve"))
     });
     assert!(world.listens("set1") && world.listens("set2"));
+}
+
+#[test]
+fn check_refuses_what_a_deploy_would_be_refused_for_while_a_share_is_out() {
+    let (world, _) = shared_site(World::new().serving());
+    let pid = world.start_fake("set2", &[]);
+    switch(&world, &["--to", "set2", "--share", "10"]).success();
+    let refused = |is_down: bool| {
+        for program in ["bg-probe", "bg-launch", "bg-deploy"] {
+            let check = world.run(program, &["--check", "--", "fake-app"][..if program == "bg-probe" { 1 } else { 3 }]);
+            let text = check.exit(1).stdout();
+            let fails: Vec<&str> = text.lines().filter(|line| line.starts_with("fail ")).collect();
+            let both = "both slots serve: set1 has 90 % of the visitors, set2 has 10 %. Nothing was touched: give set2";
+            assert!(fails.len() == 1 && fails[0].contains(both), "{program} {is_down}\n{text}");
+            assert!(fails[0].ends_with("with: bg-switch --share 0"), "{program}\n{text}");
+            assert!(!text.contains("the idle set2") && !text.contains("next deploy"), "{program}\n{text}");
+        }
+        let json = world.run("bg-deploy", &["--check", "--json", "--", "fake-app"]).exit(1).stdout();
+        assert!(json.contains(r#""exit":7"#), "{json}");
+    };
+    refused(false);
+    // A share of a slot that is down is one still.
+    process::signal(pid, Signal::SIGKILL);
+    process::gone(pid);
+    refused(true);
+    switch(&world, &["--share", "0"]).success();
+    world.run("bg-deploy", &["--check", "--", "fake-app"]).success();
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use crate::live::front::{Answer, FRONT_WITHIN, Front};
 use crate::live::lingering::Lingering;
 use crate::live::unsure::not_to_be_touched;
-use crate::live::verdict::live;
+use crate::live::verdict::{Verdict, live};
 use crate::live::witnesses::{By, Heard};
 use crate::record::Record;
 use crate::say::exit::Exit;
@@ -32,7 +32,14 @@ pub fn ensure_idle(site: &Site, slot: &Slot) -> Result<()> {
 /// # Errors
 /// Those of [`ensure_idle`].
 pub fn ensure_not_live(site: &Site, slot: &Slot) -> Result<()> {
-    let verdict = live(site, By::Both, FRONT_WITHIN)?;
+    ensure_not_live_by(&live(site, By::Both, FRONT_WITHIN)?, site, slot)
+}
+
+/// The same by a verdict of this moment.
+///
+/// # Errors
+/// Those of [`ensure_idle`].
+pub fn ensure_not_live_by(verdict: &Verdict, site: &Site, slot: &Slot) -> Result<()> {
     verdict.ensure_stands_in_for_nobody(site, slot)?;
     if verdict.share_of(slot) > 0 {
         verdict.ensure_one_is_idle(site)?;

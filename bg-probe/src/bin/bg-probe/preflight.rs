@@ -5,6 +5,7 @@ use anyhow::Result;
 use bg_probe::cli::preflight::{Finding, State};
 use bg_probe::live::front::{Answer, Front, Silence};
 use bg_probe::live::provable::ensure_provable;
+use bg_probe::live::subject::choose;
 use bg_probe::live::verdict::{self, Verdict};
 use bg_probe::nginx::call;
 use bg_probe::nginx::upstream::ensure_usable;
@@ -19,7 +20,7 @@ use bg_probe::site::launched::Launched;
 use bg_probe::site::lock;
 use bg_probe::site::prepared::Prepared;
 use bg_probe::site::settings::Site;
-use bg_probe::site::slot::Slot;
+use bg_probe::site::slot::{Choice, Slot};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// No release is older than this program; a clock before this was never set. 2024-01-01T00:00:00Z.
@@ -147,7 +148,11 @@ fn agreement(site: &Site, verdict: &Result<Verdict>) -> Finding {
         Ok(verdict) => verdict,
         Err(why) => return Finding::refused("live", why, "fix that first"),
     };
-    let next = format!("the next deploy is for {}", verdict.idle(site).name);
+    let idle = match choose(site, &Choice::Idle, verdict) {
+        Ok(idle) => idle,
+        Err(why) => return Finding::refused("live", &why, "fix that first"),
+    };
+    let next = format!("the next deploy is for {idle}");
     let Some(live) = &verdict.live else {
         // After a crash or a reboot: what nginx is set to serve was up once.
         let held = verdict.facts.points_at.as_ref().filter(|slot| site.dir.release(slot).is_some());

@@ -20,7 +20,8 @@ use crate::start::{agent, ensure_possible};
 use anyhow::Result;
 use bg_probe::cli::preflight::Finding;
 use bg_probe::live::front::FRONT_WITHIN;
-use bg_probe::live::verdict::live;
+use bg_probe::live::last_look::ensure_not_live_by;
+use bg_probe::live::verdict::{Verdict, live};
 use bg_probe::live::witnesses::By;
 use bg_probe::site::advice::Advice;
 use bg_probe::site::launched::Launched;
@@ -41,9 +42,7 @@ pub(crate) fn findings(site: &Site, given: &Given, wish: &Wish, hooks: &Hooks, a
     findings.extend(ports::finding(site));
     match &verdict {
         Ok(verdict) => {
-            findings.push(port(site, slot, adopt));
-            let room = verdict.live.as_ref().and_then(|live| Room::beside(site, live)?.without(site, slot));
-            findings.extend(room.as_ref().map(memory::finding));
+            findings.extend(idle(site, verdict, slot, adopt));
             findings.extend(verdict.live.as_ref().and_then(|live| companion(site, live, verdict.shares.is_some())));
         }
         Err(_) => findings.push(Finding::fail(
@@ -53,6 +52,16 @@ pub(crate) fn findings(site: &Site, given: &Given, wish: &Wish, hooks: &Hooks, a
         )),
     }
     findings
+}
+
+/// Whether the slot may be touched, and has room for one more release.
+fn idle(site: &Site, verdict: &Verdict, slot: &Slot, adopt: bool) -> Vec<Finding> {
+    if let Err(why) = ensure_not_live_by(verdict, site, slot) {
+        // By the name that bg-probe has for it, so that bg-deploy says it once.
+        return vec![Finding::refused("live", &why, "fix that first")];
+    }
+    let room = verdict.live.as_ref().and_then(|live| Room::beside(site, live)?.without(site, slot));
+    std::iter::once(port(site, slot, adopt)).chain(room.as_ref().map(memory::finding)).collect()
 }
 
 /// What keeps a release from being started so, or ends it with whoever deploys it; `None` where nothing does.
