@@ -3,6 +3,8 @@
 use bg_tests::{Ran, Run, World};
 use serde_json::Value;
 
+use crate::share::{numbers, shared_site};
+
 /// A file to deploy, with this in it.
 fn artifact(world: &World, name: &str, text: &str) -> String {
     world.write(name, text).display().to_string()
@@ -173,4 +175,29 @@ fn a_preparation_of_what_is_live_prepares_nothing_where_that_is_asked_for() {
     assert!(!world.is_launched("set2") && !world.dir().join("prepared.json").exists());
     let abandoned = world.run("bg-deploy", &["--abandon"]).success();
     assert_eq!(abandoned.record()["deploy"]["changed"], false);
+}
+
+#[test]
+fn what_an_old_record_says_is_live_is_asked_again_before_it_is_left_as_it_is() {
+    let (world, url) = shared_site(World::new());
+    let (first, second) = (artifact(&world, "app-1.0", "one"), artifact(&world, "app-1.1", "two"));
+    for artifact in [&first, &second] {
+        deploy(&world, &[], artifact).success();
+    }
+    // set2 is live with 1.1.
+    let record = world.run("bg-probe", &[]).success().stdout();
+    let given = |words: &[&str]| {
+        let mut launch = world.cmd("bg-launch");
+        launch.args(words).args([second.as_str(), "--"]).args(world.fake_app(&[])).write_stdin(record.as_str()).ran()
+    };
+    given(&["--if-changed"]).success().said("app-1.1 is live in set2 already");
+    world.switch("set1").success();
+    let before = (world.pid("set1"), world.pid("set2"), world.releases());
+    given(&["--if-changed"]).exit(7).said("set1 is live on").said("nothing in it may be touched").printed_nothing();
+    given(&["--compare"]).exit(7).said("set1 is live on").printed_nothing();
+    // Nor does a share end by it, which a bg-switch behind it would take back.
+    world.run("bg-switch", &["--to", "set2", "--share", "10"]).success();
+    given(&["--if-changed"]).exit(7).said("both slots serve: ").printed_nothing();
+    assert_eq!(numbers(&url, "set2").len(), 10);
+    assert_eq!((world.pid("set1"), world.pid("set2"), world.releases()), before);
 }

@@ -12,6 +12,10 @@ use crate::start::surroundings::Surroundings;
 use anyhow::{Context, Result};
 use bg_launch::Launch;
 use bg_launch::replaced::Replaced;
+use bg_probe::live::front::FRONT_WITHIN;
+use bg_probe::live::last_look::ensure_not_live_by;
+use bg_probe::live::verdict::live;
+use bg_probe::live::witnesses::By;
 use bg_probe::record::Record;
 use bg_probe::say::stdout::print;
 use bg_probe::say::{Voice, clean};
@@ -19,7 +23,11 @@ use bg_probe::site::advice::Advice;
 use bg_probe::site::launched::Launched;
 use bg_probe::site::slot::Slot;
 use bg_probe::site::unserved;
+use bg_probe::site::visitor::NUMBERS;
 use serde_json::json;
+
+/// Why what is given is another release where none is live.
+const NONE_LIVE: &str = "nothing that bg-launch has started is live";
 
 /// What is given, and what is live.
 pub(crate) struct Comparison {
@@ -48,6 +56,21 @@ impl Comparison {
         Comparison::with(sha256, given, wish, record)
     }
 
+    /// The same with what is live at this moment: by an old record another release may be taken for it.
+    ///
+    /// # Errors
+    /// Those of [`Comparison::of`]; [`bg_probe::say::exit::Exit::Unsure`] where another slot serves by now, or both do.
+    pub(crate) fn now(given: &Given, wish: &Wish, record: &Record) -> Result<Comparison> {
+        let (site, comparison) = (&record.site, Comparison::of(given, wish, record)?);
+        let Some(then) = &comparison.live else { return Ok(comparison) };
+        let verdict = live(site, By::Both, FRONT_WITHIN)?;
+        if verdict.share_of(&then.slot) == NUMBERS {
+            return Ok(comparison);
+        }
+        ensure_not_live_by(&verdict, site, &record.slot)?;
+        Ok(Comparison { live: None, why: Some(NONE_LIVE.to_owned()), ..comparison })
+    }
+
     /// The same with the digest of the artifact known.
     ///
     /// # Errors
@@ -55,7 +78,7 @@ impl Comparison {
     pub(crate) fn with(sha256: Option<String>, given: &Given, wish: &Wish, record: &Record) -> Result<Comparison> {
         let live = Live::of(record);
         let why = match &live {
-            None => Some("nothing that bg-launch has started is live".to_owned()),
+            None => Some(NONE_LIVE.to_owned()),
             Some(live) => live.difference(sha256.as_ref(), given, wish, record)?,
         };
         Ok(Comparison { sha256, live, why })

@@ -78,7 +78,7 @@ impl Order {
                 conclude(&preflight::foreseen::findings(&record, &what, &wish, &hooks, adopt), true, voice)
             }
             Order::Compare { slot, given, wish } => {
-                Comparison::of(&given, &wish, &record(settings, slot.as_ref())?)?.print()
+                Comparison::now(&given, &wish, &record(settings, slot.as_ref())?)?.print()
             }
             Order::PrintUnit { wish, keep } => print(&boot_unit::unit(&site_of(settings)?, &wish, keep)?),
             Order::Revive { wait, manner } => revive::run(&site_of(settings)?, wait, &manner, voice),
@@ -128,7 +128,7 @@ fn launched(mut record: Record, what: &What, wait: Wait, manner: &Manner, voice:
     let lock = turn::take(&record.site, wait, voice)?;
     if let What::New(given) = what
         && given.if_changed
-        && let Some((live, launch)) = Comparison::of(given, &manner.wish, &record)?.same(voice)
+        && let Some((live, launch)) = Comparison::now(given, &manner.wish, &record)?.same(voice)
     {
         let has_shares = record.get::<Value>("shares")?.is_some();
         if let Ok(Some((what, remedy))) = companion::fault(&record.site, &live, has_shares) {
