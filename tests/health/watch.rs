@@ -147,6 +147,19 @@ fn a_record_that_was_not_switched_is_refused_with_what_to_do() {
 }
 
 #[test]
+fn a_record_of_a_release_that_its_slot_holds_no_longer_is_refused_however_its_health_is_asked_for() {
+    let world = serving();
+    let (record, _) = deployed(&world, "--version-text 1.1");
+    for _ in 0..2 {
+        world.run_line(chain("--version-text 1.2")).success();
+    }
+    for words in [&["--watch", "500ms"][..], &["--once"], &[]] {
+        let refused = world.pipe(record.as_str(), "bg-health", words).exit(7).printed_nothing();
+        refused.said("the record is no longer true: set2 has release ").never_said("looking after");
+    }
+}
+
+#[test]
 fn a_slot_may_be_named_instead_of_a_record() {
     let world = serving();
     world.run("bg-health", &["--slot", "live", "--watch", "300ms"]).success();

@@ -1,7 +1,7 @@
 //! The slot in question: that of the record on stdin, or the one that was named.
 
 use anyhow::Result;
-use bg_probe::live::subject;
+use bg_probe::live::{stale, subject};
 use bg_probe::nginx::upstream::site_of;
 use bg_probe::record::Record;
 use bg_probe::say::Voice;
@@ -22,10 +22,10 @@ impl Subject {
     /// which one is live, as on a machine without nginx.
     ///
     /// # Errors
-    /// Those of [`subject::subject`].
+    /// Those of [`subject::subject`]; [`Exit::Unsure`] for a record of a launch that the slot has no longer.
     pub(crate) fn record(&self) -> Result<Record> {
         let record = subject::subject(&self.settings, self.slot.as_ref());
-        match (&self.slot, record) {
+        let record = match (&self.slot, record) {
             (Some(Choice::Named(name)), Err(why)) if Exit::of(&why) == Exit::Unsure => {
                 self.voice.detail(&format!("{why:#}"));
                 let site = site_of(&self.settings)?;
@@ -33,6 +33,8 @@ impl Subject {
                 Ok(Record::new(site, slot, None))
             }
             (_, record) => record,
-        }
+        }?;
+        stale::ensure_in_slot(&record)?;
+        Ok(record)
     }
 }

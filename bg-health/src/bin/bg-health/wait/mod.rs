@@ -17,7 +17,6 @@ use crate::wait::row::Row;
 use anyhow::Result;
 use bg_health::verdict::Kind;
 use bg_launch::Launch;
-use bg_probe::live::stale;
 use bg_probe::os::deadline::Deadline;
 use bg_probe::os::lifetime::Lifetime;
 use bg_probe::say::exit::Exit;
@@ -33,7 +32,6 @@ const LOOK_EVERY: Duration = Duration::from_millis(50);
 pub(crate) fn run(subject: &Subject, expectation: &Expectation, pace: Pace, warmup: &Requests) -> Result<()> {
     let (record, voice) = (subject.record()?, subject.voice);
     let launch: Option<Launch> = record.get("launch")?;
-    stale::ensure_in_slot(&record)?;
     let mut wait = Wait {
         inquiry: Inquiry::new(&record, launch.as_ref(), expectation, voice)?,
         warmup: Warmup::new(warmup, &record.site, &record.slot, &expectation.manner)?,
