@@ -188,16 +188,57 @@ fn a_site_without_the_lines_is_refused_with_what_to_install_and_stays_open() {
     let front = world.nginx.front_url("/profile");
     for front in [front.as_str(), "-"] {
         let run = world.run("bg-switch", &["--close", "--front", front, "--verify-timeout", "200ms"]).exit(1);
-        run.said("It is open as before. Install the site printed anew, and reload nginx: bg-switch ")
+        run.said("It is open as before. Install the site printed anew, or put what it has")
+            .said("and reload nginx: bg-switch ")
             .said(" --print-site");
     }
     assert_eq!(world.live().as_deref(), Some("set1"));
     world.run("bg-probe", &["--slot", "live"]).success().never_printed("closed");
-    let said = world.run("bg-switch", &["--check"]).stdout();
-    assert!(
-        said.contains("a site printed anew (bg-switch --print-site) would have a stand-in, and could be closed"),
-        "{said}"
+    world.run("bg-switch", &["--check"]).printed("the site can't be closed");
+}
+
+/// The printed site of another application has the same variables, and a door of its own.
+#[test]
+fn a_server_block_of_ones_own_beside_another_applications_printed_site_is_neither_closed_nor_drained_without_a_front() {
+    let world = World::new().link_form().serving();
+    let (listen, dir) = (format!("127.0.0.1:{}", world.free_port()), world.path("other").display().to_string());
+    let slots = format!("set1={},set2={}", world.free_port(), world.free_port());
+    let other = world.path("other.inc").display().to_string();
+    let of_other = ["--app", "other", "--dir", &dir, "--slots", &slots, "--upstream-file", &other];
+    let print = |words: &[&str]| world.run("bg-switch", &[&of_other, words].concat()).success().stdout();
+    world.write(world.path("other.inc"), print(&["--print-upstream"]));
+    world.nginx.add_to_http("other", &print(&["--print-site", "--listen", &listen]));
+    world.nginx.reload();
+    let drain = ["--drain", "on", "--drain-idle", "50ms"];
+    for (words, why) in [
+        (&["--close"][..], "the site does not look whether it is closed"),
+        (&drain, "the site has no page /_bg/ready for a load balancer"),
+    ] {
+        let without = [words, &["--front", "-"]].concat();
+        world.run("bg-switch", &without).exit(1).said(why).said("put what it has for this into your own server block");
+        // Nobody can tell where nginx prints nothing.
+        world.run("bg-switch", &[&without, &["--nginx", "true"][..]].concat()).exit(1).said("nobody can tell whether");
+    }
+    assert_eq!(world.live().as_deref(), Some("set1"));
+    assert!(!world.dir().join("closed").exists() && !world.dir().join("drained").exists());
+    world.run("bg-switch", &["--check"]).printed(
+        "ok      no other slot stands in, the site can't be closed, and no load balancer can ask /_bg/ready; the printed site",
     );
+    let all = "the other slot can stand in, the site can be closed, and a load balancer can ask /_bg/ready\n";
+    world.run("bg-switch", &[&of_other[..], &["--check"]].concat()).printed(all);
+}
+
+#[test]
+fn a_site_that_looks_is_closed_without_a_front_and_a_server_that_does_not_is_named() {
+    let (world, url) = site();
+    let without = |words: &[&str]| world.run("bg-switch", &[words, &["--front", "-"]].concat()).success();
+    without(&["--close"])
+        .said("closed to visitors, by nginx's configuration, for there is no front at which it could be seen")
+        .said(format!("a server in {} does not look whether the site is closed", world.nginx.conf().display()));
+    assert_eq!((http::get(&url).expect("an answer").status, world.live().as_deref()), (503, Some("set1")));
+    without(&["--open"]).said("open to visitors");
+    without(&["--drain", "on", "--drain-idle", "50ms"]).said("to this host any more, by nginx's configuration");
+    world.run("bg-switch", &["--check"]).printed("the site can be closed (not by a server in ");
 }
 
 #[test]

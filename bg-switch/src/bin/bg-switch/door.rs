@@ -5,7 +5,7 @@
 
 use crate::closing::{HEADER, PATH};
 use crate::means::Means;
-use crate::nginx::groups::has_doors;
+use crate::nginx::parts::{self, Has, Part};
 use crate::page::Page;
 use crate::proof::IN_A_ROW;
 use anyhow::{Context, Result};
@@ -29,18 +29,19 @@ const USUAL: &str = "<!DOCTYPE html>\n<html lang=\"en\">\n<meta charset=\"utf-8\
 /// Closes the site with the page in a file, or with the usual one.
 ///
 /// # Errors
-/// [`Exit::Refused`] for a page that can't be used and for a site that has no door; [`Exit::NotMoved`] where nginx was not seen
-/// to close it. It is open then, as before.
+/// [`Exit::Refused`] for a page that can't be used, for a site that has no door, and where nobody can tell whether it has one;
+/// [`Exit::NotMoved`] where nginx was not seen to close it. It is open then, as before.
 pub(crate) fn close(site: &Site, page: Option<&Path>, means: &Means) -> Result<()> {
     let text = page.map_or_else(|| Ok(USUAL.as_bytes().to_vec()), read)?;
     let began = Instant::now();
     folder_app::ensure(site)?;
-    // Where there is no front, nobody sees whether it closes.
-    let is_unseen = matches!(site.front, FrontSetting::Unset);
-    if is_unseen
-        && means.nginx.configuration().is_some_and(|dump| dump.includes(&site.upstream_file) && !has_doors(dump))
-    {
-        return Err(no_door(site));
+    let door = Part::Door.look(site, &means.nginx);
+    match door {
+        Has::No => return Err(no_door(site)),
+        Has::Unknown if matches!(site.front, FrontSetting::Unset) => {
+            return Err(parts::unknown("whether the site looks if it is closed"));
+        }
+        Has::Yes | Has::InPart(_) | Has::Unknown => {}
     }
     site.dir.create()?;
     let was_closed = closed::is_closed(&site.dir);
@@ -50,6 +51,12 @@ pub(crate) fn close(site: &Site, page: Option<&Path>, means: &Means) -> Result<(
         Err(why) if was_closed => return Err(why),
         Err(why) => return Err(opened_again(site, why)),
     };
+    if let Has::InPart(file) = door {
+        let file = file.display();
+        means.voice.warn(&format!(
+            "a server in {file} does not look whether the site is closed: its visitors go on to get answers"
+        ));
+    }
     let open = Advice::call(site, "bg-switch", &["--open"]);
     means.voice.done("switch", &format!("closed to visitors{seen}; open it with: {open}"), Some(began.elapsed()));
     Ok(())
@@ -90,11 +97,9 @@ fn read(path: &Path) -> Result<Vec<u8>> {
 }
 
 fn no_door(site: &Site) -> anyhow::Error {
-    let print = Advice::call(site, "bg-switch", &["--print-site"]);
-    Exit::Refused.refuse(
-        "the site does not look whether it is closed, so visitors would go on to get answers. It is open as before",
-        format!("install the site printed anew, and reload nginx: {print}"),
-    )
+    let what =
+        "the site does not look whether it is closed, so visitors would go on to get answers. It is open as before";
+    Exit::Refused.refuse(what, parts::remedy(site))
 }
 
 /// Adds to `why` that the site is as it was.
@@ -118,7 +123,7 @@ enum Doorway<'a> {
 
 /// Waits until a visitor is seen to find it so; how that was seen, in words.
 fn seen(site: &Site, doorway: &Doorway, within: Duration) -> Result<String> {
-    let Some(page) = Page::of(site, "/")? else { return Ok(", which was not seen, for there is no front".into()) };
+    let Some(page) = Page::of(site, "/")? else { return Ok(parts::UNSEEN.into()) };
     let visitor = Visitor::Number(1).to_string();
     let is_found = |reply: &Result<Reply, NoReply>| doorway.is_found(reply);
     match page.is_seen(&[(AS_A_VISITOR, &visitor)], within, is_found) {

@@ -4,7 +4,7 @@
 //! goes on, and so does one that is started on a drained host.
 
 use crate::means::Means;
-use crate::nginx::groups::has_ready_page;
+use crate::nginx::parts::{self, Has, Part};
 use crate::nginx::servers::ports_of;
 use crate::nginx::tree::Tree;
 use crate::page::Page;
@@ -129,10 +129,14 @@ pub(crate) fn off(site: &Site, means: &Means) -> Result<()> {
 /// # Errors
 /// [`Exit::Refused`] where nobody can tell, or where this machine does not see who is connected.
 fn ports(site: &Site, means: &Means) -> Result<BTreeSet<u16>> {
-    let dump = means.nginx.configuration().filter(|dump| dump.includes(&site.upstream_file));
-    if dump.is_some_and(|dump| dump.is_whole && !has_ready_page(dump)) {
-        return Err(no_page(site));
+    match Part::ReadyPage.look(site, &means.nginx) {
+        Has::No => return Err(no_page(site)),
+        Has::Unknown if matches!(site.front, FrontSetting::Unset) => {
+            return Err(parts::unknown(&format!("whether the site has a page {READY_PAGE} for a load balancer")));
+        }
+        Has::Yes | Has::InPart(_) | Has::Unknown => {}
     }
+    let dump = means.nginx.configuration().filter(|dump| dump.includes(&site.upstream_file));
     let mut ports = dump.map(|dump| ports_of(&Tree::of(dump), &site.upstream_file)).unwrap_or_default();
     if let FrontSetting::At(front) = &site.front {
         ports.insert(front.port().unwrap_or(if front.scheme() == "https" { 443 } else { 80 }));
@@ -172,9 +176,7 @@ fn in_words(peers: &[IpAddr]) -> String {
 
 /// Waits until the page is seen to say whether the host is drained; how that was seen, in words.
 fn seen(site: &Site, is_drained: bool, means: &Means) -> Result<String> {
-    let Some(page) = Page::of(site, READY_PAGE)? else {
-        return Ok(", which was not seen, for there is no front".into());
-    };
+    let Some(page) = Page::of(site, READY_PAGE)? else { return Ok(parts::UNSEEN.into()) };
     let says_so = |reply: &Reply| reply.status == 503 && reply.body == DRAINED.as_bytes();
     let is_found = |reply: &Result<Reply, NoReply>| reply.as_ref().is_ok_and(|reply| says_so(reply) == is_drained);
     let url = &page.url;
@@ -196,11 +198,8 @@ fn seen(site: &Site, is_drained: bool, means: &Means) -> Result<String> {
 }
 
 fn no_page(site: &Site) -> anyhow::Error {
-    let print = Advice::call(site, "bg-switch", &["--print-site"]);
-    Exit::Refused.refuse(
-        format!("the site has no page {READY_PAGE} for a load balancer. Nothing was changed"),
-        format!("install the site printed anew, and reload nginx: {print}"),
-    )
+    let what = format!("the site has no page {READY_PAGE} for a load balancer. Nothing was changed");
+    Exit::Refused.refuse(what, parts::remedy(site))
 }
 
 #[cfg(test)]

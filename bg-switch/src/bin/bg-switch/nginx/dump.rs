@@ -17,15 +17,16 @@ pub(crate) struct Dump {
 }
 
 impl Dump {
-    /// Understands what `nginx -T` printed; a file in another language (Lua in a block) is left out.
+    /// Understands what `nginx -T` printed; a file in another language (Lua in a block) is left out, and it is not whole then.
     pub(crate) fn parse(text: &str) -> Dump {
         // Each file begins with a comment that names it, and is complete in itself.
         let files: Vec<(&str, &str)> =
             text.split("# configuration file ").skip(1).filter_map(|file| file.split_once(":\n")).collect();
+        let understood: Vec<_> = files.iter().map(|(_, text)| conf::parse(text).ok()).collect();
         Dump {
             files: files.iter().map(|(path, _)| PathBuf::from(path)).collect(),
-            is_whole: true,
-            contents: files.iter().map(|(_, text)| conf::parse(text).unwrap_or_default()).collect(),
+            is_whole: understood.iter().all(Option::is_some),
+            contents: understood.into_iter().map(Option::unwrap_or_default).collect(),
         }
     }
 
@@ -216,7 +217,7 @@ mod tests {
              # configuration file c:\nbroken {\n",
         );
         assert_eq!(dump.files, ["/a", "b", "c"].map(PathBuf::from));
-        assert!(dump.has("upstream", |words| words == ["upstream", "x"]));
+        assert!(!dump.is_whole && dump.has("upstream", |words| words == ["upstream", "x"]));
         assert!(dump.has("server", |_| true));
         assert!(!dump.has("upstream", |words| words == ["upstream", "y"]) && !dump.has("broken", |_| true));
     }

@@ -3,10 +3,8 @@
 //! A file that names groups which are not there sends every request into a 502, and nginx does not complain: in a
 //! variable `proxy_pass` a name is looked up when it is used (`ngx_http_proxy_module`).
 
-use crate::backing::WHO;
 use crate::nginx::Nginx;
 use crate::nginx::dump::Dump;
-use crate::ready::READY_PAGE;
 use bg_probe::nginx::upstream::link::Looks;
 use bg_probe::site::address::group_of;
 use bg_probe::site::settings::Site;
@@ -62,16 +60,6 @@ pub(crate) fn namesake(dump: &Dump, site: &Site) -> Option<String> {
 /// What to do about it.
 pub(crate) const NAMESAKE: &str =
     "give one of them another --app, print its site and its upstream file anew, and reload nginx";
-
-/// Whether a site looks if it is closed, and asks whether the other slot stands in: both go by who asks.
-pub(crate) fn has_doors(dump: &Dump) -> bool {
-    dump.has("map", |words| words.get(2) == Some(&WHO))
-}
-
-/// Whether a site has a page for a load balancer.
-pub(crate) fn has_ready_page(dump: &Dump) -> bool {
-    dump.has("location", |words| words.last() == Some(&READY_PAGE))
-}
 
 fn are_in(dump: &Dump, site: &Site) -> bool {
     site.slots.both().iter().all(|slot| {

@@ -6,6 +6,7 @@ mod configuration;
 pub(crate) mod dump;
 pub(crate) mod error_log;
 pub(crate) mod groups;
+pub(crate) mod parts;
 mod places;
 pub(crate) mod servers;
 pub(crate) mod tested;

@@ -89,6 +89,11 @@ fn servers<'a>(tree: &Tree<'a>, upstream: &Path) -> Vec<Server<'a>> {
     http.filter(|line| blocks(line, "server")).map(|line| Server::of(line, tree, &ours)).collect()
 }
 
+/// The servers that include the upstream file.
+pub(crate) fn ours<'a>(tree: &Tree<'a>, upstream: &Path) -> Vec<Line<'a>> {
+    servers(tree, upstream).into_iter().filter(|server| server.is_ours).map(|server| server.line).collect()
+}
+
 /// The server that may answer in place of one without a name that is still to come, and will have that `listen`.
 pub(crate) fn rival_of(tree: &Tree, listen: &str, upstream: &Path) -> Option<Rival> {
     let mut words = listen.split(' ');

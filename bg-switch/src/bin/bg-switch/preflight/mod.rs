@@ -6,7 +6,8 @@ mod selinux;
 
 use crate::form;
 use crate::nginx::Nginx;
-use crate::nginx::groups::{NAMESAKE, has_doors, has_ready_page, namesake};
+use crate::nginx::groups::{NAMESAKE, namesake};
+use crate::nginx::parts::{Has, Part};
 use crate::nginx::tested::Rejected;
 use bg_probe::cli::preflight::Finding;
 use bg_probe::nginx::upstream::{Form, Upstream};
@@ -33,7 +34,7 @@ pub(crate) fn findings(site: &Site, shares: bool, nginx: &Nginx) -> Vec<Finding>
     findings.extend(rules.findings(site, nginx, upstream.as_ref()));
     let unshared = form::share::obstacle(site, upstream.as_ref()).filter(|_| shares);
     findings.extend(unshared.map(|why| Finding::refused("shares", &why, "print the site anew")));
-    findings.extend(doors(site, nginx));
+    findings.extend(parts(site, nginx));
     let why = nginx.configuration().and_then(|dump| namesake(dump, site));
     findings.extend(why.map(|why| Finding::fail("names", why, NAMESAKE)));
     findings.extend(selinux::findings(site, upstream.as_ref().map(Upstream::form)));
@@ -57,25 +58,29 @@ fn how_to_have_nginx() -> String {
     format!("{}; or give with --nginx how it is called", Advice::install("nginx", "nginx"))
 }
 
-/// What a site that was printed before lacks.
-fn doors(site: &Site, nginx: &Nginx) -> Option<Finding> {
-    let dump = nginx.configuration().filter(|dump| dump.includes(&site.upstream_file))?;
-    Some(Finding::ok(
-        "site",
-        match (has_doors(dump), has_ready_page(dump)) {
-            (true, true) => {
-                "the other slot can stand in, the site can be closed, and a load balancer can ask /_bg/ready"
-            }
-            (true, false) => {
-                "the other slot can stand in, and the site can be closed; a load balancer could ask /_bg/ready of a site \
-                 printed anew (bg-switch --print-site)"
-            }
-            (false, _) => {
-                "a site printed anew (bg-switch --print-site) would have a stand-in, and could be closed and asked by a \
-                 load balancer (/_bg/ready)"
-            }
-        },
-    ))
+/// What the site has beside the slots, and what it lacks: one that was printed before, or a server block of one's own.
+fn parts(site: &Site, nginx: &Nginx) -> Option<Finding> {
+    let words = [
+        (Part::StandIn, "the other slot can stand in", "no other slot stands in"),
+        (Part::Door, "the site can be closed", "the site can't be closed"),
+        (Part::ReadyPage, "a load balancer can ask /_bg/ready", "no load balancer can ask /_bg/ready"),
+    ];
+    let mut lacks = false;
+    let said = words.into_iter().filter_map(|(part, there, missing)| {
+        let has = part.look(site, nginx);
+        lacks |= matches!(has, Has::No | Has::InPart(_));
+        match has {
+            Has::Yes => Some(there.to_owned()),
+            Has::InPart(file) => Some(format!("{there} (not by a server in {})", file.display())),
+            Has::No => Some(missing.to_owned()),
+            Has::Unknown => None,
+        }
+    });
+    let said: Vec<String> = said.collect();
+    let (last, before) = said.split_last()?;
+    let all = if before.is_empty() { last.clone() } else { format!("{}, and {last}", before.join(", ")) };
+    let print = Advice::call(site, "bg-switch", &["--print-site"]);
+    Some(Finding::ok("site", if lacks { format!("{all}; the printed site has all of it: {print}") } else { all }))
 }
 
 /// Where a switch does without a test, this user need not be able to have nginx make one.
