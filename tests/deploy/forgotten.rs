@@ -77,6 +77,42 @@ fn a_check_without_settings_begins_with_the_command_that_has_them() {
     }
 }
 
+/// In cron it would be silent for ever.
+#[test]
+fn a_run_without_settings_that_finds_nothing_to_do_or_to_tell_warns_with_the_command_that_has_them() {
+    let world = World::new();
+    let upstream = "mkdir -p /etc/nginx/conf.d && echo 'set $service_url http://127.0.0.1:8081;' >/etc/nginx/conf.d/service-url.inc";
+    for line in [
+        "bg-launch --live",
+        "bg-launch --print-unit",
+        "bg-probe --history",
+        "bg-probe --format table",
+        "bg-probe --format openmetrics",
+        "bg-switch --open",
+        "bg-switch --drain off",
+        "bg-switch --preview off",
+        "bg-switch --share 0",
+        "bg-switch --print-site",
+        "bg-switch --print-upstream",
+    ] {
+        let (program, words) = line.split_once(' ').expect("a program and its words");
+        let warning = format!(
+            "{program}: warning: no settings were given, and /etc/bg has some: {program} --env-file /etc/bg/web.env {words}\n"
+        );
+        let ran = on_a_machine(&world, &["web.env"], &format!("{upstream}; exec {line}")).success();
+        assert_eq!(ran.stderr().matches(&warning).count(), 1, "{ran}");
+        on_a_machine(&world, &[], &format!("{upstream}; exec {line}")).success().never_said("no settings");
+        on_a_machine(&world, &["web.env"], &format!("{upstream}; exec {line} --app app"))
+            .success()
+            .never_said("no settings");
+    }
+    // Once a release was deployed without them, they were not forgotten.
+    let deployed = "mkdir -p /var/lib/bg/app/releases/1 /var/lib/bg/app/slots/set1; \
+                    ln -s ../../releases/1 /var/lib/bg/app/slots/set1/current";
+    let line = format!("HOME=/var/lib; {deployed}; exec bg-probe --history");
+    on_a_machine(&world, &["web.env"], &line).success().never_said("no settings");
+}
+
 #[test]
 fn who_gave_a_setting_or_has_no_file_of_settings_hears_nothing_of_them() {
     let world = World::new();

@@ -1,11 +1,14 @@
 //! Settings that were forgotten: nothing was given to this program, and `/etc/bg` has files of settings.
 //!
-//! It is said where a run fails or a preflight finds something, and before all else. Who has set nothing because the defaults
-//! are right hears nothing of it while all goes well.
+//! It is said where a run fails or a preflight finds something, and before all else; and where there is nothing to look at or
+//! to do, which from cron would be silent for ever. Who has set nothing because the defaults are right hears nothing of it
+//! while all goes well.
 
 use crate::os::sudo::{TYPED, typed, typed_with};
+use crate::say::Voice;
 use crate::site::lock::INHERITED;
-use crate::site::settings::Setting;
+use crate::site::settings::{Setting, Site};
+use anyhow::Result;
 use nix::unistd::{AccessFlags, access};
 use std::env::vars_os;
 use std::path::{Path, PathBuf};
@@ -30,6 +33,25 @@ pub(super) fn settings() -> Option<Forgotten> {
     let commands: Vec<String> = files().iter().map(|file| with(file)).collect();
     let detail = format!("no settings were given, and {FOLDER} has some");
     (!commands.is_empty()).then(|| Forgotten { detail, remedy: commands.join("; or: ") })
+}
+
+/// Warns that settings were forgotten, where the folder that is meant without them has never held a release: what was asked
+/// for finds nothing there, and that is no failure.
+pub fn warn_of_nothing(site: &Site, voice: Voice) {
+    let holds_none = site.slots.both().iter().all(|slot| site.dir.release(&slot.name).is_none());
+    if let Some(Forgotten { detail, remedy }) = settings().filter(|_| holds_none) {
+        voice.warn(&format!("{detail}: {remedy}"));
+    }
+}
+
+/// What was told, or done; where it went well, with that warning.
+///
+/// # Errors
+/// That of `answer`.
+pub fn told(site: &Site, voice: Voice, answer: Result<()>) -> Result<()> {
+    answer?;
+    warn_of_nothing(site, voice);
+    Ok(())
 }
 
 /// Whether a variable of ours is set that is not a driver's word to its stage.

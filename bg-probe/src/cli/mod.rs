@@ -2,7 +2,7 @@
 
 pub mod command_line;
 pub mod env_file;
-mod forgotten;
+pub mod forgotten;
 mod help;
 pub mod lines;
 #[cfg(feature = "manual")]

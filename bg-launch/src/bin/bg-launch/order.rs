@@ -15,6 +15,7 @@ use crate::start::mode::Wish;
 use crate::stop::{self, Clearing};
 use crate::turn;
 use anyhow::Result;
+use bg_probe::cli::forgotten::told;
 use bg_probe::cli::preflight::conclude;
 use bg_probe::live::subject::subject;
 use bg_probe::nginx::upstream::site_of;
@@ -80,7 +81,10 @@ impl Order {
             Order::Compare { slot, given, wish } => {
                 Comparison::now(&given, &wish, &record(settings, slot.as_ref())?)?.print()
             }
-            Order::PrintUnit { wish, keep } => print(&boot_unit::unit(&site_of(settings)?, &wish, keep)?),
+            Order::PrintUnit { wish, keep } => {
+                let site = site_of(settings)?;
+                told(&site, voice, boot_unit::unit(&site, &wish, keep).and_then(|unit| print(&unit)))
+            }
             Order::Revive { wait, manner } => revive::run(&site_of(settings)?, wait, &manner, voice),
             Order::Launch { slot, what, wait, manner } => {
                 launched(record(settings, slot.as_ref())?, &what, wait, &manner, voice)

@@ -9,6 +9,7 @@ use crate::occupant::{Occupant, held};
 use crate::start::protect;
 use crate::turn;
 use anyhow::Result;
+use bg_probe::cli::forgotten;
 use bg_probe::live::front::FRONT_WITHIN;
 use bg_probe::live::front::{Answer, Front};
 use bg_probe::live::verdict;
@@ -44,6 +45,7 @@ pub(crate) fn run(site: &Site, wait: Wait, manner: &Manner, voice: Voice) -> Res
     };
     if site.slots.both().iter().all(|slot| site.dir.release(&slot.name).is_none()) {
         voice.detail("no slot holds a release yet");
+        forgotten::warn_of_nothing(site, voice);
         return Ok(());
     }
     let live = live_slot(site, voice)?;

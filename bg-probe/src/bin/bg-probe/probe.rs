@@ -8,6 +8,7 @@ use crate::preflight;
 use crate::table::table;
 use crate::watch::watch;
 use anyhow::Result;
+use bg_probe::cli::forgotten::told;
 use bg_probe::cli::preflight::conclude;
 use bg_probe::live::lingering::Lingering;
 use bg_probe::live::provable::ensure_provable;
@@ -27,10 +28,10 @@ use std::time::SystemTime;
 pub(crate) fn run(site: Site, voice: Voice, order: Order) -> Result<()> {
     match order {
         Order::Preflight { ask, as_json } => conclude(&preflight::findings(&site, ask), as_json, voice),
-        Order::IfLive { slot, command, ask } => if_live::run(&site, &slot, &command, ask, voice),
-        Order::History(most) => past(&site.dir, voice, most),
-        Order::Table(wanted) => both(&site, voice, &wanted),
-        Order::Metrics(wanted) => print(&metrics(&site, wanted.ask)?),
+        Order::IfLive { slot, command, ask } => told(&site, voice, if_live::run(&site, &slot, &command, ask, voice)),
+        Order::History(most) => told(&site, voice, past(&site.dir, voice, most)),
+        Order::Table(wanted) => told(&site, voice, both(&site, voice, &wanted)),
+        Order::Metrics(wanted) => told(&site, voice, metrics(&site, wanted.ask).and_then(|text| print(&text))),
         Order::Watch(ask) => watch(&site, ask),
         Order::Word(word, wanted) => one(&site, voice, word, &wanted),
         Order::Record(wanted) => record(site, voice, &wanted),

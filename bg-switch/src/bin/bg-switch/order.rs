@@ -13,6 +13,7 @@ use crate::setup::{self, wanted::Setup};
 use crate::switch;
 use crate::target::Target;
 use anyhow::Result;
+use bg_probe::cli::forgotten::told;
 use bg_probe::cli::preflight::conclude;
 use bg_probe::nginx::upstream::Form;
 use bg_probe::record::Record;
@@ -63,6 +64,7 @@ impl Order {
     /// # Errors
     /// Those of what it asks for.
     pub(crate) fn run(self, means: &Means) -> Result<()> {
+        let voice = means.voice;
         match self {
             Order::Preflight { site, shares, as_json } => {
                 conclude(&preflight::findings(&site, shares, &means.nginx), as_json, means.voice)
@@ -71,21 +73,25 @@ impl Order {
                 let record = Record::from_stdin()?.overruled(&settings)?;
                 conclude(&foreseen::findings(&record, &wanted, shares, &means.nginx)?, true, means.voice)
             }
-            Order::PrintSite(site, server) => print(&print::site(&site, &server, means)?),
-            Order::PrintUpstream(site, form) => print(&print::upstream(&site, form, means)?),
+            Order::PrintSite(site, server) => {
+                told(&site, voice, print::site(&site, &server, means).and_then(|text| print(&text)))
+            }
+            Order::PrintUpstream(site, form) => {
+                told(&site, voice, print::upstream(&site, form, means).and_then(|text| print(&text)))
+            }
             Order::SetUp(settings, server, wanted) => setup::run(settings, server, &wanted, means),
             Order::Convert(site, form) => switch::change_form(&site, form, means),
             Order::Switch(target, share, linger) => switch::switch(target, share, linger, means),
-            Order::EndLinger(site) => attend::end(site, means),
+            Order::EndLinger(site) => told(&site.clone(), voice, attend::end(site, means)),
             Order::Attend(settings, linger) => {
                 attend::attend(&Record::from_stdin()?.overruled(&settings)?, linger, means)
             }
-            Order::Preview(site, slot, wanted) => preview::run(&site, slot.as_ref(), wanted, means),
+            Order::Preview(site, slot, wanted) => told(&site, voice, preview::run(&site, slot.as_ref(), wanted, means)),
             Order::Close(site, page) => door::close(&site, page.as_deref(), means),
-            Order::Open(site) => door::open(&site, means),
+            Order::Open(site) => told(&site, voice, door::open(&site, means)),
             Order::Drain(site, patience) => drain::on(&site, patience, means),
-            Order::BringBack(site) => drain::off(&site, means),
-            Order::TakeBack(site, slot) => switch::take_back(site, slot.as_ref(), means),
+            Order::BringBack(site) => told(&site, voice, drain::off(&site, means)),
+            Order::TakeBack(site, slot) => told(&site.clone(), voice, switch::take_back(site, slot.as_ref(), means)),
         }
     }
 }
