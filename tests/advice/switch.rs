@@ -22,8 +22,8 @@ fn folders_that_the_workers_may_not_enter_are_opened_by_the_printed_line() {
         world.chmod(closed, 0o700);
     }
     let check = world.run("bg-switch", &["--check"]).exit(1);
-    let line = refused(&world, &[]).advice("(mode 700): ");
-    assert_eq!(check.advice("(mode 700): "), line);
+    let line = refused(&world, &[]).advice("(mode 700): let them in: ");
+    assert_eq!(check.advice("(mode 700): let them in: "), line);
     world.run_line(line).success();
     world.switch("set2").exit(5);
     world.chmod(world.dir().join("routes"), 0o755);
@@ -37,7 +37,7 @@ fn a_folder_that_the_workers_group_may_not_enter_is_opened_by_the_printed_line()
     world.make_dir(world.dir());
     world.chmod(world.dir(), 0o705);
     std::os::unix::fs::chown(world.dir(), None, Some(65534)).expect("root may");
-    let line = refused(&world, &[]).advice("(mode 705): ");
+    let line = refused(&world, &[]).advice("(mode 705): let them in: ");
     world.run_line(line).success();
     world.switch("set2").success();
 }

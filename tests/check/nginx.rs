@@ -69,7 +69,7 @@ fn a_link_that_the_workers_can_not_reach_fails() {
     let world = World::new().link_form();
     world.make_dir(world.dir());
     world.chmod(world.dir(), 0o700);
-    says(&world, "bg-switch", 1, &format!("(mode 700): chmod a+x {}", world.dir().display()));
+    says(&world, "bg-switch", 1, &format!("(mode 700): let them in: chmod a+x {}", world.dir().display()));
 }
 
 #[test]

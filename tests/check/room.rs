@@ -15,6 +15,11 @@ fn a_missing_java_fails_unless_a_command_is_given() {
     launch.env("PATH", &nowhere).arg("--check");
     let refused = launch.ran().exit(1);
     refused.printed("fail    java is not on this machine's PATH").printed("apt install default-jre-headless");
+    // The refusal of a deploy: a command in it is as it is typed.
+    let mut deploy = world.cmd("bg-deploy");
+    let jar = bg_tests::jar::sample_jar("1.0");
+    deploy.env("PATH", &nowhere).env("JAVA_HOME", "").arg(jar);
+    deploy.ran().exit(1).said(". Install it: ").said(" install default-jre-headless; or give a COMMAND");
     launch.args(["--"]).args(world.fake_app(&[]));
     launch.ran().success().printed("the command's program is /");
 }
@@ -62,7 +67,7 @@ fn what_root_has_left_in_a_folder_fails_for_its_owner_who_is_told_to_take_that_a
     let line = seen.lines().find(|line| line.contains("belongs to root")).unwrap_or_else(|| panic!("{seen}"));
     let wrong = format!("fail    {} belongs to root, and uid {ORDINARY} may not write it", releases.display());
     let remedy = format!("chown -h {ORDINARY} {}", releases.display());
-    assert_eq!(line, format!("{wrong}: sudo {remedy}"));
+    assert_eq!(line, format!("{wrong}: take it over: sudo {remedy}"));
     world.run_line(&remedy).success();
     let (seen, code) = as_ordinary(&world, "bg-launch");
     assert_eq!(code, 0, "{seen}");

@@ -47,8 +47,11 @@ impl Run for std::process::Command {
     reason = "a test has held what it wanted to hold"
 )]
 impl Ran {
+    #[track_caller]
     pub(crate) fn new(line: String, output: Output) -> Self {
-        Self { line, output }
+        let ran = Self { line, output };
+        assert!(!ran.stderr().lines().any(has_a_changed_command), "a command begins a sentence: {ran}");
+        ran
     }
 
     /// It ended with 0.
@@ -156,6 +159,30 @@ impl Ran {
         serde_json::from_slice(&self.output.stdout)
             .unwrap_or_else(|why| panic!("no record was printed ({why}): {self}"))
     }
+}
+
+/// Whether a sentence begins with a command, which its capital letter has changed: nobody could copy it.
+fn has_a_changed_command(line: &str) -> bool {
+    const PROGRAMS: [&str; 14] = [
+        "Sudo",
+        "Chmod",
+        "Chown",
+        "Apt",
+        "Dnf",
+        "Yum",
+        "Mv",
+        "Rm",
+        "Kill",
+        "Echo",
+        "Printf",
+        "Systemctl",
+        "Setsebool",
+        "Semanage",
+    ];
+    line.split(". ").skip(1).any(|sentence| {
+        let first = sentence.split(' ').next().unwrap_or_default();
+        PROGRAMS.contains(&first) || first.starts_with("Bg-") || sentence.starts_with("Install -")
+    })
 }
 
 /// The line, how it ended, and both streams.

@@ -28,14 +28,19 @@ fn switch_names_workers_that_may_not_enter_the_folder() {
     let world = World::new().link_form().both_running();
     world.make_dir(world.dir());
     world.chmod(world.dir(), 0o700);
-    let reason = format!("may not enter {} (mode 700): chmod a+x {}", world.dir().display(), world.dir().display());
+    let (dir, open) = (world.dir().display().to_string(), format!("chmod a+x {}", world.dir().display()));
+    let reason = format!("may not enter {dir} (mode 700): let them in: {open}");
     switch(&world, "set2").exit(5).said(format!("nginx's workers (uid {NOBODY}) {reason}"));
 
     let refused = world.run("bg-switch", &["--to", "set2", "--nginx", "/nowhere", "--verify-timeout", "1s"]).exit(5);
     refused.said(format!("nginx's workers {reason}"));
     assert_eq!(linked(&world), None);
 
-    world.chmod(world.dir(), 0o711);
+    let deploy = world
+        .deploy(&[])
+        .exit(7)
+        .said(format!("may not enter {dir} (mode 700). Let them in: {open}; or choose a --dir elsewhere"));
+    world.run_line(deploy.advice("Let them in: ")).success();
     switch(&world, "set2").success();
 }
 

@@ -37,7 +37,7 @@ impl Exit {
     }
 
     /// A refusal that ends the program with this code: what is wrong, and what to do about it, imperative and without a
-    /// capital letter. It is printed as two sentences; a preflight prints them apart.
+    /// capital letter. It begins with words, and a command in it stands behind a colon: what begins a sentence is changed. It is printed as two sentences; a preflight prints them apart.
     pub fn refuse(self, what: impl Display, remedy: impl Display) -> anyhow::Error {
         let (source, remedy) = (anyhow::Error::msg(what.to_string()), Some(remedy.to_string()));
         Tagged { exit: self, source, remedy }.into()

@@ -213,7 +213,7 @@ fn damaged(dir: &Dir, slot: &Slot) -> Option<Finding> {
     let path = dir.process(&slot.name);
     let path = path.display();
     let detail = format!("{path} is damaged ({why}), and nothing that was launched from here runs in {slot}");
-    Some(Finding::warn("process", detail, format!("rm {path}, or deploy into {slot}, which writes it anew")))
+    Some(Finding::warn("process", detail, format!("remove it: rm {path}; or deploy into {slot}, which writes it anew")))
 }
 
 /// Refuses a clock that was never set: releases are named by the time they were made, and the oldest are removed.

@@ -54,7 +54,7 @@ fn not_there(dir: &Dir, there: &Path) -> Finding {
             "dir",
             format!("{root} is not there, and {} may not make it in {}", called(me), there.display()),
             format!(
-                "{}; or choose another --dir",
+                "make it: {}; or choose another --dir",
                 Advice::by_root(&["install", "-d", "-o", &owner_of(me), &dir.root().to_string_lossy()])
             ),
         ),
@@ -69,7 +69,11 @@ fn not_ours(paths: &[PathBuf]) -> Option<Finding> {
     let me = geteuid().as_raw();
     let detail = format!("{} belongs to {owner}, and {} may not write it", first.display(), called(me));
     let words: Vec<String> = paths.iter().map(|path| path.to_string_lossy().into_owned()).collect();
-    Some(Finding::fail("dir", detail, format!("sudo chown -h {} {}", owner_of(me), shell_words::join(words))))
+    Some(Finding::fail(
+        "dir",
+        detail,
+        format!("take it over: sudo chown -h {} {}", owner_of(me), shell_words::join(words)),
+    ))
 }
 
 /// Everything in the folder that a deploy writes or adds to.

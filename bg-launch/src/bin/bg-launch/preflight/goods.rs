@@ -78,7 +78,11 @@ fn command(template: &Template, artifact: Option<&Path>, slot: &Slot, asks_java:
         Ok(program) => program,
         Err(why) if template.is_java() => {
             let install = Advice::install("default-jre-headless", "java-headless");
-            return Finding::refused(name, &why, &format!("{install}; or give a COMMAND after -- for what is no jar"));
+            return Finding::refused(
+                name,
+                &why,
+                &format!("install it: {install}; or give a COMMAND after -- for what is no jar"),
+            );
         }
         Err(why) => return Finding::refused(name, &why, "install it, or name another COMMAND after --"),
     };

@@ -16,5 +16,5 @@ pub(crate) fn finding(site: &Site) -> Option<Finding> {
     let file = format!("/etc/sysctl.d/60-bg-{}.conf", site.app);
     let line =
         format!("echo 'net.ipv4.ip_local_reserved_ports = {to_reserve}' | sudo tee {file} && sudo sysctl -p {file}");
-    Some(Finding::warn("ports", detail, format!("{line}; or choose --slots below {first}")))
+    Some(Finding::warn("ports", detail, format!("keep them for the release: {line}; or choose --slots below {first}")))
 }

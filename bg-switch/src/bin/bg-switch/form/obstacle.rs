@@ -71,7 +71,7 @@ impl Obstacle {
             Obstacle::Barred { folder, mode, uid, open } => {
                 let uid = uid.map(|uid| format!(" (uid {uid})")).unwrap_or_default();
                 let what = format!("nginx's workers{uid} may not enter {} (mode {mode:03o})", folder.display());
-                (what, format!("{open}; or choose a --dir elsewhere"))
+                (what, format!("let them in: {open}; or choose a --dir elsewhere"))
             }
             Obstacle::Unread { file, reload } => {
                 let what = format!("{} was changed after nginx last read its configuration", file.display());

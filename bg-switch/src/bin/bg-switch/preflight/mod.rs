@@ -55,7 +55,7 @@ fn version(nginx: &Nginx) -> Finding {
 
 /// What to do where there is no nginx.
 fn how_to_have_nginx() -> String {
-    format!("{}; or give with --nginx how it is called", Advice::install("nginx", "nginx"))
+    format!("install it: {}; or give with --nginx how it is called", Advice::install("nginx", "nginx"))
 }
 
 /// What the site has beside the slots, and what it lacks: one that was printed before, or a server block of one's own.

@@ -29,7 +29,7 @@ pub(crate) fn findings(site: &Site, form: Option<Form>) -> Vec<Finding> {
 
 /// `said` is what getsebool prints: `httpd_can_network_connect --> on`.
 fn judge(enforced: bool, said: Option<&str>) -> Finding {
-    let remedy = Advice::by_root(&["setsebool", "-P", BOOLEAN, "1"]).to_string();
+    let remedy = format!("allow it: {}", Advice::by_root(&["setsebool", "-P", BOOLEAN, "1"]));
     match said.map(|said| said.trim().ends_with("--> on")) {
         _ if !enforced => Finding::ok("selinux", "SELinux forbids nothing here"),
         Some(true) => Finding::ok("selinux", "SELinux lets nginx connect to the application"),
@@ -56,7 +56,7 @@ fn judge_label(folder: &Path, label: &str) -> Option<Finding> {
     let rule = Advice::by_root(&["semanage", "fcontext", "-a", "-t", CONTENT, &format!("{path}(/.*)?")]);
     let apply = Advice::by_root(&["restorecon", "-R", &path]);
     let what = format!("SELinux may forbid nginx to look into {path}, which is of type {kind}");
-    Some(Finding::warn("selinux", what, format!("{rule} && {apply}")))
+    Some(Finding::warn("selinux", what, format!("give it a type for web content: {rule} && {apply}")))
 }
 
 #[cfg(test)]
