@@ -11,7 +11,10 @@ const NOBODY: u32 = 65534;
 fn as_nobody(world: &World, line: &str) -> Ran {
     assert!(nix::unistd::geteuid().is_root(), "this test needs root: it runs programs as another user");
     for program in ["bg-probe", "bg-launch", "bg-health", "bg-switch", "bg-deploy", "fake-app"] {
-        world.copy(programs::ours(program), format!("programs/{program}"));
+        // What runs already can't be written.
+        if !world.path(format!("programs/{program}")).exists() {
+            world.copy(programs::ours(program), format!("programs/{program}"));
+        }
     }
     let mut shell: Command = world.command("/bin/sh".as_ref());
     shell.env("PATH", format!("{}:/usr/sbin:/usr/bin:/bin", world.word("programs")));
@@ -187,4 +190,42 @@ fn a_switch_of_another_user_that_was_cut_short_is_ended_as_that_user_by_the_prin
     let world = world.env("PATH", &path);
     world.run_line(line).success();
     world.run("bg-switch", &["--to", "set2"]).success();
+}
+
+#[test]
+fn a_user_whose_own_folder_is_closed_by_its_mode_opens_it_by_the_printed_line() {
+    let world = deploying(World::new().link_form(), "");
+    world.make_dir(world.dir());
+    chown(world.dir(), Some(NOBODY), Some(NOBODY)).expect("root may");
+    as_nobody(&world, "bg-deploy").success();
+    let releases = world.dir().join("releases");
+    for closed in [world.dir(), releases] {
+        world.chmod(&closed, 0o555);
+        let refused = as_nobody(&world, "bg-deploy").exit(1).never_said("chown").never_said("as its owner");
+        let line = refused.advice("Let it be written: ");
+        assert_eq!(line, format!("chmod u+rwX {}", closed.display()));
+        as_nobody(&world, &line).success();
+        as_nobody(&world, "bg-deploy").success();
+    }
+}
+
+#[test]
+fn a_user_who_may_not_read_the_settings_is_let_by_the_printed_line_and_nobody_loses_them() {
+    let (world, file) = deploying(World::new().link_form(), "").with_sudo().by_file();
+    world.make_dir(world.dir());
+    chown(world.dir(), Some(NOBODY), Some(NOBODY)).expect("root may");
+    let deploy = format!("bg-deploy --env-file {file}");
+    world.chmod(&file, 0o600);
+    let refused = as_nobody(&world, &deploy).exit(1).said(format!("may not read {file}. Let it be read: "));
+    follow(&world, &refused, "Let it be read: ").success();
+    as_nobody(&world, &deploy).success();
+    // Its group's again, and closed to it.
+    world.chmod(&file, 0o600);
+    let refused = as_nobody(&world, &deploy).exit(1);
+    assert_eq!(refused.advice("Let it be read: "), format!("sudo chmod g+r {file}"));
+    // Of others who deploy nothing is taken.
+    chown(&file, None, Some(1)).expect("root may");
+    world.chmod(&file, 0o640);
+    let refused = as_nobody(&world, &deploy).exit(1).never_said("chgrp");
+    refused.said(format!("Run it as a user of its group, daemon: sudo -u daemon {deploy}"));
 }

@@ -2,12 +2,14 @@
 
 use crate::cli::lines::{self, Variable};
 use crate::cli::origin::{LINES, READ};
+use crate::os::advice::Advice;
 use crate::os::sudo::{called, typed_as};
 use crate::say::exit::{Exit, OrExit};
 use crate::site::settings::ENV_FILE;
 use anyhow::{Context, Result};
-use nix::unistd::geteuid;
+use nix::unistd::{Gid, Group, User, getegid, geteuid, getgroups};
 use std::ffi::{OsStr, OsString};
+use std::fs::Metadata;
 use std::io::ErrorKind;
 use std::os::unix::fs::MetadataExt;
 use std::os::unix::process::CommandExt;
@@ -45,12 +47,36 @@ pub fn apply(file: &Path) -> Result<()> {
 
 fn read(file: &Path) -> Result<String> {
     std::fs::read_to_string(file).map_err(|why| match std::fs::metadata(file) {
-        Ok(meta) if why.kind() == ErrorKind::PermissionDenied => Exit::Refused.refuse(
-            format!("{} may not read {}", called(geteuid().as_raw()), file.display()),
-            format!("run it as its owner: {}", typed_as(meta.uid())),
-        ),
+        Ok(meta) if why.kind() == ErrorKind::PermissionDenied => Exit::Refused
+            .refuse(format!("{} may not read {}", called(geteuid().as_raw()), file.display()), to_read(file, &meta)),
         _ => anyhow::Error::new(why).context(format!("read {}", file.display())),
     })
+}
+
+/// What lets this user read a file of settings, and takes that from nobody; else who may.
+fn to_read(file: &Path, meta: &Metadata) -> String {
+    let (path, owner) = (file.to_string_lossy(), meta.uid());
+    let change = |program: &str, to: &str| Advice::by_owner(owner, &[program, to, &path]);
+    let group = |gid: Gid| Group::from_gid(gid).ok().flatten().map_or_else(|| gid.to_string(), |group| group.name);
+    let of_file = Gid::from_raw(meta.gid());
+    if owner == geteuid().as_raw() {
+        return format!("let it be read: {}", change("chmod", "u+r"));
+    }
+    if meta.mode() & 0o040 == 0 {
+        // Nobody's but the owner's: its group may be another one.
+        let give = if is_mine(of_file) { String::new() } else { format!("{} && ", change("chgrp", &group(getegid()))) };
+        return format!("let it be read: {give}{}", change("chmod", "g+r"));
+    }
+    let group = group(of_file);
+    match User::from_name(&group).ok().flatten() {
+        Some(user) => format!("run it as a user of its group, {group}: {}", typed_as(user.uid.as_raw())),
+        None => format!("run it as a user of its group, {group}"),
+    }
+}
+
+/// Whether this user is of that group.
+fn is_mine(group: Gid) -> bool {
+    getegid() == group || getgroups().is_ok_and(|groups| groups.contains(&group))
 }
 
 /// Of this process and that file; exec keeps the pid (`execve(2)`).

@@ -49,6 +49,12 @@ impl Advice {
         Advice(format!("{}{}", if may { "" } else { "sudo " }, join(words)))
     }
 
+    /// What lets this user write what is its own, and closed by its mode.
+    #[must_use]
+    pub fn open_own(paths: &[&str]) -> Advice {
+        Advice::by_owner(geteuid().as_raw(), &[&["chmod", "u+rwX"], paths].concat())
+    }
+
     /// A command of the system's that anybody may run, or that says itself who runs it.
     #[must_use]
     pub fn by_anybody(words: &[&str]) -> Advice {

@@ -71,6 +71,12 @@ pub fn is_trusted(meta: &Metadata) -> bool {
     meta.uid() == 0 || meta.uid() == geteuid().as_raw()
 }
 
+/// Whether what is at `path` is this user's own, so that its mode alone can close it to this user.
+#[must_use]
+pub fn is_own(path: &Path) -> bool {
+    std::fs::metadata(path).is_ok_and(|meta| meta.uid() == geteuid().as_raw())
+}
+
 /// The owner-to-be of what root makes at `path`; `None` where that stays with its maker.
 fn heir(path: &Path) -> Result<Option<(u32, u32)>> {
     if !geteuid().is_root() {

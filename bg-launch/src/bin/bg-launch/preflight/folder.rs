@@ -1,6 +1,7 @@
 //! The folder that a release would be put into, looked at without touching it.
 
 use bg_probe::cli::preflight::Finding;
+use bg_probe::os::owner::is_own;
 use bg_probe::os::sudo::{called, owner as owner_of, typed_as};
 use bg_probe::site::advice::Advice;
 use bg_probe::site::dir::Dir;
@@ -29,7 +30,7 @@ pub(crate) fn finding(dir: &Dir, there: &Path, places: &[PathBuf]) -> Finding {
     }
     let closed: Vec<PathBuf> =
         places.iter().filter(|path| path.exists() && may_write(path).is_err()).cloned().collect();
-    if let Some(finding) = not_ours(&closed) {
+    if let Some(finding) = closed_to_us(&closed) {
         return finding;
     }
     let owner = called(meta.uid());
@@ -62,18 +63,26 @@ fn not_there(dir: &Dir, there: &Path) -> Finding {
 }
 
 /// What an earlier run as another user, an agent's as root, has left. Its owner is advised to take back that alone, and
-/// nothing below it: a release that runs, as another user maybe, owns the folder it works in.
-fn not_ours(paths: &[PathBuf]) -> Option<Finding> {
-    let first = paths.first()?;
-    let owner = std::fs::metadata(first).map_or("nobody".into(), |meta| called(meta.uid()));
+/// nothing below it: a release that runs, as another user maybe, owns the folder it works in. What is this user's own is closed
+/// by its mode.
+fn closed_to_us(paths: &[PathBuf]) -> Option<Finding> {
     let me = geteuid().as_raw();
-    let detail = format!("{} belongs to {owner}, and {} may not write it", first.display(), called(me));
-    let words: Vec<String> = paths.iter().map(|path| path.to_string_lossy().into_owned()).collect();
-    Some(Finding::fail(
-        "dir",
-        detail,
-        format!("take it over: sudo chown -h {} {}", owner_of(me), shell_words::join(words)),
-    ))
+    let (own, others): (Vec<&PathBuf>, Vec<&PathBuf>) = paths.iter().partition(|path| is_own(path));
+    let first = others.first().or(own.first())?;
+    let meta = std::fs::metadata(first).ok();
+    let (detail, remedy) = if others.is_empty() {
+        let mode = meta.map_or(0, |meta| meta.mode() & 0o7777);
+        let detail = format!("{} is {}'s own, and its mode ({mode:04o}) has it closed", first.display(), called(me));
+        let own: Vec<_> = own.iter().map(|path| path.to_string_lossy()).collect();
+        let open = Advice::open_own(&own.iter().map(|path| &**path).collect::<Vec<_>>());
+        (detail, format!("let it be written: {open}"))
+    } else {
+        let owner = meta.map_or("nobody".into(), |meta| called(meta.uid()));
+        let detail = format!("{} belongs to {owner}, and {} may not write it", first.display(), called(me));
+        let words = shell_words::join(others.iter().map(|path| path.to_string_lossy()));
+        (detail, format!("take it over: sudo chown -h {} {words}", owner_of(me)))
+    };
+    Some(Finding::fail("dir", detail, remedy))
 }
 
 /// Everything in the folder that a deploy writes or adds to.

@@ -4,7 +4,7 @@
 use crate::form::change::Change;
 use crate::form::hidden::perhaps;
 use crate::form::obstacle::{Obstacle, obstacles};
-use crate::form::permission::may_write_in;
+use crate::form::permission::{may_write_in, who_may_write_in};
 use crate::form::rules::{Move, Rules};
 use crate::form::share;
 use crate::form::stay;
@@ -16,7 +16,6 @@ use bg_probe::cli::preflight::Finding;
 use bg_probe::nginx::upstream::Upstream;
 use bg_probe::nginx::upstream::link::{Looks, Spelling, text};
 use bg_probe::os::replace;
-use bg_probe::os::sudo::typed_as;
 use bg_probe::say::Voice;
 use bg_probe::say::exit::Exit;
 use bg_probe::site::address::group_of;
@@ -25,7 +24,6 @@ use bg_probe::site::dir::Dir;
 use bg_probe::site::route::{Route, prune};
 use bg_probe::site::settings::Site;
 use bg_probe::site::slot::Slot;
-use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 /// The link form's rules.
@@ -103,7 +101,7 @@ impl Rules for Link {
         findings.extend(share::finding(site, nginx, upstream));
         findings.push(match ensure_movable(dir) {
             Ok(()) => Finding::ok("write", format!("the link can be moved in {}", dir.root().display())),
-            Err(why) => Finding::refused("write", &why, "run this as its owner"),
+            Err(why) => Finding::refused("write", &why, "see who may write there"),
         });
         findings
     }
@@ -132,13 +130,9 @@ fn ensure_movable(dir: &Dir) -> Result<()> {
     may_write_in(folder).map_err(|why| {
         Exit::Refused.refuse(
             format!("the link can't be moved: {} may not be written ({})", folder.display(), why.desc()),
-            format!("run this as its owner: {}", typed_as(owner(folder))),
+            who_may_write_in(folder, why),
         )
     })
-}
-
-fn owner(folder: &Path) -> u32 {
-    std::fs::metadata(folder).map_or(0, |meta| meta.uid())
 }
 
 /// Moves the link and waits for the proof. Where that does not come, the link is put back where it was, unless a share was
