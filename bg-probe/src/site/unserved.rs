@@ -6,7 +6,6 @@
 
 use crate::os::folder::make;
 use crate::site::dir::Dir;
-
 use crate::site::sign;
 use anyhow::Result;
 use std::path::PathBuf;

@@ -100,8 +100,7 @@ fn aim(run: &Run, runner: &Runner, stages: &mut [Stage], end: &mut End) {
         None => {
             if let Some(at) = taken_back(&record) {
                 messages::taken_back(run, &record, &at);
-                end.failure = Some(Failure { at: Step::Stage(Name::Probe), code: Exit::Unsure as u8, signal: None });
-                return;
+                return refuse(Exit::Unsure);
             }
             messages::forward(run, &record);
             messages::to_the_same(run, &record);
