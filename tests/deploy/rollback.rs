@@ -1,5 +1,5 @@
 use super::{SOON, limit};
-use bg_tests::{World, process, until};
+use bg_tests::{Run, World, process, until};
 use nix::sys::signal::Signal;
 use std::fs::File;
 use std::time::{Duration, Instant, SystemTime};
@@ -142,4 +142,41 @@ fn rollback_to_exits_2_and_lists_the_releases_when_none_matches() {
         world.run("bg-deploy", words).exit(2).printed_nothing();
     }
     assert_eq!(world.get("/version").body, "1.0");
+}
+
+#[test]
+fn what_is_refused_and_what_has_nothing_to_do_makes_no_folder() {
+    let world = World::new().serving();
+    let missing = world.path("missing");
+    let calls: [(&str, &[&str], i32, &str); 10] = [
+        ("bg-deploy", &["--rollback"], 7, "set1 is served by pid "),
+        ("bg-deploy", &["--rollback", "--to", "2026"], 7, "set1 is served by pid "),
+        ("bg-switch", &["--to", "set1"], 7, "set1 is served by pid "),
+        ("bg-switch", &["--to", "set2"], 5, "nothing listens on port "),
+        ("bg-switch", &["--share", "0"], 0, "no share of the visitors is out"),
+        ("bg-switch", &["--linger", "0"], 0, "nobody stays with an old release"),
+        ("bg-switch", &["--preview", "off"], 0, "there is no pass"),
+        ("bg-launch", &["--live", "-v"], 0, "no slot holds a release yet"),
+        ("bg-launch", &["--companion", "--stop"], 0, "no companion runs"),
+        ("bg-deploy", &["--abandon"], 0, "nothing is prepared in "),
+    ];
+    for (program, words, code, said) in calls {
+        world.cmd(program).env("BG_DIR", &missing).args(words).ran().exit(code).said(said);
+        assert!(!missing.exists(), "{program} {words:?}");
+    }
+}
+
+#[test]
+fn rollback_where_nothing_was_ever_deployed_says_so_and_makes_no_folder() {
+    let world = World::new();
+    world.start_fake("set1", &["--version-text", "by hand"]);
+    let nothing = format!("there is nothing to go back to: {} is not there", world.dir().display());
+    for words in [&["--rollback"][..], &["--rollback", "--to", "2026"]] {
+        world.run("bg-deploy", words).exit(1).said(&nothing);
+        assert!(!world.dir().exists(), "{words:?}");
+    }
+    // What other scripts have started is somewhere to go.
+    world.start_fake("set2", &["--version-text", "the other"]);
+    world.rollback().success();
+    assert_eq!(world.get("/version").body, "the other");
 }

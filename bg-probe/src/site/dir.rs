@@ -28,6 +28,7 @@ use crate::say::exit::Exit;
 use crate::site::slot::Name;
 use anyhow::Result;
 use std::ffi::OsString;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
@@ -62,6 +63,12 @@ impl Dir {
     #[must_use]
     pub fn root(&self) -> &Path {
         &self.0
+    }
+
+    /// Whether there is no folder yet: nothing was ever done in it.
+    #[must_use]
+    pub fn is_missing(&self) -> bool {
+        matches!(std::fs::symlink_metadata(&self.0), Err(e) if e.kind() == ErrorKind::NotFound)
     }
 
     /// The link that nginx looks through in the link form.

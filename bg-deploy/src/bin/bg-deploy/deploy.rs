@@ -6,6 +6,7 @@ use crate::compare;
 use crate::history::Entry;
 use crate::leftover;
 use crate::messages;
+use crate::nowhere;
 use crate::order::{Goal, Order, Run};
 use crate::outcome::{End, Failure, Step};
 use crate::preflight;
@@ -47,6 +48,9 @@ fn under_lock(run: &Run) -> Result<u8> {
     run.hooks.ensure_there()?;
     run.site.dir.ensure_own()?;
     prepared::ensure_ground(run)?;
+    if let Some(code) = nowhere::refused(run)? {
+        return Ok(code);
+    }
     if matches!(run.goal, Goal::Abandon) && !run.site.dir.root().exists() {
         return nothing_to_abandon(run, &Entry::begin());
     }

@@ -13,6 +13,7 @@ mod history;
 mod jobs;
 mod leftover;
 mod messages;
+mod nowhere;
 mod order;
 mod outcome;
 mod preflight;

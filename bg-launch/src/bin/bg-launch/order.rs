@@ -99,8 +99,11 @@ impl Order {
             Order::StopCompanion { wait, clearing } => {
                 let site = site_of(settings)?;
                 site.dir.ensure_own()?;
-                let _lock = turn::take(&site, wait, voice)?;
-                if !companion::stop(&site, clearing.grace, voice)? {
+                let stops = || {
+                    let _lock = turn::take(&site, wait, voice)?;
+                    companion::stop(&site, clearing.grace, voice)
+                };
+                if site.dir.is_missing() || !stops()? {
                     voice.done("launch", "no companion runs", None);
                 }
                 Ok(())

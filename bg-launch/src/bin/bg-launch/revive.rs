@@ -29,6 +29,10 @@ use bg_probe::site::slot::Slot;
 /// [`Exit::Unsure`] when nothing tells which slot is live; those of a launch.
 pub(crate) fn run(site: &Site, wait: Wait, manner: &Manner, voice: Voice) -> Result<()> {
     site.dir.ensure_own()?;
+    if site.dir.is_missing() {
+        nothing_held(site, voice);
+        return Ok(());
+    }
     // Cron calls again in a minute: nobody is waited for here, not even who says how long it takes.
     if wait.within.is_zero()
         && let Some(holder) = lock::held_by(&site.dir)
@@ -44,8 +48,7 @@ pub(crate) fn run(site: &Site, wait: Wait, manner: &Manner, voice: Voice) -> Res
         lock => lock?,
     };
     if site.slots.both().iter().all(|slot| site.dir.release(&slot.name).is_none()) {
-        voice.detail("no slot holds a release yet");
-        forgotten::warn_of_nothing(site, voice);
+        nothing_held(site, voice);
         return Ok(());
     }
     let live = live_slot(site, voice)?;
@@ -57,6 +60,11 @@ pub(crate) fn run(site: &Site, wait: Wait, manner: &Manner, voice: Voice) -> Res
         voice.detail(&format!("the companion runs already as pid {}", launch.process.pid));
     }
     serve.and(companion.map(drop))
+}
+
+fn nothing_held(site: &Site, voice: Voice) {
+    voice.detail("no slot holds a release yet");
+    forgotten::warn_of_nothing(site, voice);
 }
 
 fn ensure_runs(site: &Site, slot: Slot, manner: &Manner, voice: Voice) -> Result<()> {

@@ -80,9 +80,14 @@ fn wait(site: &Site, lingering: &Lingering, linger: Linger) -> Result<Option<Str
 /// # Errors
 /// Those of a switch.
 pub(crate) fn end(site: Site, means: &Means) -> Result<()> {
+    let nobody_does = || means.voice.done("switch", "nobody stays with an old release; nothing was changed", None);
+    if site.dir.is_missing() {
+        nobody_does();
+        return Ok(());
+    }
     let lock = Lock::take(&site, means.wait, means.voice)?;
     let Some(lingering) = Lingering::of(&site) else {
-        means.voice.done("switch", "nobody stays with an old release; nothing was changed", None);
+        nobody_does();
         return Ok(());
     };
     let live = lingering.live;

@@ -34,6 +34,9 @@ pub(crate) enum Preview {
 /// # Errors
 /// [`Exit::Unsure`] where nobody can tell which slot is idle; [`Exit::Refused`] where the site has no passes.
 pub(crate) fn run(site: &Site, slot: Option<&Slot>, wanted: Preview, means: &Means) -> Result<()> {
+    if site.dir.is_missing() && matches!(wanted, Preview::Off) {
+        return off(site, means.voice);
+    }
     let _lock = Lock::take(site, means.wait, means.voice)?;
     match wanted {
         Preview::On => on(site, slot, means.voice),

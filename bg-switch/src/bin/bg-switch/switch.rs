@@ -55,6 +55,10 @@ struct Switch {
 /// Those of the target; [`Exit::NotMoved`] when nginx refuses or is not seen to move.
 pub(crate) fn switch(target: Target, share: u8, linger: Option<Linger>, means: &Means) -> Result<()> {
     let record = target.record()?;
+    // What is refused makes no folder. What may have changed since is asked again under the lock.
+    if record.site.dir.is_missing() {
+        ensure_fit(&record)?;
+    }
     let lock = Lock::take(&record.site, means.wait, means.voice)?;
     switch_under(lock, record, share, linger, means)
 }
@@ -65,9 +69,14 @@ pub(crate) fn switch(target: Target, share: u8, linger: Option<Linger>, means: &
 /// # Errors
 /// Those of [`switch`]; [`Exit::Unsure`] where nobody can tell who serves.
 pub(crate) fn take_back(site: Site, named: Option<&Slot>, means: &Means) -> Result<()> {
+    let none_is = || means.voice.done("switch", "no share of the visitors is out; nothing was changed", None);
+    if site.dir.is_missing() {
+        none_is();
+        return Ok(());
+    }
     let lock = Lock::take(&site, means.wait, means.voice)?;
     let Some(route) = Route::of(&site.dir, &site.slots).filter(Route::is_shared) else {
-        means.voice.done("switch", "no share of the visitors is out; nothing was changed", None);
+        none_is();
         return Ok(());
     };
     let (new, old) = route.ends();
