@@ -262,3 +262,22 @@ fn a_site_whose_nginx_is_down_or_can_not_read_the_page_stays_open() {
     world.run("bg-switch", &["--open"]).success();
     assert_eq!(http::get(&format!("{url}/version")).expect("an answer").body, "1.1");
 }
+
+#[test]
+fn while_nginx_is_down_closing_and_opening_say_how_the_site_is() {
+    let (world, _) = site();
+    let door = |word: &str, now: &str| {
+        let run = world.run("bg-switch", &[word, "--verify-timeout", "100ms"]).exit(5);
+        let run = run.said(format!("(connection refused), so nothing was seen. {now}. Start nginx: "));
+        assert_eq!(run.advice("Start nginx: "), world.nginx.command_line());
+    };
+    world.nginx.stop();
+    door("--close", "The site is open to visitors, as before");
+    assert_eq!(world.names(world.dir().join("closed")), ["page.html"]);
+    world.nginx.start();
+    close(&world);
+    world.nginx.stop();
+    door("--close", "The site stays closed");
+    door("--open", "The site is open to visitors");
+    assert_eq!(world.names(world.dir().join("closed")), ["page.html"]);
+}

@@ -281,3 +281,13 @@ fn whoever_has_a_pass_gets_into_a_closed_site() {
     world.run("bg-switch", &["--preview", "off"]).success();
     assert_eq!(status(&pass.cookie), 503);
 }
+
+#[test]
+fn no_pass_is_made_while_nginx_is_down_and_the_site_is_not_blamed() {
+    let (world, _) = site_with(World::new().both_running(), "preview");
+    world.nginx.stop();
+    let run = world.run("bg-switch", &["--preview", "on"]).exit(5).never_said("--print-site");
+    let run = run.said("so nothing was seen. The pass to set2 was taken back. Start nginx: ");
+    assert_eq!(run.advice("Start nginx: "), world.nginx.command_line());
+    assert_eq!(passes(&world), [""; 0]);
+}

@@ -179,7 +179,11 @@ fn what_can_not_be_drained_is_refused_and_stays_as_it_was() {
     let docker = [&ON[..], &["--nginx", "docker exec web nginx"]].concat();
     world.run("bg-switch", &docker).exit(1).said("by another program, as in a container");
     world.nginx.stop();
-    world.run("bg-switch", &ON).exit(1).said("nothing on this machine listens on port").said("Nothing was touched");
+    let run = world.run("bg-switch", &ON).exit(1).said("nothing on this machine listens on port");
+    assert_eq!(run.said("Nothing was touched").advice("Start nginx: "), world.nginx.command_line());
+    world.write(world.dir().join("drained"), "");
+    let run = world.run("bg-switch", &["--drain", "off", "--verify-timeout", "100ms"]).exit(5);
+    run.said("so nothing was seen. This host is not drained any more. Start nginx: ");
     assert!(!world.dir().join("drained").exists());
 }
 

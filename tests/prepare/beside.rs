@@ -145,3 +145,17 @@ fn what_is_prepared_before_any_release_is_live_is_told_to_be_reached() {
     assert_eq!(world.get("/version").body, "1.0");
     world.run("bg-deploy", &["--finish"]).success();
 }
+
+#[test]
+fn what_is_finished_already_is_not_said_to_be_served_while_nginx_is_down() {
+    for world in [World::new(), World::new().link_form()] {
+        let world = world.serving();
+        world.run("bg-deploy", &["--prepare", "--", "fake-app", "--version-text", "1.1"]).success();
+        world.run("bg-deploy", &["--finish"]).success();
+        world.nginx.stop();
+        let world = world.env("BG_SWITCH_VERIFY_TIMEOUT", "100ms");
+        let run = world.run("bg-deploy", &["--finish"]).exit(5).said("serving   not known: ");
+        let run = run.said("; nginx is set to serve ").said("in set2; to look: bg-probe --format table");
+        run.never_said("nginx serves it").never_said("set2 now").never_said("--rollback");
+    }
+}

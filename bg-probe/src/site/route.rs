@@ -109,6 +109,12 @@ impl Route {
         self.share < NUMBERS
     }
 
+    /// How many visitors of a hundred go to the slot that the share was given to.
+    #[must_use]
+    pub fn share(&self) -> u8 {
+        self.share
+    }
+
     /// The slot that most visitors go to. Of two halves it is the slot that everybody was in before.
     #[must_use]
     pub fn live(&self) -> &Slot {

@@ -263,5 +263,5 @@ Exit codes:
   5  nginx refused or did not move; it is back on the slot it was on. Of a share that is taken back: nginx was not seen to
      follow, and the link leads everybody to the slot that they came from
   6  another deploy holds the lock
-  7  the record is no longer true; --convert while the live slot is not known or both serve; or the slot, link or folder
-     is another application's";
+  7  the record is no longer true; --share of a slot that has all visitors; --convert while the live slot is not known or
+     both serve; or the slot, link or folder is another application's";

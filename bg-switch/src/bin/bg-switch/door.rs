@@ -6,10 +6,11 @@
 use crate::closing::{HEADER, PATH};
 use crate::means::Means;
 use crate::nginx::parts::{self, Has, Part};
-use crate::page::Page;
+use crate::page::{Page, unanswered};
 use crate::proof::IN_A_ROW;
 use anyhow::{Context, Result};
 use bg_probe::os::http::{NoReply, Reply};
+use bg_probe::say;
 use bg_probe::say::exit::{Exit, OrExit};
 use bg_probe::site::advice::Advice;
 use bg_probe::site::closed::{self, MOST_PAGE};
@@ -43,13 +44,15 @@ pub(crate) fn close(site: &Site, page: Option<&Path>, means: &Means) -> Result<(
         }
         Has::Yes | Has::InPart(_) | Has::Unknown => {}
     }
+    let page = Page::of(site, "/")?;
     site.dir.create()?;
     let was_closed = closed::is_closed(&site.dir);
     closed::close(&site.dir, &text)?;
-    let seen = match seen(site, &Doorway::Closed(&text), means.within) {
+    let doorway = Doorway::Closed(&text);
+    let seen = match doorway.seen(page.as_ref(), means.within) {
         Ok(seen) => seen,
-        Err(why) if was_closed => return Err(why),
-        Err(why) => return Err(opened_again(site, why)),
+        Err(unseen) if was_closed => return Err(doorway.missed(site, unseen, means.within, "The site stays closed")),
+        Err(unseen) => return Err(opened_again(site, |now| doorway.missed(site, unseen, means.within, now))),
     };
     if let Has::InPart(file) = door {
         let file = file.display();
@@ -75,7 +78,9 @@ pub(crate) fn open(site: &Site, means: &Means) -> Result<()> {
     let began = Instant::now();
     site.dir.look()?;
     closed::open(&site.dir)?;
-    let seen = seen(site, &Doorway::Open, means.within)?;
+    let seen = Doorway::Open.seen(Page::of(site, "/")?.as_ref(), means.within);
+    let seen =
+        seen.map_err(|unseen| Doorway::Open.missed(site, unseen, means.within, "The site is open to visitors"))?;
     means.voice.done("switch", &format!("open to visitors{seen}"), Some(began.elapsed()));
     Ok(())
 }
@@ -102,11 +107,12 @@ fn no_door(site: &Site) -> anyhow::Error {
     Exit::Refused.refuse(what, parts::remedy(site))
 }
 
-/// Adds to `why` that the site is as it was.
-fn opened_again(site: &Site, why: anyhow::Error) -> anyhow::Error {
+/// Opens the site that was not seen to close; `why`, with how it is now.
+fn opened_again(site: &Site, why: impl FnOnce(&str) -> anyhow::Error) -> anyhow::Error {
     match closed::open(&site.dir) {
-        Ok(()) => why,
+        Ok(()) => why("The site is open to visitors, as before"),
         Err(worse) => {
+            let why = why("The site is closed");
             let open = Advice::call(site, "bg-switch", &["--open"]);
             Exit::of(&why).refuse(format!("{why:#}. {worse:#}"), format!("once that can be done: {open}"))
         }
@@ -121,18 +127,23 @@ enum Doorway<'a> {
     Open,
 }
 
-/// Waits until a visitor is seen to find it so; how that was seen, in words.
-fn seen(site: &Site, doorway: &Doorway, within: Duration) -> Result<String> {
-    let Some(page) = Page::of(site, "/")? else { return Ok(parts::UNSEEN.into()) };
-    let visitor = Visitor::Number(1).to_string();
-    let is_found = |reply: &Result<Reply, NoReply>| doorway.is_found(reply);
-    match page.is_seen(&[(AS_A_VISITOR, &visitor)], within, is_found) {
-        Ok(()) => Ok(format!(", seen {IN_A_ROW} times at {}", page.url)),
-        Err(last) => Err(doorway.missed(site, &page.url.to_string(), last, within)),
-    }
+/// The last answer where a visitor did not find it so, and where that was asked.
+struct Unseen {
+    url: String,
+    reply: Result<Reply, NoReply>,
 }
 
 impl Doorway<'_> {
+    /// Waits until a visitor is seen to find it so at the page; how that was seen, in words.
+    fn seen(&self, page: Option<&Page>, within: Duration) -> Result<String, Unseen> {
+        let Some(page) = page else { return Ok(parts::UNSEEN.into()) };
+        let visitor = Visitor::Number(1).to_string();
+        match page.is_seen(&[(AS_A_VISITOR, &visitor)], within, |reply| self.is_found(reply)) {
+            Ok(()) => Ok(format!(", seen {IN_A_ROW} times at {}", page.url)),
+            Err(reply) => Err(Unseen { url: page.url.to_string(), reply }),
+        }
+    }
+
     fn is_found(&self, reply: &Result<Reply, NoReply>) -> bool {
         let Ok(reply) = reply else { return false };
         let is_page = reply.headers.iter().any(|name| name.eq_ignore_ascii_case(HEADER));
@@ -142,21 +153,20 @@ impl Doorway<'_> {
         }
     }
 
-    /// The failure to see it; `reply` was the last answer.
-    fn missed(&self, site: &Site, url: &str, reply: Result<Reply, NoReply>, within: Duration) -> anyhow::Error {
-        let within = bg_probe::say::seconds(within);
+    /// The failure to see it; `now` is how the site is, a sentence.
+    fn missed(&self, site: &Site, unseen: Unseen, within: Duration, now: &str) -> anyhow::Error {
+        let Unseen { url, reply } = unseen;
         match (self, reply) {
-            (_, Err(why)) => {
-                Exit::NotMoved.because(format!("{url} was not answered within {within} ({why}), so nothing was seen"))
-            }
+            (_, Err(why)) => unanswered(&url, &why, within, now),
             (Doorway::Open, Ok(_)) => Exit::NotMoved.because(format!(
-                "visitors still got the page {within} after the site was opened: has its server an open_file_cache?"
+                "visitors still got the page {} after the site was opened: has its server an open_file_cache?",
+                say::seconds(within)
             )),
             (Doorway::Closed(_), Ok(reply)) if !reply.headers.iter().any(|name| name.eq_ignore_ascii_case(HEADER)) => {
                 no_door(site)
             }
             (Doorway::Closed(_), Ok(reply)) => Exit::NotMoved.because(format!(
-                "{url} was answered {} by {PATH}, but not with the page: may nginx's workers read {}?",
+                "{url} was answered {} by {PATH}, but not with the page. {now}. May nginx's workers read {}?",
                 reply.status,
                 closed::page(&site.dir).display()
             )),

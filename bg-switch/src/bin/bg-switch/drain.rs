@@ -7,7 +7,7 @@ use crate::means::Means;
 use crate::nginx::parts::{self, Has, Part};
 use crate::nginx::servers::ports_of;
 use crate::nginx::tree::Tree;
-use crate::page::Page;
+use crate::page::{Page, unanswered};
 use crate::proof::IN_A_ROW;
 use crate::ready::{DRAINED, READY_PAGE};
 use anyhow::Result;
@@ -63,7 +63,8 @@ pub(crate) fn on(site: &Site, patience: Patience, means: &Means) -> Result<()> {
     site.dir.create()?;
     let was_drained = drained::is_drained(&site.dir);
     drained::drain(&site.dir)?;
-    let seen = match seen(site, true, means) {
+    let now = if was_drained { "This host stays drained" } else { "This host is not drained, as before" };
+    let seen = match seen(site, true, now, means) {
         Ok(seen) => seen,
         Err(why) if was_drained => return Err(why),
         Err(why) => {
@@ -119,7 +120,7 @@ pub(crate) fn off(site: &Site, means: &Means) -> Result<()> {
     }
     site.dir.look()?;
     drained::end(&site.dir)?;
-    let seen = seen(site, false, means)?;
+    let seen = seen(site, false, "This host is not drained any more", means)?;
     means.voice.done("drain", &format!("a load balancer may send visitors to this host again{seen}"), None);
     Ok(())
 }
@@ -174,8 +175,9 @@ fn in_words(peers: &[IpAddr]) -> String {
     }
 }
 
-/// Waits until the page is seen to say whether the host is drained; how that was seen, in words.
-fn seen(site: &Site, is_drained: bool, means: &Means) -> Result<String> {
+/// Waits until the page is seen to say whether the host is drained; how that was seen, in words. Where it is not answered, the
+/// host is as `now` has it, a sentence.
+fn seen(site: &Site, is_drained: bool, now: &str, means: &Means) -> Result<String> {
     let Some(page) = Page::of(site, READY_PAGE)? else { return Ok(parts::UNSEEN.into()) };
     let says_so = |reply: &Reply| reply.status == 503 && reply.body == DRAINED.as_bytes();
     let is_found = |reply: &Result<Reply, NoReply>| reply.as_ref().is_ok_and(|reply| says_so(reply) == is_drained);
@@ -188,10 +190,7 @@ fn seen(site: &Site, is_drained: bool, means: &Means) -> Result<String> {
             }
             _ => format!(", seen {IN_A_ROW} times at {url}"),
         }),
-        Err(Err(why)) => Err(Exit::NotMoved.because(format!(
-            "{url} was not answered within {} ({why}), so nothing was seen",
-            bg_probe::say::seconds(means.within)
-        ))),
+        Err(Err(why)) => Err(unanswered(url, &why, means.within, now)),
         Err(Ok(_)) if is_drained => Err(no_page(site)),
         Err(Ok(_)) => Err(Exit::NotMoved.because(format!("{url} still says that this host is drained"))),
     }

@@ -2,9 +2,13 @@
 
 use crate::proof::IN_A_ROW;
 use anyhow::Result;
+use bg_probe::nginx::call;
 use bg_probe::os::deadline::Deadline;
 use bg_probe::os::http::{Get, NoReply, Reply, Url};
+use bg_probe::say;
+use bg_probe::say::exit::Exit;
 use bg_probe::site::settings::{FrontSetting, Site};
+use std::fmt::Display;
 use std::time::Duration;
 
 /// How often to ask again.
@@ -12,6 +16,16 @@ const ASK_EVERY: Duration = Duration::from_millis(20);
 
 /// How long one answer may take.
 const ANSWER_WITHIN: Duration = Duration::from_secs(2);
+
+/// The failure to see what a page says, for there was no answer; `now` is how things are, a sentence.
+pub(crate) fn unanswered(url: &impl Display, why: &NoReply, within: Duration, now: &str) -> anyhow::Error {
+    let within = say::seconds(within);
+    let what = format!("{url} was not answered within {within} ({why}), so nothing was seen. {now}");
+    match why {
+        NoReply::Refused => Exit::NotMoved.refuse(what, format!("start nginx: {}", call::start())),
+        NoReply::Slow | NoReply::Broken(_) => Exit::NotMoved.because(what),
+    }
+}
 
 /// A page, at the address of the front.
 pub(crate) struct Page {

@@ -1,9 +1,11 @@
 //! `--preview on|off`: a pass to the slot that is not live, or to the one that is named.
 
 use crate::extras::remedy;
+use crate::form::share::NAMES_IT;
 use crate::means::Means;
+use crate::page::unanswered;
 use anyhow::Result;
-use bg_probe::live::front::{Answer, FRONT_WITHIN, Front};
+use bg_probe::live::front::{Answer, FRONT_WITHIN, Front, Silence};
 use bg_probe::live::verdict::live;
 use bg_probe::live::witnesses::By;
 use bg_probe::nginx::upstream::Upstream;
@@ -32,7 +34,8 @@ pub(crate) enum Preview {
 /// Makes a pass, or takes them back.
 ///
 /// # Errors
-/// [`Exit::Unsure`] where nobody can tell which slot is idle; [`Exit::Refused`] where the site has no passes.
+/// [`Exit::Unsure`] where nobody can tell which slot is idle; [`Exit::Refused`] where the site has no passes;
+/// [`Exit::NotMoved`] where nginx does not answer.
 pub(crate) fn run(site: &Site, slot: Option<&Slot>, wanted: Preview, means: &Means) -> Result<()> {
     if site.dir.is_missing() && matches!(wanted, Preview::Off) {
         return off(site, means.voice);
@@ -95,17 +98,20 @@ fn complete(site: &Site, upstream: &Upstream) -> Result<()> {
     replace::link(&site.dir.live(), &now.make(&site.dir, &site.app)?)
 }
 
-/// Refuses a pass that leads nowhere: the front is asked with it.
+/// Refuses a pass that leads nowhere: the front is asked with it. A site without passes names the slot that is live.
 fn ensure_seen(site: &Site, slot: &Slot, pass: &Pass) -> Result<()> {
     let Some(front) = Front::of(site)? else { return Ok(()) };
-    let said = match front.ask_saying(("Cookie", &pass.cookie(&site.app)), FRONT_WITHIN) {
+    let (said, remedy) = match front.ask_saying(("Cookie", &pass.cookie(&site.app)), FRONT_WITHIN) {
         Answer::Slot(seen) if seen == *slot => return Ok(()),
-        Answer::Slot(other) => other.to_string(),
-        Answer::NoSlot(said) => said.to_string(),
-        Answer::Limited(status) => status.to_string(),
+        Answer::Slot(other) => (other.to_string(), remedy(site, "preview")),
+        Answer::NoSlot(Silence::NoReply(why)) => {
+            return Err(unanswered(&site.front, &why, FRONT_WITHIN, &format!("The pass to {slot} was taken back")));
+        }
+        Answer::NoSlot(said) => (said.to_string(), NAMES_IT.to_owned()),
+        Answer::Limited(status) => (status.to_string(), NAMES_IT.to_owned()),
     };
     let what = format!("{} answered {said} to a pass for {slot}, which was taken back", site.front);
-    Err(Exit::Refused.refuse(what, remedy(site, "preview")))
+    Err(Exit::Refused.refuse(what, remedy))
 }
 
 fn off(site: &Site, voice: Voice) -> Result<()> {

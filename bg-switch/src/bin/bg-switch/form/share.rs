@@ -4,9 +4,10 @@ use crate::form::change::Change;
 use crate::form::rules::Move;
 use crate::nginx::Nginx;
 use crate::nginx::groups::has_kinds;
+use crate::page::unanswered;
 use anyhow::Result;
 use bg_probe::cli::preflight::Finding;
-use bg_probe::live::front::{Answer, FRONT_WITHIN};
+use bg_probe::live::front::{Answer, FRONT_WITHIN, Silence};
 use bg_probe::nginx::upstream::link::Looks;
 use bg_probe::nginx::upstream::{Form, Upstream};
 use bg_probe::os::replace;
@@ -17,6 +18,9 @@ use bg_probe::site::route::Route;
 use bg_probe::site::settings::Site;
 use bg_probe::site::slot::Slot;
 use bg_probe::site::visitor::{HEADER, Visitor};
+
+/// What to do where the front does not name the slot that it is asked for.
+pub(crate) const NAMES_IT: &str = "let --front be /_bg/slot at 127.0.0.1, the page of bg-switch --print-site";
 
 /// What to do for shares.
 pub(super) fn remedy(site: &Site) -> String {
@@ -43,7 +47,8 @@ pub(crate) fn obstacle(site: &Site, upstream: Option<&Upstream>) -> Option<anyho
 /// Refuses a share that this site can't give, or of which nothing could be proven, before anything changes for visitors.
 ///
 /// # Errors
-/// [`Exit::Refused`], with what to install; [`Exit::NotMoved`] where the other slot does not listen.
+/// [`Exit::Refused`], with what to install; [`Exit::Unsure`] where nobody is in the other slot; [`Exit::NotMoved`] where that
+/// does not listen.
 pub(super) fn ensure_possible(change: &Change, to_do: &Move) -> Result<()> {
     let site = change.site;
     if let Some(why) = obstacle(site, to_do.upstream) {
@@ -52,15 +57,19 @@ pub(super) fn ensure_possible(change: &Change, to_do: &Move) -> Result<()> {
     let other = site.slots.other(&to_do.to.name);
     let now = Route::of(&site.dir, &site.slots).filter(Route::is_shared);
     if now.is_none() && to_do.from != Some(other) {
+        let share = to_do.route.share().to_string();
         let remedy = format!(
-            "move everybody to {other} with: {}; or a share with: {}",
-            to(site, other),
-            Advice::call(site, "bg-switch", &["--to", other.name.as_str(), "--share", "10"])
+            "to give {other} that share: {}; or all of them: {}",
+            Advice::call(site, "bg-switch", &["--to", other.name.as_str(), "--share", &share]),
+            to(site, other)
         );
+        let what = || {
+            let to = to_do.to;
+            format!("{to} has all visitors, and {other} none, so there is no share to give {to}. Nothing was touched")
+        };
         return Err(match to_do.from {
-            Some(_) => Exit::Refused
-                .refuse(format!("{} serves everybody, and {other} nobody. Nothing was touched", to_do.to), remedy),
-            None => Exit::Refused.refuse(
+            Some(_) => Exit::Unsure.refuse(what(), remedy),
+            None => Exit::Unsure.refuse(
                 format!(
                     "no slot is seen to serve beside {}, so there are no visitors to share. Nothing was touched",
                     to_do.to
@@ -90,6 +99,9 @@ fn ensure_provable(change: &Change, to_do: &Move) -> Result<()> {
         Answer::Slot(slot) if slot == *to => return Ok(()),
         Answer::Limited(_) => return Ok(()),
         Answer::Slot(other) => other.to_string(),
+        Answer::NoSlot(Silence::NoReply(why)) => {
+            return Err(unanswered(&site.front, &why, FRONT_WITHIN, "Nothing was moved"));
+        }
         Answer::NoSlot(said) => said.to_string(),
     };
     Err(Exit::Refused.refuse(
@@ -97,7 +109,7 @@ fn ensure_provable(change: &Change, to_do: &Move) -> Result<()> {
             "{} answers {said} where {HEADER}: {to} is asked, so no share could be seen. Nothing was moved",
             site.front
         ),
-        "let --front be /_bg/slot at 127.0.0.1, the page of bg-switch --print-site",
+        NAMES_IT,
     ))
 }
 
