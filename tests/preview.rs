@@ -291,3 +291,24 @@ fn no_pass_is_made_while_nginx_is_down_and_the_site_is_not_blamed() {
     assert_eq!(run.advice("Start nginx: "), world.nginx.command_line());
     assert_eq!(passes(&world), [""; 0]);
 }
+
+#[test]
+fn the_pass_of_a_hook_ends_with_the_hook_and_no_other_pass_does() {
+    let (world, url) = site_with(World::new().serving(), "preview");
+    world.run("bg-deploy", &["--prepare", "--", "fake-app", "--version-text", "1.1"]).success();
+    let by_hand = on(&world);
+    let told = world.word("told");
+    for (end, code) in [("exit 1", 4), ("sleep 60", 4), ("exit 0", 9)] {
+        let hook =
+            world.script(format!("hook-{code}-{}", end.len()), &format!("echo $BG_PREVIEW_COOKIE >{told}\n{end}"));
+        let words = ["--finish", "--preview", "--before-switch", &hook, "--hook-timeout", "300ms", "--ramp", "10=60s"];
+        let finish = world.start("bg-deploy", &words);
+        if code == 9 {
+            until(SOON, "a share is out", || finish.stderr().contains("set2 has 10 %"));
+        }
+        let finished = if code == 9 { None } else { Some(finish.end().exit(code)) };
+        assert_eq!(passes(&world), [by_hand.word()], "{finished:?}");
+        assert_ne!(world.read("told").trim(), by_hand.cookie);
+    }
+    assert_eq!(seen(&url, &by_hand.cookie), "set2");
+}

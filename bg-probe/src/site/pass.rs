@@ -9,7 +9,7 @@ use crate::os::owner::hand_over;
 use crate::os::random;
 use crate::os::replace;
 use crate::site::dir::Dir;
-use crate::site::slot::{Name, Slot};
+use crate::site::slot::{Name, Slot, Slots};
 use crate::site::visitor::{PASS_PAGE, variable};
 use anyhow::{Context, Result};
 use std::fs::{File, Permissions};
@@ -40,6 +40,14 @@ impl Pass {
     #[must_use]
     pub fn cookie(&self, app: &Name) -> String {
         format!("{}={}", variable(app, "pass").trim_start_matches('$'), self.word)
+    }
+
+    /// The pass of such a cookie; `None` of any other text.
+    #[must_use]
+    pub fn of_cookie(cookie: &str, app: &Name, slots: &Slots) -> Option<Pass> {
+        let word = cookie.strip_prefix(variable(app, "pass").trim_start_matches('$'))?.strip_prefix('=')?;
+        let is_one = slots.both().iter().any(|slot| is_of(word, &slot.name));
+        is_one.then(|| Pass { word: word.to_owned() })
     }
 
     /// The page that gives a browser the cookie, below the address of the site.
@@ -97,5 +105,18 @@ mod tests {
         assert!(is_of(&format!("a-{token}"), &short) && !is_of(&format!("a-{token}"), &long));
         assert!(is_of(&format!("a-b-{token}"), &long) && !is_of(&format!("a-b-{token}"), &short));
         assert!(!is_of("a-", &short) && !is_of(&format!("a-{token}0"), &short));
+    }
+
+    #[test]
+    fn a_cookie_of_ours_gives_the_pass_again_and_no_other_text_does() {
+        let (app, slots) = ("web".parse().unwrap(), "set1=8081,set2=8082".parse().unwrap());
+        let pass = Pass { word: "set2-0123456789abcdef0123456789abcdef".to_owned() };
+        let again = |cookie: &str| Pass::of_cookie(cookie, &app, &slots).map(|pass| pass.cookie(&app));
+        assert_eq!(again(&pass.cookie(&app)), Some(pass.cookie(&app)));
+        for other in
+            ["", "bg_web_pass=", "bg_web_pass=set2-../../x", "bg_web_pass=set3-0123456789abcdef0123456789abcdef"]
+        {
+            assert_eq!(again(other), None, "{other}");
+        }
     }
 }

@@ -13,6 +13,7 @@ use crate::watch;
 use bg_probe::record::Record;
 use bg_probe::say::exit::Exit;
 use bg_probe::say::masked;
+use bg_probe::site::advice::Advice;
 use bg_probe::site::launched::Launched;
 use bg_probe::site::past;
 use bg_probe::site::prepared::Prepared;
@@ -164,7 +165,12 @@ fn before_switch(run: &Run, runner: &Runner, end: &mut End) {
         }
         pass = Secrets::of(&made.output);
     }
-    match run.hooks.before_switch(voice, &masked(&end.line), &pass, &runner.interrupt) {
+    let ran = run.hooks.before_switch(voice, &masked(&end.line), &pass, &runner.interrupt);
+    if let Err(why) = pass.take_back(&run.site) {
+        let off = Advice::call(&run.site, "bg-switch", &["--preview", "off"]);
+        voice.warn(&format!("the pass of the hook is still there: {why:#}. Once that can be done: {off}"));
+    }
+    match ran {
         Ok(took) => end.took.extend(took.map(|took| (at, took))),
         Err(why) => {
             voice.error(&format!("{why:#}"));

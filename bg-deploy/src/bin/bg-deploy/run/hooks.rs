@@ -13,6 +13,8 @@ use bg_probe::os::deadline::Deadline;
 use bg_probe::say::exit::Exit;
 use bg_probe::say::{self, Voice};
 use bg_probe::site::lock::INHERITED;
+use bg_probe::site::pass::Pass;
+use bg_probe::site::settings::Site;
 use nix::sys::signal::{Signal, killpg};
 use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid};
 use nix::unistd::Pid;
@@ -27,6 +29,9 @@ use std::time::{Duration, Instant};
 /// How often to look whether a hook has ended.
 const LOOK_EVERY: Duration = Duration::from_millis(10);
 
+/// The variable with the cookie of a pass.
+const COOKIE: &str = "BG_PREVIEW_COOKIE";
+
 /// What a hook alone is told, by its environment: it stands in no record.
 #[derive(Default)]
 pub(crate) struct Secrets(Vec<(String, String)>);
@@ -36,6 +41,16 @@ impl Secrets {
     pub(crate) fn of(printed: &str) -> Secrets {
         let variable = |line: &str| line.split_once('=').map(|(name, value)| (name.to_owned(), value.to_owned()));
         Secrets(printed.lines().filter_map(variable).collect())
+    }
+
+    /// Takes back the pass among them: what the hook leaves behind, and whatever it has told of it, gets no further.
+    ///
+    /// # Errors
+    /// When its file can't be removed.
+    pub(crate) fn take_back(&self, site: &Site) -> Result<()> {
+        let cookies = self.0.iter().filter(|(name, _)| name == COOKIE);
+        let mut passes = cookies.filter_map(|(_, cookie)| Pass::of_cookie(cookie, &site.app, &site.slots));
+        passes.try_for_each(|pass| pass.revoke(&site.dir))
     }
 }
 
