@@ -154,6 +154,36 @@ fn a_second_deploy_moves_those_first_who_stay_and_says_so() {
 }
 
 #[test]
+fn a_release_in_which_some_stay_is_said_to_be_stopped_when_they_have_left() {
+    let (world, ..) = logged_in();
+    let run = deploy(&world, "1.1", &["--linger", "10m", "--stop-old", "now"]).success();
+    let run =
+        run.said("in set1 will be stopped once nobody stays there any more, which is at 2").never_said("stopped now");
+    let until = run.record()["lingers"]["until"].as_str().expect("a time").to_owned();
+    run.said(format!("{until} at the latest, unless it is live by then"));
+    let stop = world.run("bg-launch", &["--slot", "set1", "--stop", "--after", "1h"]).success();
+    stop.said("will be stopped in 1h, but not while anybody stays there, which is until 2");
+    world.run("bg-switch", &["--linger", "0"]).success();
+}
+
+#[test]
+fn a_share_a_switch_back_and_a_conversion_say_what_became_of_those_who_stayed() {
+    let (world, ..) = logged_in();
+    deploy(&world, "1.1", &["--linger", "10m"]).success();
+    let run = switch(&world, &["--to", "set1", "--share", "20"]).success().said("set1 has 20 % of the visitors");
+    run.said(
+        "who stayed with set1 goes by the share as everybody does: 20 of a hundred are in set1, the others were moved",
+    );
+    switch(&world, &["--to", "set1"]).success().never_said("who stayed");
+    switch(&world, &["--to", "set2", "--linger", "10m"]).success().said("who was in set1 before stays there");
+    switch(&world, &["--to", "set1"]).success().said("who stayed with set1 is there still, and so is everybody now");
+    switch(&world, &["--to", "set2", "--linger", "10m"]).success().said("who was in set1 before stays there");
+    let run = world.run("bg-switch", &["--convert", "reload"]).success().said("set2 serves as before");
+    run.said("who stayed with set1 was moved to set2");
+    world.run("bg-switch", &["--convert", "link"]).success().never_said("who stayed");
+}
+
+#[test]
 fn where_the_process_was_killed_the_next_who_holds_the_lock_moves_them() {
     let (world, url, mut browser) = logged_in();
     deploy(&world, "1.1", &["--linger", "10m"]).success();

@@ -28,7 +28,7 @@ fn a_share_is_a_number_below_a_hundred() {
 fn a_share_is_refused_of_the_slot_that_serves_everybody_and_where_a_slot_is_down() {
     let (world, url) = shared_site(World::new().set1_running());
     let run = switch(&world, &["--to", "set1", "--share", "10"]).exit(7);
-    let run = run.said("set1 has all visitors, and set2 none, so there is no share to give set1. Nothing was touched");
+    let run = run.said("everybody goes to set1 already, so there is no share to give it. Nothing was touched");
     assert_eq!(run.advice("To give set2 that share: "), "bg-switch --to set2 --share 10");
     switch(&world, &["--to", "set2", "--share", "10"]).exit(5).said("nothing listens on port");
     world.start_fake("set2", &[]);

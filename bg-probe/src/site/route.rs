@@ -109,10 +109,10 @@ impl Route {
         self.share < NUMBERS
     }
 
-    /// How many visitors of a hundred go to the slot that the share was given to.
+    /// How many visitors of a hundred go to a slot.
     #[must_use]
-    pub fn share(&self) -> u8 {
-        self.share
+    pub fn share_of(&self, slot: &Slot) -> u8 {
+        if *slot == self.to { self.share } else { NUMBERS - self.share }
     }
 
     /// The slot that most visitors go to. Of two halves it is the slot that everybody was in before.

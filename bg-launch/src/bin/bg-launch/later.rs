@@ -52,7 +52,7 @@ pub(crate) fn leave(record: &Record, after: Duration, clearing: Clearing, hooks:
         voice.done("launch", &format!("nothing that bg-launch has started runs in {slot}"), None);
         return Ok(());
     };
-    let when = if after.is_zero() { "now".to_owned() } else { format!("in {}", humantime::format_duration(after)) };
+    let when = when(record, after);
     let words = format!("pid {} in {slot} will be stopped {when}, unless it is live by then", running.pid);
     let mut its = record.clone();
     its.set("launch", &launched.process)?;
@@ -63,6 +63,21 @@ pub(crate) fn leave(record: &Record, after: Duration, clearing: Clearing, hooks:
         voice.warn(&format!("{what}; to stop it all the same: {stop}"));
     }
     Ok(())
+}
+
+/// When the slot will be stopped, in words: not before those have been moved who stay there after a switch.
+fn when(record: &Record, after: Duration) -> String {
+    let stays = Lingering::of(&record.site).filter(|now| now.old == record.slot && now.is_left().is_none());
+    let until = stays.map(|now| humantime::format_rfc3339_seconds(now.until));
+    let span = humantime::format_duration(after);
+    match until {
+        None if after.is_zero() => "now".to_owned(),
+        None => format!("in {span}"),
+        Some(until) if after.is_zero() => {
+            format!("once nobody stays there any more, which is at {until} at the latest")
+        }
+        Some(until) => format!("in {span}, but not while anybody stays there, which is until {until} at the latest"),
+    }
 }
 
 /// The last launch in the slot, and its process, if that runs and is the one in the record.

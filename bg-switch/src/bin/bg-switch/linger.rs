@@ -51,14 +51,23 @@ pub(crate) fn settle(record: &Record, before: Option<&Lingering>, linger: Option
         return leave(record, linger, means);
     }
     if let Some(before) = before {
-        let words = if before.old == record.slot {
-            format!("who stayed with {} is not alone any more", before.old)
-        } else {
-            before.ended()
-        };
-        means.voice.done("switch", &words, None);
+        means.voice.done("switch", &what_became(record, before), None);
     }
     Ok(())
+}
+
+/// What became of those who stayed, now that the lingering has ended.
+fn what_became(record: &Record, before: &Lingering) -> String {
+    let (site, old) = (&record.site, &before.old);
+    match Route::of(&site.dir, &site.slots).filter(Route::is_shared) {
+        // A share knows of numbers alone.
+        Some(now) => format!(
+            "who stayed with {old} goes by the share as everybody does: {} of a hundred are in {old}, the others were moved",
+            now.share_of(old)
+        ),
+        None if *old == record.slot => format!("who stayed with {old} is there still, and so is everybody now"),
+        None => before.ended(),
+    }
 }
 
 /// Leaves a process behind that will end the lingering, and does not wait for it; where that can't be, it ends now.

@@ -156,6 +156,7 @@ pub(crate) fn change_form(site: &Site, form: Form, means: &Means) -> Result<()> 
     let began = Instant::now();
     let change = Change::begin(site, means)?;
     settle(&change)?;
+    let before = Lingering::of(site);
     let (slot, evidence) = convert(&change, form)?;
     for obstacle in form::rules_of(form).obstacles(site, &means.nginx) {
         means.voice.warn(&obstacle.to_string());
@@ -166,6 +167,9 @@ pub(crate) fn change_form(site: &Site, form: Form, means: &Means) -> Result<()> 
         None => format!("{file} has the {form} form already; nothing was changed"),
     };
     means.voice.done("switch", &done, Some(began.elapsed()));
+    if let Some(before) = before.filter(|before| Lingering::of(site).as_ref() != Some(before)) {
+        means.voice.done("switch", &before.ended(), None);
+    }
     Ok(())
 }
 

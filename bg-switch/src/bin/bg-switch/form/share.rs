@@ -57,7 +57,7 @@ pub(super) fn ensure_possible(change: &Change, to_do: &Move) -> Result<()> {
     let other = site.slots.other(&to_do.to.name);
     let now = Route::of(&site.dir, &site.slots).filter(Route::is_shared);
     if now.is_none() && to_do.from != Some(other) {
-        let share = to_do.route.share().to_string();
+        let share = to_do.route.share_of(to_do.to).to_string();
         let remedy = format!(
             "to give {other} that share: {}; or all of them: {}",
             Advice::call(site, "bg-switch", &["--to", other.name.as_str(), "--share", &share]),
@@ -65,7 +65,7 @@ pub(super) fn ensure_possible(change: &Change, to_do: &Move) -> Result<()> {
         );
         let what = || {
             let to = to_do.to;
-            format!("{to} has all visitors, and {other} none, so there is no share to give {to}. Nothing was touched")
+            format!("everybody goes to {to} already, so there is no share to give it. Nothing was touched")
         };
         return Err(match to_do.from {
             Some(_) => Exit::Unsure.refuse(what(), remedy),
