@@ -102,6 +102,7 @@ fn a_ramp_in_which_nginx_goes_down_leaves_the_new_release_without_visitors_when_
     assert_eq!((&line["deploy"]["failed"], &line["deploy"]["exit"]), (&"watch-30".into(), &5.into()));
     assert!(world.listens("set2"), "it may have had visitors");
     world.run_line(ended.advice("left it, stop it: ")).success();
+    world.rollback().exit(7).said("and its watch has taken them back to what is live now. Nothing was touched");
     world.deploy(&["--version-text", "1.2"]).success();
 }
 

@@ -31,7 +31,10 @@ fn last(dir: &Dir) -> impl Iterator<Item = Value> {
 pub fn taken_back(dir: &Dir, release: &str) -> Option<String> {
     let record = last(dir).find(|record| record["launch"]["release"] == release)?;
     let deploy = &record["deploy"];
-    (deploy["exit"] == Exit::WentBad as u8).then(|| quoted(deploy["at"].as_str().unwrap_or_default()))
+    // Where nginx was not seen to follow, the ramp that was taken back has the exit of that.
+    let of_a_ramp = || deploy["failed"].as_str().is_some_and(|step| step.starts_with("watch-"));
+    let went_bad = deploy["exit"] == Exit::WentBad as u8 || deploy["exit"] == Exit::NotMoved as u8 && of_a_ramp();
+    went_bad.then(|| quoted(deploy["at"].as_str().unwrap_or_default()))
 }
 
 /// The release on disk that nginx was moved to last and whose artifact is not the one with this SHA-256: that to go back to
