@@ -134,6 +134,18 @@ fn watch_leaves_the_new_release_serving_when_the_old_is_no_better() {
 }
 
 #[test]
+fn watch_does_not_say_that_a_slot_serves_when_nginx_is_down() {
+    let world = World::new().link_form().serving();
+    let deploy = watched(&world, &[]);
+    world.nginx.stop();
+    let ended = deploy.end().exit(5).said("nginx could not be moved back to set1 (see the message of bg-probe)");
+    let ended = ended.said(": it is left set to set2. ").never_said("left serving");
+    world.nginx.start();
+    world.run_line(ended.advice("To go back once that can be done: ")).success();
+    assert_eq!(world.get("/version").body, "1.0");
+}
+
+#[test]
 fn watch_exits_4_when_there_is_no_slot_to_go_back_to() {
     let world = World::new();
     let deploy = watched(&world, &[]);

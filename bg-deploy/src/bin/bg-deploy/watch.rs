@@ -74,11 +74,17 @@ fn go_back(run: &Run, runner: &Runner, record: &Record) -> u8 {
     ] {
         let ended = runner.run_undisturbed(&stage, &line);
         if ended.code != 0 {
-            let why = match stage.name {
-                Name::Health => format!("{old} is no better"),
-                name => format!("nginx could not be moved back to {old} (see the message of {})", name.program()),
+            let words = match stage.name {
+                Name::Health => format!("{old} is no better: {bad} is left serving. Both slots need a person"),
+                // Whether anything serves is for that stage to say: nginx may be down.
+                name => format!(
+                    "nginx could not be moved back to {old} (see the message of {}): it is left set to {bad}. To go back once \
+                     that can be done: {}",
+                    name.program(),
+                    run.advice.rollback()
+                ),
             };
-            voice.error(&format!("{why}: {bad} is left serving. Both slots need a person"));
+            voice.error(&words);
             return ended.code;
         }
         line = ended.output;
