@@ -281,3 +281,15 @@ fn while_nginx_is_down_closing_and_opening_say_how_the_site_is() {
     door("--open", "The site is open to visitors");
     assert_eq!(world.names(world.dir().join("closed")), ["page.html"]);
 }
+
+#[test]
+fn a_deploy_that_fails_while_the_site_is_closed_says_that_nobody_is_answered() {
+    let (world, _) = site();
+    close(&world);
+    let held = world.held("set1").expect("a release");
+    let serving = format!("  serving   nobody: the site is closed to visitors; behind it release {held} in set1, ");
+    let failed = world.run("bg-deploy", &["--", "false"]).exit(8);
+    failed.said(format!("{serving}untouched\n")).said(format!("{serving}as before\n"));
+    let prepared = world.run("bg-deploy", &["--prepare", "--", "fake-app"]).success();
+    prepared.said("is prepared; serving: nobody: the site is closed to visitors").never_said("serves as before");
+}

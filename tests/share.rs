@@ -152,7 +152,15 @@ fn a_canary_is_a_bare_pipeline() {
 
     let bad = world.fake_app(&["--version-text", "1.2", "--bad-after-ms", "1500"]).join(" ");
     let run = world.run_line(line.replace(&app, &bad)).exit(1);
-    run.said("bg-health: set1 went bad").said("-> set2 by link");
+    let held = |slot: &str| format!("release {}", world.held(slot).expect("a release"));
+    run.said("bg-health: set1 went bad")
+        .said(format!(
+            "  serving   {} in set2 for 90 % of the visitors, {} in set1 for 10 %\n",
+            held("set2"),
+            held("set1")
+        ))
+        .said("  now       take them back: bg-switch --share 0\n")
+        .said("-> set2 by link");
     assert_eq!(numbers(&url, "set2").len(), 100, "taken back");
 }
 

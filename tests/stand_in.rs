@@ -125,6 +125,7 @@ fn what_stands_in_is_touched_by_nothing_and_going_back_to_it_is_one_switch() {
     let (world, url) = two_releases();
     kill(&world, "set2");
     let pid = world.pid("set1");
+    let held = |slot: &str| format!("release {}", world.held(slot).expect("a release"));
     let newest = world.process("set2")["release"].as_str().expect("a release").to_owned();
     for words in [&["--stop"][..], &["--", "fake-app"], &["--release", &newest]] {
         let run = world.run("bg-launch", &[&["--slot", "set1"], words].concat()).exit(7);
@@ -137,7 +138,11 @@ fn what_stands_in_is_touched_by_nothing_and_going_back_to_it_is_one_switch() {
         .deploy(&["--version-text", "1.2"])
         .exit(7)
         .said("stands in for it")
-        .said("the deploy was refused, exit 7; nothing was touched");
+        .said("the deploy was refused, exit 7; nothing was touched")
+        .said(format!("  serving   {} in set1, which stands in for {} in set2: that ", held("set1"), held("set2")))
+        .never_said("as before");
+    let wait = world.run("bg-health", &["--slot", "live", "--timeout", "200ms"]).exit(4);
+    wait.said("  serving   release ").said(" in set1, which stands in for release ").never_said("this very slot");
     assert_eq!((world.pid("set1"), visit(&url, "/version").1.as_str()), (pid, "1.0"));
     world.rollback().success();
     assert_eq!(world.run("bg-probe", &["--slot", "live", "--format", "name"]).stdout(), "set1\n");

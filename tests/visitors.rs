@@ -125,8 +125,21 @@ fn too_few_visitors_prove_nothing_and_what_follows_is_the_operators_choice() {
     ran.said("not proven: 0 answers of set2 to visitors were seen, of 50 needed; set2 is kept");
     assert_eq!((&last_watch(&world)["proven"], &last_watch(&world)["went_bad"]), (&false.into(), &false.into()));
     let ran = world.run("bg-deploy", &words(&["--health-watch-quiet", "back"])).exit(9);
-    ran.said("set1 was not proven to be well within the watch").said("set2 is serving again");
+    ran.said("set1 was not proven to be well within the watch, after ")
+        .said("set1 was not proven to be well within the watch; going back to set2")
+        .said("set2 is serving again");
     assert_eq!((&last_watch(&world)["proven"], &last_watch(&world)["went_bad"]), (&false.into(), &true.into()));
+    let ramp = ["--ramp", "10=300ms", "--health-watch-errors", "1%", "--health-watch-quiet", "back", "--", "fake-app"];
+    let ran = world.run("bg-deploy", &ramp).exit(9).never_said("went bad");
+    ran.said("the release was not proven to be well at watch-10; its visitors are taken back")
+        .said("in set2, as before");
+    // What ends it is its health then, whatever was seen of the visitors.
+    let flags = ["--watch", "60s", "--health-watch-errors", "1%", "--health-watch-quiet", "back", "--", "fake-app"];
+    let deploy = world.start("bg-deploy", &flags);
+    until(SOON, "it is watched", || deploy.stderr().contains("looking after set1"));
+    process::signal(world.pid("set1"), Signal::SIGKILL);
+    deploy.end().exit(9).said("set1 went bad within the watch; going back to set2");
+    assert_eq!((&last_watch(&world)["proven"], &last_watch(&world)["went_bad"]), (&false.into(), &false.into()));
 }
 
 #[test]

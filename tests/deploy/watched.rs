@@ -129,7 +129,7 @@ fn watch_leaves_the_new_release_serving_when_the_old_is_no_better() {
     let deploy = watched(&world, &["--health-check-timeout", "500ms"]);
     process::signal(world.pid("set1"), Signal::SIGSTOP);
     process::signal(world.pid("set2"), Signal::SIGSTOP);
-    deploy.end().exit(4).said("set1 is no better: set2 is left serving. Both slots need a person");
+    deploy.end().exit(4).said("set1 is no better: nginx is set to serve set2. Both slots need a person");
     assert!(world.nginx.read_upstream().contains(&world.port("set2").to_string()));
 }
 
@@ -161,7 +161,7 @@ fn watch_exits_4_and_tells_how_to_go_back_to_a_release_that_was_down_before() {
     let deploy = watched(&world, &[]);
     process::signal(world.pid("set2"), Signal::SIGKILL);
     let failed =
-        deploy.end().exit(4).said("set2 went bad within the watch, and set1 was down before; set2 is serving. ");
+        deploy.end().exit(4).said("set2 went bad within the watch, and set1 was down before; nothing is serving. ");
     failed.said("To start set1 again and go back to it: bg-deploy --rollback\n");
     world.rollback().success();
     assert_eq!(world.get("/version").body, "1.0");

@@ -203,6 +203,8 @@ fn the_report_names_what_serves() {
     let none = record(&world).replace("\"live\":\"set1\"", "\"live\":null");
     assert_eq!(serving(none.clone()).as_deref(), Some("nothing: no slot was live"));
     let this = record(&world).replace("\"live\":\"set1\"", "\"live\":\"set2\"");
+    assert_eq!(serving(this.clone()).as_deref(), Some("nothing: set2 is live, but does not listen"));
+    world.start_fake("set2", &["--down"]);
     assert_eq!(serving(this).as_deref(), Some("set2, which is this very slot"));
     // Where nobody asked, nobody knows.
     assert_eq!(serving(none.replace("\"probe\"", "\"other\"")), None);

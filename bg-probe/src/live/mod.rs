@@ -6,6 +6,7 @@ pub mod lingering;
 mod pace;
 pub mod pending;
 pub mod provable;
+pub mod serving;
 pub mod stale;
 pub mod subject;
 mod unsure;

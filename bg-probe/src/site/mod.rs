@@ -24,6 +24,7 @@ pub mod route;
 pub mod settings;
 mod sign;
 pub mod slot;
+pub mod spoken;
 pub mod stand_in;
 pub mod unit;
 pub mod unserved;

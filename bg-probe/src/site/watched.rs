@@ -51,6 +51,12 @@ pub fn last_verdict(dir: &Dir) -> Option<Value> {
     serde_json::from_slice(&std::fs::read(verdict(dir)).ok()?).ok()
 }
 
+/// Whether the last watch has ended for want of answers to judge by alone: nothing was seen to be bad.
+#[must_use]
+pub fn has_proven_nothing(dir: &Dir) -> bool {
+    last_verdict(dir).is_some_and(|seen| seen["visitors"]["went_bad"] == true && seen["visitors"]["proven"] == false)
+}
+
 /// What nginx has said of one request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Said {

@@ -6,6 +6,7 @@ use crate::stage::Name;
 use bg_probe::nginx::upstream::Upstream;
 use bg_probe::record::Record;
 use bg_probe::say;
+use bg_probe::site::closed::is_closed;
 use bg_probe::site::family;
 use bg_probe::site::launched::Launched;
 use bg_probe::site::settings::Site;
@@ -44,7 +45,7 @@ pub(crate) fn tidy_up(runner: &Runner, end: &End, keep: bool) -> Leftover {
     {
         // A bg-switch that was killed may have moved it; an nginx that is slow may still turn to it.
         return match Now::ask(runner, record) {
-            Now::Serves(Some(live)) if live == record.slot => Leftover::Live,
+            Now::Serves(now) if now.live.as_ref() == Some(&record.slot) => Leftover::Live,
             _ => Leftover::Healthy,
         };
     }
@@ -83,8 +84,8 @@ fn is_up(record: &Record) -> bool {
 
 /// What bg-probe finds out of what nginx serves at this moment.
 pub(crate) enum Now {
-    /// nginx was seen to serve this slot, or none.
-    Serves(Option<Slot>),
+    /// nginx was seen to serve as this record has it.
+    Serves(Box<Record>),
     /// It is set to serve this slot, and was not seen to: what the front answered in place of a slot's name.
     IsSet(Slot, String),
     /// Nobody can tell; bg-probe has printed why.
@@ -101,9 +102,11 @@ impl Now {
         let printed = runner.run_undisturbed(&stage, "").output;
         let Ok(now) = Record::parse(printed.as_bytes()) else { return Now::Unknown };
         let probe = now.get::<Value>("probe").ok().flatten().unwrap_or_default();
-        match (now.live, probe["front_said"].as_str()) {
-            (Some(live), Some(said)) => Now::IsSet(live, say::clean(said)),
-            (live, _) => Now::Serves(live),
+        // What stands in was seen, and a closed site answers no visitor, whatever its front says.
+        let is_seen = probe["stand_in"].is_string() || is_closed(&now.site.dir);
+        match (&now.live, probe["front_said"].as_str().filter(|_| !is_seen)) {
+            (Some(live), Some(said)) => Now::IsSet(live.clone(), say::clean(said)),
+            _ => Now::Serves(Box::new(now)),
         }
     }
 }

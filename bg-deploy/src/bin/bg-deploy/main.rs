@@ -22,6 +22,7 @@ mod ramp;
 mod readable;
 mod retire;
 mod run;
+mod serving;
 mod stage;
 mod watch;
 

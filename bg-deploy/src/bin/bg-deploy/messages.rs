@@ -2,20 +2,19 @@
 
 use crate::back;
 use crate::jobs;
-use crate::leftover::{Leftover, Now};
+use crate::leftover::Leftover;
 use crate::order::{Goal, Run};
 use crate::outcome::{End, Failure, Step};
 use crate::run::Runner;
-use crate::stage::Name;
+use crate::serving::{is_served_by_accident, serving, still};
 use bg_probe::record::Record;
-use bg_probe::say;
 use bg_probe::site::digest;
 use bg_probe::site::dir::Dir;
 use bg_probe::site::launched::Launched;
 use bg_probe::site::past;
 use bg_probe::site::prepared::Prepared;
 use bg_probe::site::slot::Slot;
-use serde_json::Value;
+use bg_probe::site::spoken::{release as file_of, slot as named};
 
 /// Prints what is live now, and how to go to the other release.
 pub(crate) fn live(run: &Run, record: &Record) {
@@ -70,14 +69,6 @@ pub(crate) fn prepared(run: &Run, end: &End) {
     if is_served_by_accident(&record) {
         let slot = &record.slot;
         voice.warn(&format!("visitors reach it already: no slot was live, and nginx is set to serve {slot}"));
-    }
-}
-
-/// What serves beside what is prepared.
-fn still(record: &Record) -> String {
-    match record.live_beside() {
-        Some(live) => format!("{} serves as before", named(&record.site.dir, live)),
-        None => "no slot was live".to_owned(),
     }
 }
 
@@ -211,44 +202,6 @@ fn waits(record: &Record) -> bool {
     Prepared::in_slot(&record.site.dir, &record.slot.name).is_some()
 }
 
-/// What serves now. Where nginx may have been moved, or may serve what was left over, it is asked.
-fn serving(
-    run: &Run,
-    runner: &Runner,
-    failure: Failure,
-    record: Option<&Record>,
-    leftover: Option<Leftover>,
-) -> String {
-    let Some(record) = record else {
-        return format!("what served before: nothing was touched; to look: {}", run.advice.look());
-    };
-    let is_left = matches!(leftover, Some(Leftover::Running | Leftover::Kept | Leftover::Unseen));
-    // Where nginx is in the middle of a switch, only bg-switch knows; and a record that was kept may be an old one.
-    let is_old = run.goal.is_of_prepared();
-    if !is_old && !matches!(failure.at, Step::Stage(Name::Switch) | Step::Share(_)) {
-        if is_left && is_served_by_accident(record) {
-            let slot = &record.slot;
-            return format!("this release, once it answers: no slot was live, and nginx is set to serve {slot}");
-        }
-        let is_seen = leftover != Some(Leftover::Unseen);
-        if is_seen && (!is_left || record.live.is_some()) {
-            return as_before(record);
-        }
-    }
-    match Now::ask(runner, record) {
-        Now::Serves(now) if now == record.live => as_before(record),
-        Now::Serves(Some(now)) => format!("{} now", named(&record.site.dir, &now)),
-        Now::Serves(None) => "nothing now".to_owned(),
-        Now::IsSet(slot, said) => format!(
-            "not known: {} answered {said}; nginx is set to serve {}; to look: {}",
-            record.site.front,
-            named(&record.site.dir, &slot),
-            run.advice.look()
-        ),
-        Now::Unknown => format!("nobody can tell, see above; to look: {}", run.advice.look()),
-    }
-}
-
 fn in_words(record: &Record, leftover: Leftover) -> String {
     let what = launched(record);
     let log = log(&record.site.dir, &record.slot);
@@ -287,34 +240,9 @@ fn held(dir: &Dir, slot: &Slot) -> String {
     }
 }
 
-fn as_before(record: &Record) -> String {
-    let Some(live) = &record.live else { return "nothing: no slot was live before".to_owned() };
-    let what = named(&record.site.dir, live);
-    if live.listens() { format!("{what}, as before") } else { format!("{what} is live as before, but does not listen") }
-}
-
-/// Whether nginx is set to serve the slot of a record that had none live, whoever is in it.
-fn is_served_by_accident(record: &Record) -> bool {
-    let probe = record.get::<Value>("probe").ok().flatten();
-    record.live.is_none() && probe.is_some_and(|probe| probe["points_at"] == record.slot.name.as_str())
-}
-
 /// Where the log of what was launched last in a slot is: its file, or the command that shows it.
 pub(crate) fn log(dir: &Dir, slot: &Slot) -> String {
     let last = Launched::of(dir, &slot.name).ok().flatten();
     let known = last.and_then(|last| last.unit.map(|unit| unit.journal()).or(last.log));
     known.unwrap_or_else(|| dir.logs(&slot.name).join("app.log").display().to_string())
-}
-
-/// What a slot holds.
-fn named(dir: &Dir, slot: &Slot) -> String {
-    dir.release(&slot.name).map_or_else(|| slot.to_string(), |release| format!("{} in {slot}", file_of(dir, &release)))
-}
-
-/// A release by its file or, without one, by its name.
-fn file_of(dir: &Dir, release: &str) -> String {
-    match dir.file_of(release) {
-        Some(file) => say::clean(&file.to_string_lossy()),
-        None => format!("release {}", say::clean(release)),
-    }
 }

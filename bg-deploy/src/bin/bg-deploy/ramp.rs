@@ -4,6 +4,7 @@
 use crate::outcome::{End, Step};
 use crate::run::Runner;
 use crate::stage::{Calls, Name, Stage};
+use crate::watch::how_it_ended;
 use bg_probe::say::exit::Exit;
 use bg_probe::site::advice::Advice;
 use bg_probe::site::route::Route;
@@ -31,7 +32,8 @@ pub(crate) fn take_back(site: &Site, runner: &Runner, end: &mut End) {
     let Some(failure) = end.failure.as_mut().filter(|_| may_be_out) else { return };
     let voice = runner.calls.voice;
     if failure.code == Exit::WentBad as u8 {
-        voice.error(&format!("the release went bad at {}; its visitors are taken back", failure.at));
+        let how = how_it_ended(&site.dir);
+        voice.error(&format!("the release {how} at {}; its visitors are taken back", failure.at));
     }
     let ended = runner.run_undisturbed(&back(runner.calls), "");
     if ended.code != 0 {

@@ -5,10 +5,12 @@ use crate::companion;
 use crate::messages;
 use crate::order::Run;
 use crate::run::{Runner, interrupt};
+use crate::serving::serves;
 use crate::stage::Name;
 use anyhow::Result;
 use bg_probe::record::Record;
 use bg_probe::say::exit::Exit;
+use bg_probe::site::dir::Dir;
 use bg_probe::site::launched::Launched;
 use bg_probe::site::watched;
 use std::time::Duration;
@@ -21,20 +23,22 @@ use std::time::Duration;
 /// When the record can't be used.
 pub(crate) fn watch(run: &Run, runner: &Runner, line: &mut String, within: Duration) -> Result<u8> {
     let record = Record::parse(line.as_bytes())?;
-    let (slot, voice) = (&record.slot, runner.calls.voice);
+    let voice = runner.calls.voice;
     let within = format!("--watch={}", humantime::format_duration(within));
     let ended = runner.run(&runner.calls.stage(Name::Health, [within]), line);
     match (ended.code, runner.interrupt.heard()) {
         (0, _) => *line = ended.output,
         (_, Some(signal)) => {
-            voice.error(&format!("{signal} ended the watch; {slot} is serving"));
+            voice.error(&format!("{signal} ended the watch; {}", serves(runner, &record, "is serving")));
             return Ok(interrupt::code_of(signal));
         }
         (code, None) if code == Exit::WentBad as u8 => {
             keep_seen(line);
             return Ok(go_back(run, runner, &record));
         }
-        (_, None) => voice.error(&format!("the watch could not be kept; {slot} is serving")),
+        (_, None) => {
+            voice.error(&format!("the watch could not be kept; {}", serves(runner, &record, "is serving")));
+        }
     }
     Ok(ended.code)
 }
@@ -50,22 +54,28 @@ pub(crate) fn keep_seen(line: &mut String) {
     }
 }
 
+/// Why a watch has ended with 9, of the release: one of which too little was seen is not called bad.
+pub(crate) fn how_it_ended(dir: &Dir) -> &'static str {
+    if watched::has_proven_nothing(dir) { "was not proven to be well" } else { "went bad" }
+}
+
 /// Switches back to the slot that was live before, if that one is well; the exit code.
 fn go_back(run: &Run, runner: &Runner, record: &Record) -> u8 {
-    let (bad, calls) = (&record.slot, &runner.calls);
+    let (bad, calls, how) = (&record.slot, &runner.calls, how_it_ended(&record.site.dir));
     let voice = calls.voice;
     let Some(old) = record.live_beside() else {
+        let now = serves(runner, record, "is serving");
         let why = match back::slot(record) {
-            None => format!("there is no slot to go back to; {bad} is serving"),
+            None => format!("there is no slot to go back to; {now}"),
             Some(down) => {
                 let rollback = run.advice.rollback();
-                format!("{down} was down before; {bad} is serving. To start {down} again and go back to it: {rollback}")
+                format!("{down} was down before; {now}. To start {down} again and go back to it: {rollback}")
             }
         };
-        voice.error(&format!("{bad} went bad within the watch, and {why}"));
+        voice.error(&format!("{bad} {how} within the watch, and {why}"));
         return Exit::Unhealthy as u8;
     };
-    voice.error(&format!("{bad} went bad within the watch; going back to {old}"));
+    voice.error(&format!("{bad} {how} within the watch; going back to {old}"));
     let mut line = String::new();
     for stage in [
         calls.quiet(Name::Probe, [format!("--slot={old}")]),
@@ -75,7 +85,10 @@ fn go_back(run: &Run, runner: &Runner, record: &Record) -> u8 {
         let ended = runner.run_undisturbed(&stage, &line);
         if ended.code != 0 {
             let words = match stage.name {
-                Name::Health => format!("{old} is no better: {bad} is left serving. Both slots need a person"),
+                Name::Health => {
+                    let now = serves(runner, record, "is left serving");
+                    format!("{old} is no better: {now}. Both slots need a person")
+                }
                 // Whether anything serves is for that stage to say: nginx may be down.
                 name => format!(
                     "nginx could not be moved back to {old} (see the message of {}): it is left set to {bad}. To go back once \

@@ -86,7 +86,7 @@ pub(crate) fn run(
     let visitors = limits.map(|limits| Visitors::new(&record, limits));
     let mut watch = Watch { record: &record, patience: expectation.within, refused: 0, inquiry, visitors };
     let facts = watch.keep(within).map_err(|went_bad| {
-        watch.leave_verdict();
+        watch.leave_verdict(&went_bad);
         let case = Case::new(&record, launch.as_ref(), expectation, &watch.inquiry, went_bad);
         Exit::WentBad.because(report::whole(&case))
     })?;
@@ -171,9 +171,12 @@ impl Watch<'_> {
     }
 
     /// Leaves what was seen of the visitors to bg-deploy, whose history has it: a stage that fails prints no record.
-    fn leave_verdict(&self) {
+    fn leave_verdict(&self, failure: &Failure) {
         let Some(visitors) = &self.visitors else { return };
-        let verdict = serde_json::json!({ "visitors": visitors.end().facts() });
+        let mut facts = visitors.end().facts();
+        // One that ends by its health does not end for want of answers.
+        facts.went_bad &= facts.proven || matches!(failure, Failure::Visitors(..));
+        let verdict = serde_json::json!({ "visitors": facts });
         // It is the failure that counts.
         let _ = replace::file(&watched::verdict(&self.record.site.dir), verdict.to_string().as_bytes(), 0o644);
     }

@@ -10,19 +10,21 @@ mod death;
 pub(crate) mod log;
 pub(crate) mod page;
 mod remedy;
+mod serving;
 mod signs;
 
 use crate::report::case::{Case, Failure};
 use crate::report::log::Log;
 use crate::report::page::Report;
+use crate::report::serving::serving;
 use bg_launch::Launch;
 use bg_probe::live::front::Answer as Served;
 use bg_probe::record::Record;
-use bg_probe::say::{clean, seconds};
+use bg_probe::say::seconds;
 use bg_probe::site::advice::{Advice, is_driven};
 use bg_probe::site::launched::Launched;
-use bg_probe::site::slot::Slot;
-use serde_json::Value;
+use bg_probe::site::route::Route;
+use bg_probe::site::settings::Site;
 
 /// The reason in one line, for `--once`.
 pub(crate) fn in_a_line(case: &Case, stand_in: Option<&str>) -> String {
@@ -89,6 +91,9 @@ fn now(case: &Case) -> Option<String> {
             Some(format!("stop it: {stop}"))
         }
         Failure::WentBad(_, None | Some(Served::NoSlot(_))) | Failure::Visitors(..) => {
+            if has_a_share(site) {
+                return Some(format!("take them back: {}", Advice::call(site, "bg-switch", &["--share", "0"])));
+            }
             let old = case.record.live_beside()?;
             let back = Advice::call(site, "bg-switch", &["--to", old.name.as_str()]);
             Some(format!("move nginx back: {back}"))
@@ -120,36 +125,7 @@ fn log_of(record: &Record, launch: Option<&Launch>) -> Option<Log> {
     launch.log.as_ref().map(|path| Log::read(path.into())).or_else(journal)
 }
 
-/// What serves now; `None` where that was not asked.
-fn serving(case: &Case) -> Option<String> {
-    let record = case.record;
-    match &case.failure {
-        Failure::WentBad(_, Some(Served::Slot(served))) => return Some(format!("{served}, which nginx was moved to")),
-        Failure::WentBad(..) | Failure::Visitors(..) => {
-            return Some(format!("{}, to which nginx is still set", record.slot));
-        }
-        Failure::Once | Failure::Late(_) | Failure::Died(_) | Failure::OnOtherPort => {}
-    }
-    match &record.live {
-        Some(live) if *live == record.slot => Some(format!("{live}, which is this very slot")),
-        Some(live) => Some(serving_slot(case, live)),
-        None if case.may_serve_by_accident() => {
-            let slot = &record.slot;
-            Some(format!("this release, once it answers: no slot was live, and nginx is set to serve {slot}"))
-        }
-        // Without a probe, no live slot in the record means that it is not known.
-        None => record.get::<Value>("probe").ok()?.map(|_| "nothing: no slot was live".to_owned()),
-    }
-}
-
-fn serving_slot(case: &Case, live: &Slot) -> String {
-    let site = &case.record.site;
-    let what = match site.dir.artifact(&live.name) {
-        Some(artifact) => format!("{} in {live}", clean(&artifact.to_string_lossy())),
-        None => live.to_string(),
-    };
-    if case.takes_visitors() {
-        return format!("{what}, which shared its port with this release");
-    }
-    if live.listens() { format!("{what}, untouched") } else { format!("nothing: {what} is live, but does not listen") }
+/// Whether a share of the visitors is out.
+fn has_a_share(site: &Site) -> bool {
+    Route::of(&site.dir, &site.slots).is_some_and(|route| route.is_shared())
 }

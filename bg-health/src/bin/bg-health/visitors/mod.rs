@@ -53,9 +53,9 @@ pub(crate) enum Finding {
 #[derive(Debug, Serialize)]
 pub(crate) struct Facts {
     /// Whether there were enough answers to judge by.
-    proven: bool,
+    pub(crate) proven: bool,
     /// Whether they keep the slot from being left as it is.
-    went_bad: bool,
+    pub(crate) went_bad: bool,
     /// How many answers of each slot were heard of.
     slots: Map<String, Value>,
     /// How many were given of which nothing was heard.
