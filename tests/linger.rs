@@ -198,6 +198,30 @@ fn where_the_process_was_killed_the_next_who_holds_the_lock_moves_them() {
 }
 
 #[test]
+fn where_the_time_is_up_and_nobody_ends_it_whoever_asks_hears_that_with_the_command_that_does() {
+    let (world, url, mut browser) = logged_in();
+    deploy(&world, "1.1", &["--linger", "2s"]).success().said("at the latest");
+    let [pid] = attending(&world)[..] else { panic!("one process") };
+    process::signal(pid, Signal::SIGKILL);
+    process::gone(pid);
+    let over = "who was in set1 before stays there still, though that was to end at 2";
+    let end = ", and the process that was to end it is gone";
+    until(SOON, "the time is up", || world.run("bg-probe", &[]).success().stderr().contains(over));
+    for words in [&[][..], &["--format", "table"], &["--slot", "live", "--format", "name"]] {
+        let run = world.run("bg-probe", words).success().said(over).said(end).never_said("at the latest");
+        run.said(": move all of them with: bg-switch --linger 0\n");
+    }
+    for program in ["bg-probe", "bg-deploy"] {
+        let check = world.run(program, &["--check"]).success().printed(format!("warn    {over}"));
+        check.printed(": move all of them with: bg-switch --linger 0\n");
+    }
+    assert_eq!(browser.session(&url), "1.0 4");
+    world.run_line("bg-switch --linger 0").success();
+    assert_eq!(browser.session(&url), "1.1 1");
+    world.run("bg-probe", &["--check"]).success().never_printed("stays");
+}
+
+#[test]
 fn after_a_reboot_nobody_stays_with_a_release_that_is_down() {
     let (world, url, mut browser) = logged_in();
     deploy(&world, "1.1", &["--linger", "10m"]).success();

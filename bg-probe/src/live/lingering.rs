@@ -92,6 +92,22 @@ impl Lingering {
         }
     }
 
+    /// What is wrong and what to do, where its time is up and nobody is there to end it: a process that was killed, until the
+    /// next who holds the lock.
+    #[must_use]
+    pub fn overdue(&self, site: &Site) -> Option<(String, String)> {
+        // Before that the process may be about to begin, and the mark is not to be taken from it.
+        if !self.is_over() || !matches!(self.attend(), Ok(Some(_))) {
+            return None;
+        }
+        let (old, until) = (&self.old, humantime::format_rfc3339_seconds(self.until));
+        let what = format!(
+            "who was in {old} before stays there still, though that was to end at {until}, and the process that was to end it \
+             is gone"
+        );
+        Some((what, format!("move all of them with: {}", Advice::call(site, "bg-switch", &["--linger", "0"]))))
+    }
+
     /// Moves those who stay to the live slot, by one rename, and sees that it is so.
     ///
     /// # Errors

@@ -4,6 +4,7 @@ use crate::order::Ask;
 use anyhow::Result;
 use bg_probe::cli::preflight::{Finding, State};
 use bg_probe::live::front::{Answer, Front, Silence};
+use bg_probe::live::lingering::Lingering;
 use bg_probe::live::provable::ensure_provable;
 use bg_probe::live::subject::choose;
 use bg_probe::live::verdict::{self, Verdict};
@@ -35,6 +36,7 @@ pub(crate) fn findings(site: &Site, ask: Ask) -> Vec<Finding> {
     findings.push(agreement(site, &verdict));
     findings.extend(closed(site));
     findings.extend(drained(site));
+    findings.extend(lingering(site));
     findings.extend(prepared(&site.dir));
     findings.push(lock(&site.dir));
     findings.extend(site.slots.both().iter().filter_map(|slot| damaged(&site.dir, slot)));
@@ -187,6 +189,12 @@ fn drained(site: &Site) -> Option<Finding> {
     let back = || format!("bring it back with: {}", Advice::call(site, "bg-switch", &["--drain", "off"]));
     let detail = "this host is drained: /_bg/ready answers 503, so a load balancer sends nobody here";
     is_drained(&site.dir).then(|| Finding::warn("drained", detail, back()))
+}
+
+/// The next launch ends it, and no visitor should have to wait for that.
+fn lingering(site: &Site) -> Option<Finding> {
+    let (what, remedy) = Lingering::of(site)?.overdue(site)?;
+    Some(Finding::warn("lingers", what, remedy))
 }
 
 /// A record of what is prepared that says nothing: a rollback or the next deploy would not know of it.

@@ -78,7 +78,8 @@ fn record(site: Site, voice: Voice, wanted: &Wanted) -> Result<()> {
     let lingering = Lingering::of(&site);
     let record = minted(site, slot, &verdict)?;
     voice.done("probe", &said, None);
-    if let Some(lingering) = lingering {
+    // Where nobody ends it, that was said with the verdict.
+    if let Some(lingering) = lingering.filter(|lingering| lingering.overdue(&record.site).is_none()) {
         voice.done("probe", &lingering.to_string(), None);
     }
     record.print()
@@ -105,6 +106,9 @@ fn verdict(site: &Site, voice: Voice, wanted: &Wanted) -> Result<Verdict> {
     let verdict = verdict::live(site, wanted.ask.by, wanted.ask.within)?;
     if let Some(warning) = &verdict.warning {
         voice.warn(warning);
+    }
+    if let Some((what, remedy)) = Lingering::of(site).and_then(|lingering| lingering.overdue(site)) {
+        voice.warn(&format!("{what}: {remedy}"));
     }
     Ok(verdict)
 }
