@@ -70,14 +70,26 @@ fn while_a_share_is_out_nothing_in_either_slot_is_touched() {
     both(world.pipe(record.stdout(), "bg-launch", &["--stop"]));
     world.run("bg-switch", &["--convert", "reload"]).exit(7).said("both slots serve");
     assert_eq!(numbers(&url, "set2").len(), 10);
-    // What was to stop the old release later does not, either.
+    assert!(world.listens("set1") && world.listens("set2"));
+}
+
+#[test]
+fn what_is_to_stop_the_old_release_later_waits_while_that_has_a_share() {
+    let (world, _) = shared_site(World::new().serving());
+    world.run_line("bg-probe | bg-launch -- fake-app | bg-health | bg-switch --share 10").success();
     let record = world.run("bg-probe", &["--slot", "set1"]).success().stdout();
     world.pipe(record, "bg-launch", &["--stop", "--after", "1ms"]).success();
-    bg_tests::until(super::SOON, "it has looked", || {
-        std::fs::read_to_string(world.dir().join("slots/set1/stop.log"))
-            .is_ok_and(|text| text.contains("both slots serve"))
-    });
-    assert!(world.listens("set1") && world.listens("set2"));
+    let waits = || {
+        let is_it = |pid: &u32| process::alive(*pid) && process::command_line(*pid).iter().any(|w| w == "--detached");
+        world.processes().iter().any(is_it)
+    };
+    // It has begun to wait for the end of the share, or given up, by the time that it looks again.
+    bg_tests::until(super::SOON, "it has looked", || !world.read(world.dir().join("slots/set1/stop.log")).is_empty());
+    switch(&world, &["--to", "set2", "--share", "50"]).success();
+    assert!(waits() && world.listens("set1"), "{}", world.read(world.dir().join("slots/set1/stop.log")));
+    switch(&world, &["--to", "set2"]).success();
+    bg_tests::until(super::SOON, "the old release is stopped", || !world.listens("set1"));
+    bg_tests::until(super::SOON, "nobody waits any more", || !waits());
 }
 
 #[test]

@@ -14,6 +14,7 @@ use crate::turn;
 use anyhow::{Context, Result};
 use bg_probe::live::last_look::ensure_idle;
 use bg_probe::live::lingering::Lingering;
+use bg_probe::nginx::upstream::Upstream;
 use bg_probe::os::deadline::Deadline;
 use bg_probe::os::detached;
 use bg_probe::os::process::Process;
@@ -150,13 +151,14 @@ pub(crate) fn stop(record: &Record, after: Duration, clearing: Clearing, hooks: 
     Ok(())
 }
 
-/// The lock, once nobody stays in the slot who was there before the switch: that ends by itself, or by the next who holds the
-/// lock.
+/// The lock, once no visitor is left in the slot: those who stay there are moved by a process, or by the next who holds the
+/// lock, and a share is ended by whoever gave it.
 fn turn_without_visitors(record: &Record, process: &Process, errand: &Errand, voice: Voice) -> Result<Lock> {
     let site = &record.site;
     let stays = || Lingering::of(site).is_some_and(|now| now.old == record.slot && now.is_left().is_none());
+    let has_a_share = || Upstream::read(&site.upstream_file).is_ok_and(|file| file.has_share(site, &record.slot));
     loop {
-        let may_go_on = || Ok(is_called_off(record) || !still_there(record, process) || !stays());
+        let may_go_on = || Ok(is_called_off(record) || !still_there(record, process) || !(stays() || has_a_share()));
         let _ = Deadline::within(Duration::MAX).wait(LOOK_EVERY, may_go_on)?;
         let lock = turn::take_on(site, Wait { within: Duration::MAX.into() }, voice, Some(errand.clone()))?;
         if may_go_on()? {
