@@ -229,3 +229,21 @@ fn a_user_who_may_not_read_the_settings_is_let_by_the_printed_line_and_nobody_lo
     let refused = as_nobody(&world, &deploy).exit(1).never_said("chgrp");
     refused.said(format!("Run it as a user of its group, daemon: sudo -u daemon {deploy}"));
 }
+
+#[test]
+fn the_line_for_the_settings_of_another_folder_takes_them_in_place_of_those_that_were_typed() {
+    let world = World::new().link_form();
+    world.deploy(&[]).success();
+    // A relative folder is another one from each place where the line is typed.
+    world.write("rel.env", "BG_DIR=state\n");
+    world.write("right.env", format!("BG_DIR={}\n", world.dir().display()));
+    let etc = world.make_dir("etc").display().to_string();
+    for typed in ["--env-file ../rel.env", "--env-file=../rel.env", "--env-file ../rel.env --slot live"] {
+        let refused = world.run_line(format!("cd {etc} && bg-probe {typed}")).exit(7);
+        let line = refused.advice("Load the settings of that folder: ");
+        assert_eq!(line.matches("--env-file").count(), 1, "{line}");
+        world.run_line(format!("cd {etc} && {}", line.replace("FILE", "../right.env"))).success();
+        let line = refused.advice("name it in full: ");
+        world.run_line(format!("cd {etc} && {line}")).success();
+    }
+}

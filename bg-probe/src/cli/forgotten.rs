@@ -83,6 +83,6 @@ fn is_settings(path: &Path) -> bool {
 }
 
 fn with(file: &Path) -> String {
-    let command = typed_with(&["--env-file", &file.to_string_lossy()]);
+    let command = typed_with("--env-file", &file.to_string_lossy());
     if access(file, AccessFlags::R_OK).is_ok() { command } else { format!("sudo {command}") }
 }

@@ -11,6 +11,7 @@ use crate::os::sudo::typed_with;
 use crate::say::exit::Exit;
 use crate::say::quoted;
 use crate::site::advice::Advice;
+use crate::site::folder_app;
 use crate::site::launched::Launched;
 use crate::site::marks::Marks;
 use crate::site::settings::Site;
@@ -94,7 +95,7 @@ pub fn ensure_our_link(site: &Site) -> Result<()> {
         return Ok(());
     }
     let remedy = match used_by(&upstream) {
-        Some(_) => load_its_settings(site),
+        Some(folder) => load_its_settings(site, folder),
         None => format!(
             "give the same --dir as when it was written; nothing was ever deployed there, so it may look here instead: {}",
             Advice::call(site, "bg-switch", &["--convert", "link"])
@@ -119,7 +120,7 @@ pub fn ensure_unused_elsewhere(site: &Site, upstream: &Upstream) -> Result<()> {
             site.upstream_file.display(),
             folder.display()
         ),
-        load_its_settings(site),
+        load_its_settings(site, folder),
     ))
 }
 
@@ -129,8 +130,15 @@ fn used_by(upstream: &Upstream) -> Option<&Path> {
     folder.filter(|folder| ["slots", "releases"].iter().any(|name| folder.join(name).exists()))
 }
 
-/// What to do where nginx serves what another folder has.
-fn load_its_settings(site: &Site) -> String {
-    let command = typed_with(&["--env-file", "FILE"]);
-    format!("load the settings of that folder: {command}; or give {} an --upstream-file of its own", site.app)
+/// What to do where nginx serves what another folder has. One of the same application may be meant: by a relative path it is
+/// another one from each place where a command is typed.
+fn load_its_settings(site: &Site, folder: &Path) -> String {
+    let command = typed_with("--env-file", "FILE");
+    let meant = if folder_app::is_of(folder, &site.app) {
+        let with_it = Advice::again(site, &[("--dir", Some(&folder.to_string_lossy()))]);
+        format!("; or, where these are meant for it, name it in full: {with_it}")
+    } else {
+        String::new()
+    };
+    format!("load the settings of that folder: {command}{meant}; or give {} an --upstream-file of its own", site.app)
 }

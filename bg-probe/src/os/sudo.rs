@@ -1,7 +1,7 @@
 //! The command that was typed, as another user would have to type it: whole, to be copied.
 
 use nix::unistd::{Uid, User, geteuid};
-use shell_words::{join, quote};
+use shell_words::{join, quote, split};
 use std::path::Path;
 
 /// The variable in which a driver hands its own command on to the stages it starts: their advice repeats what a person
@@ -57,14 +57,34 @@ pub fn shown(word: &str) -> String {
     format!("{}{name}: VALUE", &word[..word.len() - value.len()])
 }
 
-/// The same with further words behind the program's name.
+/// The same with a flag and its value behind the program's name, in place of one like it.
 #[must_use]
-pub fn typed_with(words: &[&str]) -> String {
-    let (typed, words) = (typed(), join(words));
-    match typed.split_once(' ') {
-        Some((program, rest)) => format!("{program} {words} {rest}"),
-        None => format!("{typed} {words}"),
+pub fn typed_with(flag: &str, value: &str) -> String {
+    let typed = split(&typed()).unwrap_or_default();
+    let Some((program, rest)) = typed.split_first() else { return String::new() };
+    let rest = without(rest.to_vec(), flag, true);
+    join([program.as_str(), flag, value].into_iter().chain(rest.iter().map(String::as_str)))
+}
+
+/// Whether a word of a command line is that flag, with its value or without.
+#[must_use]
+pub fn is_flag(word: &str, flag: &str) -> bool {
+    word.split('=').next() == Some(flag)
+}
+
+/// The words without a flag and its value.
+#[must_use]
+pub fn without(words: Vec<String>, flag: &str, takes_value: bool) -> Vec<String> {
+    let mut left = Vec::new();
+    let mut words = words.into_iter();
+    while let Some(word) = words.next() {
+        if !is_flag(&word, flag) {
+            left.push(word);
+        } else if takes_value && !word.contains('=') {
+            words.next();
+        }
     }
+    left
 }
 
 /// The same as this user, by `sudo(8)`.

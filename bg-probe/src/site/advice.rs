@@ -5,7 +5,7 @@
 //! typed.
 
 pub use crate::os::advice::Advice;
-use crate::os::sudo::{TYPED, is_by_sudo, settings_file, sudo, typed};
+use crate::os::sudo::{TYPED, is_by_sudo, is_flag, settings_file, sudo, typed, without};
 use crate::site::by_hand::flags_for;
 use crate::site::settings::Site;
 use nix::unistd::{AccessFlags, access, geteuid};
@@ -204,22 +204,4 @@ fn typed_words() -> Vec<String> {
 
 fn has(words: &[String], flag: &str) -> bool {
     words.iter().take_while(|word| *word != "--").any(|word| is_flag(word, flag))
-}
-
-fn is_flag(word: &str, flag: &str) -> bool {
-    word.split('=').next() == Some(flag)
-}
-
-/// The words without a flag and its value.
-fn without(words: Vec<String>, flag: &str, takes_value: bool) -> Vec<String> {
-    let mut left = Vec::new();
-    let mut words = words.into_iter();
-    while let Some(word) = words.next() {
-        if !is_flag(&word, flag) {
-            left.push(word);
-        } else if takes_value && !word.contains('=') {
-            words.next();
-        }
-    }
-    left
 }

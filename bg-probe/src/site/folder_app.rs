@@ -14,6 +14,7 @@ use crate::site::settings::Site;
 use crate::site::slot::{Name, Slot};
 use anyhow::Result;
 use std::io::Read;
+use std::path::Path;
 
 /// Longer than any name, with its newline.
 const MOST_NAME: u64 = 64;
@@ -45,6 +46,12 @@ pub fn remember(site: &Site) {
     if written(&site.dir).as_deref() != Some(site.app.as_str()) {
         let _ = replace::file(&site.dir.app(), format!("{}\n", site.app).as_bytes(), 0o644);
     }
+}
+
+/// Whether a folder says that it is this application's.
+#[must_use]
+pub fn is_of(folder: &Path, app: &Name) -> bool {
+    written(&Dir::new(folder.to_owned())).as_deref() == Some(app.as_str())
 }
 
 /// The application of the folder; `None` where nothing names one, and where nothing was ever put into it: a mistyped
