@@ -159,3 +159,13 @@ fn a_damaged_note_of_a_switch_is_dropped_where_nginx_and_its_file_agree_and_else
     assert_eq!(world.nginx.read_upstream(), world.upstream_line("set2"));
     world.deploy(&["--version-text", "1.2"]).success();
 }
+
+#[test]
+fn a_file_that_says_nothing_of_a_process_bars_no_way_back_by_hand() {
+    let world = World::new().serving().link_form();
+    world.deploy(&["--version-text", "1.1"]).success();
+    Damage::Garbage.to(&world.process_file("set1"));
+    world.run("bg-probe", &[]).exit(7);
+    world.switch("set1").success();
+    assert_eq!(world.live().as_deref(), Some("set1"));
+}

@@ -1,5 +1,6 @@
 use super::{deploying, follow};
-use bg_tests::{Ran, Run, World, programs};
+use bg_tests::{Ran, Run, World, process, programs};
+use nix::sys::signal::Signal;
 use std::os::unix::fs::chown;
 use std::os::unix::process::CommandExt;
 use std::process::Command;
@@ -246,4 +247,30 @@ fn the_line_for_the_settings_of_another_folder_takes_them_in_place_of_those_that
         let line = refused.advice("name it in full: ");
         world.run_line(format!("cd {etc} && {line}")).success();
     }
+}
+
+#[test]
+fn slots_that_were_swapped_are_refused_with_those_that_the_processes_have_and_nothing_is_moved() {
+    let world = World::new().link_form();
+    for version in ["1.0", "1.1"] {
+        world.deploy(&["--version-text", version]).success();
+    }
+    let [one, two] = ["set1", "set2"].map(|slot| world.port(slot));
+    let (swapped, right) = (format!("set1={two},set2={one}"), format!("set1={one},set2={two}"));
+    let leads_to = || std::fs::read_link(world.dir().join("live")).expect("a link");
+    let before = leads_to();
+    let refused = || {
+        let runs = |words: &str| world.run_line(format!("{words} --slots {swapped}")).exit(7);
+        for words in ["bg-probe --slot live", "bg-switch --to set1"] {
+            runs(words).said("but --slots says ").said("othing was touched").said(&right);
+        }
+        assert_eq!(leads_to(), before);
+        runs("bg-switch --to set2").advice("print the site again): ")
+    };
+    let line = refused();
+    // The other one has ended, so its port is not known from it.
+    process::signal(world.pid("set1"), Signal::SIGKILL);
+    process::gone(world.pid("set1"));
+    assert_eq!(refused(), line);
+    world.run_line(line).success();
 }

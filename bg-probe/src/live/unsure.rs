@@ -6,42 +6,9 @@ use crate::live::witnesses::Heard;
 use crate::nginx::upstream::{Form, Upstream};
 use crate::say::exit::{Exit, OrExit};
 use crate::site::advice::Advice;
-use crate::site::launched::Launched;
 use crate::site::settings::Site;
 use crate::site::slot::Slot;
 use anyhow::Result;
-
-/// Refuses other ports than those that what runs was launched on: nginx is still set to send it the traffic there, and
-/// what the front names may be what it was set to name.
-///
-/// # Errors
-/// [`Exit::Unsure`].
-pub(super) fn ensure_same_ports(site: &Site) -> Result<()> {
-    for slot in site.slots.both() {
-        let Some(launched) = Launched::of(&site.dir, &slot.name)?.filter(|launched| launched.port != slot.port) else {
-            continue;
-        };
-        if let Some(process) = launched.running() {
-            let spelled = |each: &Slot| {
-                let port = if each.name == slot.name { launched.port } else { each.port };
-                format!("{}={port}", each.name)
-            };
-            let slots = site.slots.both().each_ref().map(spelled).join(",");
-            return Err(Exit::Unsure.refuse(
-                format!(
-                    "{slot} runs on port {} (pid {}), but --slots says {}: nothing was touched",
-                    launched.port, process.pid, slot.port
-                ),
-                format!(
-                    "give the same --slots as when it was launched (to change a port, stop the idle slot first, and print the \
-                     site again): {}",
-                    Advice::again(site, &[("--slots", Some(&slots))])
-                ),
-            ));
-        }
-    }
-    Ok(())
-}
 
 /// Refuses to go by the file while a switch is cut short: nobody knows then whether nginx has read it.
 ///

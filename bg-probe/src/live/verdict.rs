@@ -6,9 +6,7 @@
 
 use crate::live::front::{Answer, Front, Silence, is_nginx_own};
 use crate::live::pending::Pending;
-use crate::live::unsure::{
-    disagreement, ensure_not_cut_short, ensure_same_ports, nobody_knows, not_to_be_touched, stands_in, warning,
-};
+use crate::live::unsure::{disagreement, ensure_not_cut_short, nobody_knows, not_to_be_touched, stands_in, warning};
 use crate::live::whose;
 use crate::live::witnesses::{By, Heard};
 use crate::os::deadline::Deadline;
@@ -168,7 +166,7 @@ pub fn live(site: &Site, by: By, within: Duration) -> Result<Verdict> {
     if by != By::Front {
         whose::ensure_our_link(site)?;
     }
-    ensure_same_ports(site)?;
+    whose::ensure_same_ports(site)?;
     let verdict = agreed(site, by, front.as_ref(), within)?;
     if let Some(live) = &verdict.live {
         whose::ensure_ours(site, live)?;

@@ -84,6 +84,43 @@ pub fn ensure_ours(site: &Site, slot: &Slot) -> Result<()> {
     ))
 }
 
+/// Refuses other ports than those that what runs was launched on: nginx is still set to send it the traffic there, and
+/// what the front names may be what it was set to name.
+///
+/// # Errors
+/// [`Exit::Unsure`], with the ports that the processes have.
+pub fn ensure_same_ports(site: &Site) -> Result<()> {
+    let slots = site.slots.both();
+    let mut running = [None, None];
+    for (slot, running) in slots.iter().zip(&mut running) {
+        let launched = Launched::of(&site.dir, &slot.name)?;
+        *running = launched.and_then(|launched| Some((launched.port, launched.running()?.pid)));
+    }
+    let moved = slots.iter().zip(running).find_map(|(slot, running)| {
+        let (port, pid) = running?;
+        (port != slot.port).then_some((slot, port, pid))
+    });
+    let Some((slot, port, pid)) = moved else { return Ok(()) };
+    Err(Exit::Unsure.refuse(
+        format!("{slot} runs on port {port} (pid {pid}), but --slots says {}: nothing was touched", slot.port),
+        format!(
+            "give the same --slots as when it was launched (to change a port, stop the idle slot first, and print the \
+             site again): {}",
+            Advice::again(site, &[("--slots", Some(&as_launched(slots, running.map(|it| it.map(|(port, _)| port)))))])
+        ),
+    ))
+}
+
+/// The slots with the ports that were launched on. One that does not run keeps its own, unless the other has that: then the
+/// two were swapped.
+fn as_launched(slots: &[Slot; 2], running: [Option<u16>; 2]) -> String {
+    let port = |at: usize| {
+        let own = Some(slots[at].port).filter(|own| running[1 - at] != Some(*own));
+        running[at].or(own).unwrap_or(slots[1 - at].port)
+    };
+    [0, 1].map(|at| format!("{}={}", slots[at].name, port(at))).join(",")
+}
+
 /// Refuses an upstream file in the link form that looks into another folder: what serves there is that folder's, and
 /// to rename the link of this one would move nothing.
 ///

@@ -59,10 +59,14 @@ fn ensure_healthy(record: &Record) -> Result<()> {
 /// healthy in this run, it must still be that process.
 ///
 /// # Errors
-/// [`Exit::NotMoved`] when it is not so, [`Exit::Unsure`] where another application is in the slot, or the record is no longer
-/// true.
+/// [`Exit::NotMoved`] when it is not so, [`Exit::Unsure`] where what runs was launched on other ports, another application is in
+/// the slot, or the record is no longer true.
 pub(crate) fn ensure_fit(record: &Record) -> Result<()> {
-    let slot = &record.slot;
+    let (site, slot) = (&record.site, &record.slot);
+    // A file of ours that can't be understood tells no port, and bars no way back.
+    if site.slots.both().iter().all(|slot| Launched::of(&site.dir, &slot.name).is_ok()) {
+        whose::ensure_same_ports(site)?;
+    }
     whose::ensure_ours(&record.site, slot)?;
     stale::ensure_in_slot(record)?;
     if !record.site.address.is_reachable(slot) {
