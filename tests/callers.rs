@@ -105,7 +105,7 @@ pub(crate) fn listener() -> (String, Receiver<String>) {
 
 #[test]
 fn the_lines_of_a_crontab() {
-    let world = World::new();
+    let (world, site) = super::share::shared_site(World::new());
     let (url, told) = listener();
     // No mailer is here, and no system's log: what comes to it stands in a file.
     let log = world.path("log");
@@ -119,20 +119,33 @@ fn the_lines_of_a_crontab() {
     let readme = example::cron(block.split("```").next().unwrap_or_default());
     let settings = world.word("web.env");
     let readme = readme.iter().map(|line| line.replace("/etc/bg/web.env", &settings));
-    assert_eq!(readme.collect::<Vec<_>>(), lines[..3], "README has the lines of the example");
-    let [after_boot, watchdog, monitor, nightly] = lines.try_into().expect("four lines");
+    assert_eq!(readme.collect::<Vec<_>>(), lines[..4], "README has the lines of the example");
+    let [after_boot, watchdog, monitor, visitors, nightly] = lines.try_into().expect("five lines");
+    let visitors = visitors.replace("http://127.0.0.1/", &format!("{site}/"));
     assert_eq!(after_boot, watchdog);
     let silent = |line: &str| assert_eq!(runner.cron(line).end().succeeded(), "", "cron would mail this");
 
     silent(&watchdog);
     silent(&monitor);
+    silent(&visitors);
     silent(&nightly);
     assert!(!log.exists());
     bg_tests::process::signal(world.pid("set1"), nix::sys::signal::Signal::SIGKILL);
     until(SOON, "the application is gone", || !world.listens("set1"));
 
+    let mail = runner.cron(&visitors).end().succeeded();
+    assert_eq!(mail, "visitors of web: curl: (22) The requested URL returned error: 503\n");
+    assert_eq!(told.recv_timeout(SOON).expect("it was posted"), mail.trim_end());
+    world.remove(&log);
     let mail = runner.cron(&monitor).end().succeeded();
-    assert!(mail.starts_with("bg-health: ") && mail.lines().count() == 1, "{mail}");
+    let says = |settings: &str| {
+        format!(
+            "bg-health: no slot of web is live: nothing runs, and nginx is set to serve set1. Start it again: bg-launch \
+             --env-file {settings} --live\n"
+        )
+    };
+    assert_eq!(mail, says(&settings));
+    assert!(pages::readme().contains(&format!("\n{}", says("/etc/bg/web.env"))), "README has it so");
     assert_eq!(told.recv_timeout(SOON).expect("it was posted"), mail.trim_end());
     assert_eq!(world.read(&log), format!("-t bg {mail}"));
     let mail = runner.cron(&watchdog).end().succeeded();
@@ -140,7 +153,15 @@ fn the_lines_of_a_crontab() {
     runner.clean_up();
     until(SOON, "the release is back", || world.live().is_some());
     silent(&monitor);
+    silent(&visitors);
     serves(&world, "1.1");
+
+    // The release is healthy, and no visitor reaches it.
+    world.nginx.stop();
+    silent(&monitor);
+    let mail = runner.cron(&visitors).end().succeeded();
+    assert!(mail.starts_with("visitors of web: curl: (7) ") && mail.lines().count() == 1, "{mail}");
+    assert_eq!(told.recv_timeout(SOON).expect("it was posted"), mail.trim_end());
 }
 
 #[test]

@@ -155,7 +155,7 @@ fn where_nothing_listens_no_slot_is_live_and_the_first_is_next() {
     let said = Said::by(&world, &[]);
     said.is(None, "set1", &json!({"by": "ports", "points_at": "set1", "front_said": "502"}));
     assert_eq!(said.stderr, format!("probe   no slot is live; this deploy is for set1 on {}\n", world.port("set1")));
-    assert!(refusal(&world, &["--slot", "live"], 1).ends_with("bg-probe: no slot is live\n"));
+    assert!(refusal(&world, &["--slot", "live"], 1).contains("bg-probe: no slot of web is live. Deploy a release"));
 
     world.nginx.write_upstream("");
     assert_eq!(world.run("bg-probe", &["--format", "name"]).success().stdout(), "set1\n");

@@ -6,7 +6,8 @@ use std::path::Path;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
-use bg_tests::{Run, World, programs};
+use bg_tests::{Run, World, process, programs, until};
+use nix::sys::signal::Signal;
 
 use super::launched::{App, SLOT, facts, health, in_time, record};
 use super::server::Server;
@@ -190,6 +191,23 @@ fn health_once_needs_no_record_and_no_nginx() {
     let assert = world.run("bg-health", &["--once", "--slot", "set1"]).success();
     assert_eq!(facts(&assert)["checks"], 1);
     world.run("bg-health", &["--once", "--slot", "live"]).exit(7);
+}
+
+#[test]
+fn health_once_of_a_live_slot_where_both_are_down_is_not_healthy_and_says_what_starts_it() {
+    let world = World::new();
+    let once = |code: i32| world.run("bg-health", &["--slot", "live", "--once", "-q"]).exit(code).printed_nothing();
+    once(4).said("bg-health: no slot of web is live. Deploy a release; or see what is there: bg-probe --format table");
+    world.deploy(&["--version-text", "1.0"]).success();
+    let pid = world.pid("set1");
+    process::signal(pid, Signal::SIGKILL);
+    process::gone(pid);
+    let down = once(4);
+    assert_eq!(down.stderr().lines().count(), 1, "{down}");
+    let down = down.said("bg-health: no slot of web is live: nothing runs, and nginx is set to serve set1. Start it");
+    world.run_line(down.advice("Start it again: ")).success();
+    until(Duration::from_secs(10), "the release is back", || world.listens("set1"));
+    world.run("bg-health", &["--slot", "live", "--once"]).success();
 }
 
 #[test]

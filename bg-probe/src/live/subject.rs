@@ -20,12 +20,23 @@ use anyhow::Result;
 /// # Errors
 /// [`Exit::NoRecord`] for stdin, [`Exit::Unsure`] for the witnesses.
 pub fn subject(settings: &Settings, slot: Option<&Choice>) -> Result<Record> {
+    subject_or(settings, slot, Exit::Refused)
+}
+
+/// The same, where to find that no slot is live ends with this code.
+///
+/// # Errors
+/// Those of [`subject`].
+pub fn subject_or(settings: &Settings, slot: Option<&Choice>, none_live: Exit) -> Result<Record> {
     let Some(choice) = slot else {
         return Record::from_stdin()?.overruled(settings);
     };
     let site = site_of(settings)?;
     choice.ensure_one_of(&site.slots)?;
     let verdict = live(&site, By::Both, FRONT_WITHIN)?;
+    if *choice == Choice::Live && verdict.live.is_none() {
+        return Err(verdict.none_is_live(&site, none_live));
+    }
     let slot = choose(&site, choice, &verdict)?.clone();
     minted(site, slot, &verdict)
 }
@@ -77,6 +88,6 @@ pub fn choose<'a>(site: &'a Site, choice: &Choice, verdict: &'a Verdict) -> Resu
         (Choice::Named(name), _) => site.slots.named(name.as_str()),
         (Choice::Idle, _) => verdict.ensure_one_is_idle(site).map(|()| verdict.idle(site)),
         (Choice::Live, Some(live)) => Ok(live),
-        (Choice::Live, None) => Err(Exit::Refused.because("no slot is live")),
+        (Choice::Live, None) => Err(verdict.none_is_live(site, Exit::Refused)),
     }
 }

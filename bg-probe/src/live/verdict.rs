@@ -91,11 +91,7 @@ impl Verdict {
         if let Some(live) = &self.live {
             return site.slots.other(&live.name);
         }
-        let served = site.slots.both().iter().find(|slot| self.facts.points_at.as_ref() == Some(&slot.name));
-        match served.filter(|slot| site.dir.release(&slot.name).is_some()) {
-            Some(served) => site.slots.other(&served.name),
-            None => site.slots.first(),
-        }
+        self.down(site).map_or(site.slots.first(), |served| site.slots.other(served))
     }
 
     /// How many visitors of a hundred go to a slot.
@@ -137,6 +133,29 @@ impl Verdict {
             return Ok(());
         }
         Err(not_to_be_touched(site, live, other))
+    }
+
+    /// The slot that nginx is set to serve and that has held a release, where none is live: after a crash or a reboot.
+    #[must_use]
+    pub fn down(&self, site: &Site) -> Option<&Name> {
+        self.facts.points_at.as_ref().filter(|slot| self.live.is_none() && site.dir.release(slot).is_some())
+    }
+
+    /// The refusal of what is for the live slot, where none is live.
+    #[must_use]
+    pub fn none_is_live(&self, site: &Site, exit: Exit) -> anyhow::Error {
+        let call = |program: &str, words: &[&str]| Advice::call(site, program, words);
+        let what = format!("no slot of {} is live", site.app);
+        match self.down(site) {
+            Some(slot) => exit.refuse(
+                format!("{what}: nothing runs, and nginx is set to serve {slot}"),
+                format!("start it again: {}", call("bg-launch", &["--live"])),
+            ),
+            None => exit.refuse(
+                what,
+                format!("deploy a release; or see what is there: {}", call("bg-probe", &["--format", "table"])),
+            ),
+        }
     }
 
     /// The verdict in words, `set1 is live on 8081` or `no slot is live`.

@@ -180,7 +180,7 @@ Exit codes:
   3  no record on stdin, or one that is not valid; for --watch also one without
      a switch
   4  not healthy in time, or listening on the other slot's port (with --once:
-     not healthy)
+     not healthy, or --slot live and none is)
   7  --slot idle or live, and it can't be found out which one that is; or the
      record is no longer true
   8  the application exited before it was healthy

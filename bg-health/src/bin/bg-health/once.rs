@@ -19,7 +19,8 @@ use serde::Deserialize;
 /// # Errors
 /// [`Exit::Unhealthy`] with the reason in one line.
 pub(crate) fn run(subject: &Subject, expectation: &Expectation) -> Result<()> {
-    let record = subject.record()?;
+    // A monitor is to hear of it as of a release that is down.
+    let record = subject.record_or(Exit::Unhealthy)?;
     let launch: Option<Launch> = record.get("launch")?;
     let mut inquiry = Inquiry::new(&record, launch.as_ref(), expectation, subject.voice)?;
     inquiry.look()?;

@@ -24,7 +24,15 @@ impl Subject {
     /// # Errors
     /// Those of [`subject::subject`]; [`Exit::Unsure`] for a record of a launch that the slot has no longer.
     pub(crate) fn record(&self) -> Result<Record> {
-        let record = subject::subject(&self.settings, self.slot.as_ref());
+        self.record_or(Exit::Refused)
+    }
+
+    /// The same, where to find that no slot is live ends with this code.
+    ///
+    /// # Errors
+    /// Those of [`Subject::record`].
+    pub(crate) fn record_or(&self, none_live: Exit) -> Result<Record> {
+        let record = subject::subject_or(&self.settings, self.slot.as_ref(), none_live);
         let record = match (&self.slot, record) {
             (Some(Choice::Named(name)), Err(why)) if Exit::of(&why) == Exit::Unsure => {
                 self.voice.detail(&format!("{why:#}"));

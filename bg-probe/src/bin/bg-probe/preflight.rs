@@ -156,9 +156,7 @@ fn agreement(site: &Site, verdict: &Result<Verdict>) -> Finding {
     };
     let next = format!("the next deploy is for {idle}");
     let Some(live) = &verdict.live else {
-        // After a crash or a reboot: what nginx is set to serve was up once.
-        let held = verdict.facts.points_at.as_ref().filter(|slot| site.dir.release(slot).is_some());
-        return match held {
+        return match verdict.down(site) {
             Some(slot) => Finding::ill(
                 "live",
                 format!("nothing runs, and nginx is set to serve {slot}; {next}"),
