@@ -312,3 +312,21 @@ fn the_pass_of_a_hook_ends_with_the_hook_and_no_other_pass_does() {
     }
     assert_eq!(seen(&url, &by_hand.cookie), "set2");
 }
+
+#[test]
+fn what_to_install_for_a_pass_a_share_or_a_lingering_is_printed_by_the_command_of_the_message() {
+    let world = World::new().link_form().env("BG_SWITCH_WITH", "watch").both_running();
+    let (world, file) = world.by_file();
+    let site = format!("nstall the site of bg-switch --env-file {file} --print-site");
+    for (words, with) in [
+        (&["--preview", "on"][..], " --with preview,watch"),
+        (&["--to", "set2", "--linger", "1m"], " --with sticky,watch"),
+        (&["--to", "set2", "--share", "10"], ""),
+    ] {
+        let run = world.run("bg-switch", &[&["--env-file", &file], words].concat()).exit(1);
+        let run = run.said(format!("{site}{with}, and change over with: bg-switch --env-file {file} --convert link"));
+        let command = run.advice("nstall the site of ");
+        let command = command.split_once(", and change").expect("the rest").0.to_owned();
+        world.run_line(command).success().printed("location = /_bg/ready");
+    }
+}

@@ -80,5 +80,5 @@ fn an_older_program_reads_a_new_file_right() {
 fn check_says_what_a_site_printed_anew_would_add() {
     let world = World::new().link_form().both_running();
     let run = world.run("bg-switch", &["--check"]).success();
-    run.printed("a site printed anew (bg-switch --print-site) would have shares of visitors");
+    run.printed("a site printed anew would have shares of visitors: bg-switch --print-site");
 }

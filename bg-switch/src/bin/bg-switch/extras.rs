@@ -55,8 +55,15 @@ impl Extras {
 
 /// What to do for an extra.
 pub(crate) fn remedy(site: &Site, name: &str) -> String {
+    // Those that the settings have already stay.
+    let now: Extras = std::env::var("BG_SWITCH_WITH").ok().and_then(|names| names.parse().ok()).unwrap_or_default();
+    let with = match name {
+        "sticky" => Extras { sticky: true, ..now },
+        _ => Extras { preview: true, ..now },
+    };
+    let print = Advice::call(site, "bg-switch", &["--print-site", "--with", &with.to_string()]);
     let over = Advice::call(site, "bg-switch", &["--convert", "link"]);
-    format!("install the site of bg-switch --print-site --with {name}, and change over with: {over}")
+    format!("install the site of {print}, and change over with: {over}")
 }
 
 impl Display for Extras {

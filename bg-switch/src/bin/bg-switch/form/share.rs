@@ -25,7 +25,8 @@ pub(crate) const NAMES_IT: &str = "let --front be /_bg/slot at 127.0.0.1, the pa
 /// What to do for shares.
 pub(super) fn remedy(site: &Site) -> String {
     let over = Advice::call(site, "bg-switch", &["--convert", "link"]);
-    format!("for shares, install the site of bg-switch --print-site, and change over with: {over}")
+    let print = Advice::call(site, "bg-switch", &["--print-site"]);
+    format!("for shares, install the site of {print}, and change over with: {over}")
 }
 
 /// The command that moves everybody to a slot.
@@ -149,7 +150,8 @@ pub(super) fn finding(site: &Site, nginx: &Nginx, upstream: Option<&Upstream>) -
             ),
         )),
         Looks::ForName => {
-            Some(Finding::ok("shares", "a site printed anew (bg-switch --print-site) would have shares of visitors"))
+            let print = Advice::call(site, "bg-switch", &["--print-site"]);
+            Some(Finding::ok("shares", format!("a site printed anew would have shares of visitors: {print}")))
         }
     }
 }
