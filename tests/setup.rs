@@ -440,13 +440,51 @@ fn what_was_typed_and_stands_otherwise_in_the_settings_file_is_refused() {
     let fresh = Fresh::new();
     fresh.named(&[]).success();
     let before = fresh.all();
-    for flags in [["--slots", "a=1,b=2"], ["--app", "shop"], ["--server-name", "other.example"], ["--with", "sticky"]] {
+    for flags in [["--slots", "a=1,b=2"], ["--app", "shop"], ["--server-name", "other.example"]] {
         let name = format!("another value was given as {}. Nothing was touched", flags[0]);
         fresh.setup(&flags).exit(2).said(name);
     }
     assert_eq!(fresh.all(), before);
+    // What has no line there gets one.
+    let refused = fresh.setup(&["--with", "sticky"]).exit(2);
+    let refused = refused.said("web.env has no BG_SWITCH_WITH, and --with gives one. Nothing was touched");
+    assert_eq!(fresh.all(), before);
+    let add = refused.advice("Add it, and run this again: ");
+    assert_eq!(add, format!("echo 'BG_SWITCH_WITH=sticky' >>{}", fresh.file()));
+    fresh.world.run_line(add).success();
+    fresh.setup(&["--with", "sticky"]).success();
+    fresh.setup(&["--with", "watch"]).exit(2).said("web.env has BG_SWITCH_WITH=sticky, and another value was given");
     fresh.world.run("bg-switch", &["--undo"]).exit(2);
     fresh.world.run("bg-switch", &["--setup", "--to", "set1"]).exit(2);
+}
+
+#[test]
+fn who_forgot_sudo_is_told_the_command_with_it() {
+    use std::os::unix::process::CommandExt;
+    assert!(nix::unistd::geteuid().is_root(), "this test needs root: it runs programs as another user");
+    let mut fresh = Fresh::new();
+    fresh.world = fresh.world.with_sudo();
+    let program = fresh.world.copy(bg_tests::programs::ours("bg-switch"), "programs/bg-switch");
+    let file = fresh.file();
+    let set_up = ["--setup", &file, "--listen", &fresh.listen, "--server-name", NAME, "--owner", "root"];
+    let as_nobody = |words: &[&str]| {
+        let mut command = fresh.world.command(&program);
+        let ran =
+            bg_tests::Run::ran(command.args(words).uid(65534).gid(65534)).exit(1).said("bg-switch: nobody may not ");
+        let line = ran.advice("Run it as root: ");
+        assert!(line.starts_with("sudo ") && line.contains(&format!("bg-switch {}", words[..2].join(" "))), "{line}");
+        line
+    };
+    let line = as_nobody(&set_up);
+    fresh.world.run_line(line).success();
+    // Once all users may read the settings, and once none.
+    for mode in [0o644, 0o600] {
+        fresh.world.chmod("etc/web.env", mode);
+        as_nobody(&set_up);
+        as_nobody(&["--setup", &file, "--undo"]);
+    }
+    fresh.world.run_line(as_nobody(&["--setup", &file, "--undo"])).success();
+    assert!(!fresh.site().exists());
 }
 
 #[test]

@@ -110,6 +110,14 @@ pub(crate) fn note_record() {
     HAD_A_RECORD.store(true, Ordering::Relaxed);
 }
 
+impl Advice {
+    /// A line added to a settings file.
+    #[must_use]
+    pub fn line(line: &str, file: &str) -> Advice {
+        Advice(added(line, file))
+    }
+}
+
 /// Whether a COMMAND was typed behind `--`, which no advice repeats.
 #[must_use]
 pub fn has_a_command() -> bool {

@@ -9,6 +9,7 @@ use crate::nginx::trial::{Sites, sites};
 use crate::nginx::{Nginx, dump::Dump};
 use crate::print::{NAMELESS, Server};
 use crate::setup::by_hand::{self, ByHand};
+use crate::setup::rights::by_root;
 use crate::setup::wanted::{Setup, What};
 use anyhow::{Context, Result};
 use bg_probe::cli::lines;
@@ -135,6 +136,11 @@ pub(super) fn ensure_agrees(file: &Path, settings: &Settings, server: &Server) -
             return refuse(setting.flag(), &format!("{}={there}", setting.variable()));
         }
     }
+    let lacks = |flag: &str, variable: &str, value: &str| {
+        let what = format!("{} has no {variable}, and --{flag} gives one. Nothing was touched", file.display());
+        let add = Advice::line(&format!("{variable}={}", shell_words::quote(value)), &file.to_string_lossy());
+        Err(Exit::Usage.refuse(what, format!("add it, and run this again: {add}; or leave --{flag} out")))
+    };
     let with = server.extras.to_string();
     let [from, ready] = [&server.front_from, &server.ready_from].map(|addresses| addresses.join(","));
     for (flag, value, usual) in [
@@ -145,12 +151,16 @@ pub(super) fn ensure_agrees(file: &Path, settings: &Settings, server: &Server) -
         ("server-name", &server.name, server.name.as_str()),
     ] {
         let variable = format!("BG_SWITCH_{}", flag.to_uppercase().replace('-', "_"));
-        let there = std::env::var(&variable).ok().filter(|there| !there.is_empty());
-        let there = there.as_deref().unwrap_or(usual);
+        let written = std::env::var(&variable).ok().filter(|there| !there.is_empty());
+        let there = written.as_deref().unwrap_or(usual);
         // Which a site without a name is given.
-        if there != value && there.strip_suffix(DEFAULT) != Some(value) {
-            return refuse(flag, &format!("{variable}={there}"));
+        if there == value || there.strip_suffix(DEFAULT) == Some(value) {
+            continue;
         }
+        return match written {
+            Some(there) => refuse(flag, &format!("{variable}={there}")),
+            None => lacks(flag, &variable, value),
+        };
     }
     match &typed.front_host {
         Some(host) if server.name != NAMELESS && host_of(&server.name).as_ref() != Some(host) => {
@@ -198,6 +208,9 @@ pub(super) fn configuration(nginx: &Nginx, what: What) -> Result<&Dump> {
         }
         // Who only wants to see it need not be root.
         Err(Rejected { is_permission: true, .. }) if what == What::Show => {}
+        Err(Rejected { is_permission: true, .. }) if !geteuid().is_root() => {
+            return Err(by_root("may not have nginx test its configuration"));
+        }
         tested => {
             let tested = tested.map_err(anyhow::Error::from);
             drop(tested.context("nginx does not accept its configuration as it is, and nothing was touched")?);

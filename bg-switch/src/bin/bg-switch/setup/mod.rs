@@ -9,6 +9,7 @@ mod folder;
 mod ground;
 mod plan;
 mod record;
+mod rights;
 mod script;
 mod taken;
 mod undo;
@@ -18,11 +19,13 @@ use crate::means::Means;
 use crate::print::{self, Server};
 use crate::setup::ground::{Ground, ensure_agrees};
 use crate::setup::plan::Plan;
+use crate::setup::rights::by_root;
 use crate::setup::wanted::{Setup, What};
 use anyhow::Result;
 use bg_probe::cli::env_file;
 use bg_probe::say::stdout;
 use bg_probe::site::settings::Settings;
+use nix::unistd::{AccessFlags, access};
 use std::fs::File;
 use std::path::Path;
 
@@ -38,6 +41,9 @@ pub(crate) fn run(mut settings: Settings, server: Server, setup: &Setup, means: 
     // Whoever calls: the folder is where nginx's workers may enter.
     settings.dir.get_or_insert_with(|| Path::new("/var/lib/bg").join(settings.app.as_str()));
     if file.exists() {
+        if setup.what != What::Show && access(&file, AccessFlags::R_OK).is_err() {
+            return Err(by_root(&format!("may not read {}", file.display())));
+        }
         // What it says is the site; this process may be replaced by one that has it.
         env_file::apply(&file)?;
         ensure_agrees(&file, &settings, &server)?;

@@ -6,10 +6,11 @@ use crate::setup::by_hand::ByHand;
 use crate::setup::folder;
 use crate::setup::ground::{Ground, site_file};
 use crate::setup::record::{Record, There, Written, there};
+use crate::setup::rights::by_root;
 use crate::setup::taken;
 use anyhow::{Context, Result};
 use bg_probe::nginx::upstream::link::{Looks, Spelling, text};
-use bg_probe::os::sudo::{called, typed_as};
+use bg_probe::os::sudo::called;
 use bg_probe::say::exit::{Exit, OrExit};
 use bg_probe::site::settings::{Setting, Site};
 use nix::unistd::{AccessFlags, Group, access, geteuid};
@@ -159,22 +160,17 @@ impl Plan {
     /// [`Exit::Refused`], with the command by which root does it.
     pub(super) fn ensure_possible(&self, means: &Means) -> Result<()> {
         let me = geteuid();
-        let may_not = |what: String| Err(Exit::Refused.refuse(what, format!("run it as root: {}", typed_as(0))));
         for step in self.left() {
             let folder = step.path.ancestors().skip(1).find(|folder| folder.exists()).unwrap_or(Path::new("/"));
             if access(folder, AccessFlags::W_OK).is_err() {
-                return may_not(format!("{} may not write in {}", called(me.as_raw()), folder.display()));
+                return Err(by_root(&format!("may not write in {}", folder.display())));
             }
             if !me.is_root() && step.owner.0 != me.as_raw() {
-                return may_not(format!(
-                    "{} may not give {} to another user",
-                    called(me.as_raw()),
-                    step.path.display()
-                ));
+                return Err(by_root(&format!("may not give {} to another user", step.path.display())));
             }
         }
         if self.server.is_some() && means.nginx.may_reload() == Some(false) {
-            return may_not(format!("{} may not have nginx read its configuration", called(me.as_raw())));
+            return Err(by_root("may not have nginx read its configuration"));
         }
         Ok(())
     }

@@ -4,6 +4,7 @@
 //! It is written before the first of it is made, and removed after the last of it is gone. So after a kill at any moment
 //! all that was made is on it.
 
+use crate::setup::rights::by_root;
 use anyhow::{Context, Result};
 use bg_probe::os::replace;
 use bg_probe::say::exit::{Exit, OrExit};
@@ -62,6 +63,9 @@ impl Record {
     pub(super) fn read(path: &Path) -> Result<Record> {
         let bytes = match std::fs::read(path) {
             Err(why) if why.kind() == ErrorKind::NotFound => return Ok(Record::default()),
+            Err(why) if why.kind() == ErrorKind::PermissionDenied => {
+                return Err(by_root(&format!("may not read {}", path.display())));
+            }
             bytes => bytes.with_context(|| format!("read {}", path.display()))?,
         };
         serde_json::from_slice(&bytes).with_context(|| format!("understand {}", path.display())).or_exit(Exit::Refused)

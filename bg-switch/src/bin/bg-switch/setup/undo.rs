@@ -8,12 +8,12 @@ use crate::nginx::dump::{Dump, fits};
 use crate::nginx::trial::Sites;
 use crate::nginx::workers::{Generation, Master};
 use crate::setup::record::{Record, There, Written};
+use crate::setup::rights::by_root;
 use crate::setup::wanted::What;
 use crate::setup::{folder, ground};
 use anyhow::Result;
 use bg_probe::os::deadline::Deadline;
 use bg_probe::os::replace;
-use bg_probe::os::sudo::typed_as;
 use bg_probe::say::exit::Exit;
 use bg_probe::site::advice::Advice;
 use bg_probe::site::closed::is_closed;
@@ -91,8 +91,7 @@ fn ensure_possible(place: &Path) -> Result<()> {
     if access(folder, AccessFlags::W_OK).is_ok() {
         return Ok(());
     }
-    Err(Exit::Refused
-        .refuse(format!("this user may not write in {}", folder.display()), format!("run it as root: {}", typed_as(0))))
+    Err(by_root(&format!("may not write in {}", folder.display())))
 }
 
 /// Refuses where the site was changed since, or another file of nginx's needs the upstream file.
