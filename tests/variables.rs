@@ -92,6 +92,9 @@ fn a_setting_that_a_later_stage_cant_read_ends_a_deploy_before_anything_is_touch
         let deploy = world.cmd("bg-deploy").env(name, value).args(["--", "fake-app"]).ran().exit(2);
         deploy.said(name).said("nothing was touched").never_said(" line ").printed_nothing();
         world.cmd("bg-deploy").env(name, value).arg("--rollback").ran().exit(2).said(name);
+        // The stage's own words are the finding.
+        let check = world.cmd("bg-deploy").env(name, value).arg("--check").ran().exit(1).never_printed("EOF");
+        check.printed(format!(" can't be called like this: invalid value '{value}' for '{name}': ")).said_nothing();
     }
     let deploy = world.cmd("bg-deploy").env("BG_NGINX", "sudo 'nginx").arg("--rollback").ran().exit(2);
     deploy.said("'BG_NGINX': missing closing quote");

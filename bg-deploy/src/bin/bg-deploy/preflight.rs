@@ -5,14 +5,15 @@ use crate::jobs;
 use crate::order::Preflight;
 use crate::run::FOR_ONE_STAGE;
 use crate::stage::{Name, Stage};
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, anyhow};
 use bg_probe::cli::preflight::{Finding, conclude};
 use bg_probe::os::sudo::{TYPED, typed};
 use bg_probe::say::error;
+use bg_probe::say::exit::Exit;
 use bg_probe::site::prepared::{self, Prepared};
 use bg_probe::site::settings::Site;
-use std::io::{ErrorKind, Write};
-use std::process::{Child, Command, Stdio};
+use std::io::{ErrorKind, Write, stderr};
+use std::process::{Child, Command, Output, Stdio};
 
 /// Runs the preflight.
 ///
@@ -59,15 +60,32 @@ fn of_what_is_prepared(site: &Site, stages: &[Stage]) -> Vec<Finding> {
 fn findings(stage: &Stage) -> Vec<Finding> {
     ask(stage).unwrap_or_else(|why| {
         let name = stage.name.program();
-        vec![Finding::fail(&name, format!("{name} --check failed: {why:#}"), format!("run {name} --check by itself"))]
+        vec![Finding::refused(&name, &why, &format!("run {name} --check by itself"))]
     })
 }
 
 fn ask(stage: &Stage) -> Result<Vec<Finding>> {
     let mut command = Command::new(&stage.program);
-    command.args(&stage.args).env(TYPED, typed()).stdin(Stdio::null()).stderr(Stdio::inherit());
+    command.args(&stage.args).env(TYPED, typed()).stdin(Stdio::null());
     let output = command.output().with_context(|| format!("start {}", stage.program.display()))?;
-    serde_json::from_slice(&output.stdout).with_context(|| output.status.to_string())
+    let Ok(findings) = serde_json::from_slice(&output.stdout) else { return Err(failed(stage, &output)) };
+    // A closed stderr leaves no reader.
+    let _ = stderr().lock().write_all(&output.stderr);
+    Ok(findings)
+}
+
+/// Why a stage has found nothing, in its own words.
+fn failed(stage: &Stage, output: &Output) -> anyhow::Error {
+    let program = stage.name.program();
+    let said = String::from_utf8_lossy(&output.stderr);
+    let first = said.lines().map(str::trim).find(|line| !line.is_empty()).unwrap_or_default();
+    let own = format!("{program}: ");
+    let first = ["error: ", &own].into_iter().find_map(|begin| first.strip_prefix(begin)).unwrap_or(first);
+    let why = if first.is_empty() { output.status.to_string() } else { first.to_owned() };
+    if output.status.code() == Some(i32::from(Exit::Usage as u8)) {
+        return Exit::Usage.refuse(format!("{program} can't be called like this: {why}"), "correct that value");
+    }
+    anyhow!("{program} --check failed: {why}")
 }
 
 /// Has the stages after bg-probe look at what is in the way of this deploy, given the record of bg-probe. They do so side
@@ -105,8 +123,9 @@ type Asked = (String, Child);
 /// What it has found, and its name.
 fn heard((program, child): Asked) -> Result<(String, Vec<Finding>)> {
     let output = child.wait_with_output().with_context(|| format!("wait for {program}"))?;
-    let findings: Result<Vec<Finding>, _> = serde_json::from_slice(&output.stdout);
-    let findings = findings.with_context(|| format!("the preflight of {program} ({})", output.status))?;
+    // Its own words are on stderr.
+    let failed = || format!("{program} could not look at what is in the way ({})", output.status);
+    let findings = serde_json::from_slice(&output.stdout).map_err(|_| anyhow!(failed()))?;
     Ok((program, findings))
 }
 
