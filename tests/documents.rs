@@ -107,14 +107,25 @@ fn the_removal_in_the_readme_ends_what_runs_in_both_slots() {
     let readme = pages::readme();
     let lines = pages::blocks(pages::part(&readme, "## Upgrade and removal"), "sh").concat();
     let line = lines.lines().find(|line| line.starts_with("running=")).expect("the line that finds the processes");
-    let world = World::new().serving();
+    let (world, _) = crate::share::shared_site(World::new().serving());
     world.deploy(&[]).success();
-    let found = world.run_line(format!("{line}; echo $running")).success().stdout();
-    let mut found: Vec<u32> = found.split_whitespace().map(|pid| pid.parse().expect("a pid")).collect();
-    let mut running = world.processes();
-    found.sort_unstable();
-    running.sort_unstable();
-    assert_eq!((found.len(), &found), (2, &running));
+    let finds = |count: usize| {
+        let found = world.run_line(format!("{line}; echo $running")).success().stdout();
+        let mut found: Vec<u32> = found.split_whitespace().map(|pid| pid.parse().expect("a pid")).collect();
+        let mut running = world.processes();
+        found.sort_unstable();
+        running.sort_unstable();
+        assert_eq!((found.len(), &found), (count, &running));
+    };
+    finds(2);
+    // A cell of two words, and lines below the table.
+    let pid = world.pid("set2");
+    bg_tests::process::signal(pid, nix::sys::signal::Signal::SIGKILL);
+    bg_tests::process::gone(pid);
+    world.run("bg-probe", &["--format", "table"]).success().printed(" stands in ");
+    finds(1);
+    world.run("bg-switch", &["--close"]).success();
+    finds(1);
     assert!(lines.contains("\nkill $running\n"), "{lines}");
 }
 
