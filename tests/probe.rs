@@ -222,6 +222,8 @@ fn probe_exits_7_when_something_serves_and_no_witness_names_it() {
             assert!(stderr.contains(part), "{part:?} is not in {stderr}");
         }
     }
+    world.start_fake("set2", &[]);
+    assert!(refusal(&world, &[], 7).contains("and set1 and set2 listen. Nothing was touched"));
     world.remove(world.nginx.upstream_file());
     assert!(refusal(&world, &[], 7).contains("No such file or directory"));
 

@@ -99,8 +99,17 @@ fn a_setting_that_a_later_stage_cant_read_ends_a_deploy_before_anything_is_touch
     let deploy = world.cmd("bg-deploy").env("BG_NGINX", "sudo 'nginx").arg("--rollback").ran().exit(2);
     deploy.said("'BG_NGINX': missing closing quote");
     let typed = world.run("bg-deploy", &["--health-timeout", "soon", "--rollback"]).exit(2);
-    typed.said("'--timeout <DURATION>'").said("bg-health can't be called like this");
-    assert!(running.into_iter().all(process::alive) && world.history().len() == before);
+    typed.said("'--health-timeout <DURATION>'").said("bg-health can't be called like this");
+    assert_eq!(world.history().len(), before);
+    // Also where the value can be read, and makes no sense here.
+    let ports = ["--health-port", "blue=9081,green=9082"];
+    world
+        .run("bg-deploy", &[&ports[..], &["--rollback"]].concat())
+        .exit(2)
+        .said("--health-port: \"set1\" is not a slot");
+    let deploy = world.cmd("bg-deploy").env("BG_HEALTH_PORT", ports[1]).arg("--rollback").ran().exit(2);
+    deploy.said("BG_HEALTH_PORT: \"set1\" is not a slot");
+    assert!(running.into_iter().all(process::alive));
     // What a stage is told for a call of its own does not reach a deploy.
     world.cmd("bg-deploy").env("BG_HEALTH_SLOT", "a b").arg("--rollback").ran().success();
 }

@@ -7,7 +7,10 @@ fn a_release_that_is_never_healthy_is_stopped_and_its_log_kept() {
     let world = World::new().serving().env("BG_HEALTH_TIMEOUT", "1s");
     let before = world.nginx.read_upstream();
     let failed = world.deploy(&["--down"]).exit(4).printed_nothing();
-    failed.said("the deploy failed at health, exit 4").said("in set1, as before");
+    let failed = failed.said("the deploy failed at health, exit 4").said("in set1, as before");
+    let process = world.process("set2");
+    let name = process["release"].as_str().expect("a name");
+    failed.said(format!("  release   {name} in set2 was stopped; its log is kept"));
     assert!(!process::alive(world.pid("set2")));
     let log = fs::read_to_string(world.dir().join("slots/set2/logs/app.log")).expect("its log");
     assert!(log.contains("Started fake-app"), "{log}");

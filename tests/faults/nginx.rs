@@ -120,7 +120,7 @@ fn a_front_that_is_slower_than_the_timeouts_names_no_slot() {
     // 2 s is what a front may take for one answer.
     let world = world.serving();
     let slow = ["--", "fake-app", "--hold-ms", "2500"];
-    world.run("bg-deploy", &slow).exit(5).said("the front answered no answer in time");
+    world.run("bg-deploy", &slow).exit(5).said("the front did not answer (no answer in time)");
     assert_as_before(&world, "slow");
 
     let world = world.env("BG_PROBE_TIMEOUT", "100ms");

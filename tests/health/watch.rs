@@ -92,7 +92,7 @@ fn an_nginx_that_has_gone_ends_it() {
     let watch = watching(&world, &record, &[]);
     world.nginx.stop();
     let ended = watch.end().exit(9).printed_nothing();
-    let ended = ended.said("nginx answered connection refused at http://");
+    let ended = ended.said("nginx did not answer (connection refused) at http://");
     let ended = ended.said("  serving   nobody: nothing listens at http://").never_said("still set");
     ended.said(format!("nginx does not run any more; start it: {}", world.nginx.command_line()));
 }

@@ -3,6 +3,7 @@
 pub use crate::os::sudo::settings_file;
 pub use crate::os::sudo::{LINES, READ};
 use crate::say::masked_value;
+use crate::site::advice::{flag_of, was_typed};
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Arg, Command, Error};
 use std::ffi::OsStr;
@@ -17,13 +18,24 @@ pub(super) fn named(mut error: Error, command: &Command) -> Error {
     if matches!(error.kind(), ErrorKind::ValueValidation | ErrorKind::InvalidValue)
         && let Some(ContextValue::String(flag)) = error.get(ContextKind::InvalidArg)
         && let Some(arg) = command.get_arguments().find(|arg| arg.to_string() == *flag)
-        && let Some(variable) = arg.get_env().filter(|_| !is_typed(arg))
+        && let Some(name) = name_of(arg, command)
     {
-        let variable = variable.to_string_lossy();
-        let place = in_a_file(&variable).map(|place| format!(" ({place})")).unwrap_or_default();
-        error.insert(ContextKind::InvalidArg, ContextValue::String(format!("{variable}{place}")));
+        error.insert(ContextKind::InvalidArg, ContextValue::String(name));
     }
     error
+}
+
+/// What a wrong value is called, where that is not its flag: the variable that has it, or the driver's flag that was typed.
+fn name_of(arg: &Arg, command: &Command) -> Option<String> {
+    if let Some(variable) = arg.get_env().filter(|_| !is_typed(arg)) {
+        let variable = variable.to_string_lossy();
+        let place = in_a_file(&variable).map(|place| format!(" ({place})")).unwrap_or_default();
+        return Some(format!("{variable}{place}"));
+    }
+    let (own, stage) = (arg.get_long()?, command.get_name().trim_start_matches("bg-"));
+    // Where the driver has it by the same name, as --nginx, that was typed.
+    let drivers = flag_of(stage, own);
+    was_typed(&drivers).then(|| arg.to_string().replacen(&format!("--{own}"), &drivers, 1))
 }
 
 /// Where a variable stands in that file: `line 3 of /etc/bg/web.env`.

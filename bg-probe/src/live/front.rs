@@ -63,6 +63,17 @@ pub enum Silence {
     NoReply(NoReply),
 }
 
+impl Silence {
+    /// What the front did, as the rest of a sentence: `answered 502`, `did not answer (connection refused)`.
+    #[must_use]
+    pub fn said(&self) -> String {
+        match self {
+            Silence::NoReply(why) => format!("did not answer ({why})"),
+            answer => format!("answered {answer}"),
+        }
+    }
+}
+
 impl Display for Silence {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
         match self {

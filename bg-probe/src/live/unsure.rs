@@ -59,9 +59,10 @@ fn move_to(site: &Site, slot: &Slot) -> Advice {
 pub(super) fn nobody_knows(site: &Site, front_said: Option<&str>, file: &str, listening: &[&Slot]) -> anyhow::Error {
     let front = front_said.map_or("the front was not asked".into(), |said| unnamed(site, said));
     let names: Vec<&str> = listening.iter().map(|slot| slot.name.as_str()).collect();
+    let listen = if names.len() == 1 { "listens" } else { "listen" };
     Exit::Unsure.refuse(
         format!(
-            "can't tell which slot is live: {front}, the upstream file {file}, and {} listens. Nothing was touched",
+            "can't tell which slot is live: {front}, the upstream file {file}, and {} {listen}. Nothing was touched",
             names.join(" and ")
         ),
         format!(

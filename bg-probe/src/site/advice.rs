@@ -95,8 +95,7 @@ impl Advice {
         if has(&typed_words(), &flag_of(stage, flag)) {
             return Advice::again_with(site, stage, flag, Some(value));
         }
-        let stage = if stage.is_empty() { String::new() } else { format!("{}_", stage.to_uppercase()) };
-        let setting = format!("BG_{stage}{}={}", flag.to_uppercase().replace('-', "_"), quote(value));
+        let setting = format!("{}={}", variable_of(stage, flag), quote(value));
         match settings_file() {
             Some(file) => Advice(added(&setting, &file)),
             None if is_by_sudo() => Advice(format!("{}{setting} {}", sudo(geteuid().as_raw()), typed())),
@@ -135,6 +134,26 @@ pub fn is_driven() -> bool {
 pub fn flag_of(stage: &str, flag: &str) -> String {
     let is_drivers = typed_words().first().is_some_and(|program| program == DRIVER);
     if is_drivers && !stage.is_empty() { format!("--{stage}-{flag}") } else { format!("--{flag}") }
+}
+
+/// Whether a flag stands in the command that was typed.
+#[must_use]
+pub fn was_typed(flag: &str) -> bool {
+    has(&typed_words(), flag)
+}
+
+/// The name of a stage's flag as it was given: as it was typed, or the variable that has it.
+#[must_use]
+pub fn as_given(stage: &str, flag: &str) -> String {
+    let (typed, variable) = (flag_of(stage, flag), variable_of(stage, flag));
+    let is_set = std::env::var_os(&variable).is_some_and(|value| !value.is_empty());
+    if is_set && !has(&typed_words(), &typed) { variable } else { typed }
+}
+
+/// The variable of a stage's flag; of one that all programs have where no stage is named.
+fn variable_of(stage: &str, flag: &str) -> String {
+    let stage = if stage.is_empty() { String::new() } else { format!("{}_", stage.to_uppercase()) };
+    format!("BG_{stage}{}", flag.to_uppercase().replace('-', "_"))
 }
 
 /// A line added to a settings file, with a newline before it where the last line has none.

@@ -8,6 +8,7 @@ use crate::outcome::{End, Failure, Step};
 use crate::run::Runner;
 use crate::serving::{is_served_by_accident, serving, still};
 use bg_probe::record::Record;
+use bg_probe::say;
 use bg_probe::site::digest;
 use bg_probe::site::dir::Dir;
 use bg_probe::site::launched::Launched;
@@ -216,11 +217,14 @@ fn in_words(record: &Record, leftover: Leftover) -> String {
     }
 }
 
-/// What was launched, which the slot need not hold any more.
+/// What was launched, which the slot need not hold any more. It stands behind the word `release`.
 fn launched(record: &Record) -> String {
     let (dir, slot) = (&record.site.dir, &record.slot);
     match Launched::of(dir, &slot.name) {
-        Ok(Some(launched)) => format!("{} in {slot}", file_of(dir, &launched.release)),
+        Ok(Some(Launched { release, .. })) => {
+            let file = dir.file_of(&release).map(|file| file.to_string_lossy().into_owned());
+            format!("{} in {slot}", say::clean(&file.unwrap_or(release)))
+        }
         _ => slot.to_string(),
     }
 }

@@ -4,6 +4,7 @@ use crate::run::FOR_ONE_STAGE;
 use crate::stage::Stage;
 use anyhow::{Context, Result};
 use bg_probe::cli::command_line::READ_SETTINGS;
+use bg_probe::os::sudo::{TYPED, typed};
 use bg_probe::say::exit::Exit;
 use std::io::Write;
 use std::process::{Command, Stdio};
@@ -38,7 +39,7 @@ pub(crate) fn ensure(stages: &[Stage]) -> Result<()> {
 fn command(stage: &Stage) -> Command {
     let mut command = Command::new(&stage.program);
     // Before the stage's own words, which may end in a COMMAND.
-    command.arg(format!("--{READ_SETTINGS}")).args(&stage.args);
+    command.arg(format!("--{READ_SETTINGS}")).args(&stage.args).env(TYPED, typed());
     for name in FOR_ONE_STAGE {
         command.env_remove(name);
     }

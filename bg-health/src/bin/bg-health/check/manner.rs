@@ -3,6 +3,7 @@
 use anyhow::{Context, Result};
 use bg_probe::os::http::Header;
 use bg_probe::say::exit::{Exit, OrExit};
+use bg_probe::site::advice::as_given;
 use bg_probe::site::settings::Site;
 use bg_probe::site::slot::{Slot, Slots};
 
@@ -29,10 +30,10 @@ impl Manner {
     /// [`Exit::Usage`] where the ports are not those of the site's slots, or the port is the other slot's own.
     pub(crate) fn port_of(&self, site: &Site, slot: &Slot) -> Result<Option<Slot>> {
         let Some(ports) = &self.ports else { return Ok(None) };
-        let asked = ports.named(slot.name.as_str()).context("--port").or_exit(Exit::Usage)?;
+        let asked = ports.named(slot.name.as_str()).with_context(|| as_given("health", "port")).or_exit(Exit::Usage)?;
         let other = site.slots.other(&slot.name);
         if (Slot { name: other.name.clone(), ..asked.clone() }) == *other {
-            let what = format!("--port: {} is the port of {other} itself", asked.on_port());
+            let what = format!("{}: {} is the port of {other} itself", as_given("health", "port"), asked.on_port());
             return Err(Exit::Usage.refuse(what, "name the port at which its own health is asked for"));
         }
         Ok(Some(asked.clone()).filter(|asked| asked != slot))

@@ -68,7 +68,7 @@ fn head(case: &Case, likely: &str) -> Head {
                 None => format!("{}; {likely}", case.last_words()),
                 Some(Served::Slot(served)) => format!("nginx serves {served} by now"),
                 Some(Served::Limited(status)) => format!("nginx answered {status} at {front}"),
-                Some(Served::NoSlot(silence)) => format!("nginx answered {silence} at {front}"),
+                Some(Served::NoSlot(silence)) => format!("nginx {} at {front}", silence.said()),
             };
             format!("{slot} went bad within the watch, after {}: {seen}", seconds(*after))
         }

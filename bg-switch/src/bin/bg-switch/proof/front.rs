@@ -52,7 +52,7 @@ impl Row {
             }
             Answer::Slot(named) if named == slot => STILL_THERE.into(),
             Answer::Slot(other) => format!("the front still answered {other}"),
-            Answer::NoSlot(said) => format!("the front answered {said}"),
+            Answer::NoSlot(said) => format!("the front {}", said.said()),
             Answer::Limited(status) => return format!("the front answered {status}: {LIMITED}"),
         };
         if self.refused == 0 { seen } else { format!("{seen}; {LIMITED}") }

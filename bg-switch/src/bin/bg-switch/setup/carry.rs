@@ -160,14 +160,13 @@ impl Work<'_> {
             return Ok(());
         }
         let said = match last {
-            Some(Answer::NoSlot(silence)) => silence.to_string(),
-            Some(Answer::Limited(status)) => status.to_string(),
-            _ => "nothing".to_owned(),
+            Some(Answer::NoSlot(silence)) => silence.said(),
+            Some(Answer::Limited(status)) => format!("answered {status}"),
+            _ => "answered nothing".to_owned(),
         };
         let log = tested.complaint().map(|line| format!("; nginx's error log: {line}")).unwrap_or_default();
         let within = seconds(self.means.within);
-        Err(Exit::NotMoved
-            .because(format!("{} named no slot within {within}, it answered {said}{log}", self.plan.site.front)))
+        Err(Exit::NotMoved.because(format!("{} named no slot within {within}, it {said}{log}", self.plan.site.front)))
     }
 
     /// Puts everything back, and adds to `why` how that went.
