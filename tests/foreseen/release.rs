@@ -44,6 +44,20 @@ fn a_program_that_is_missing_is_refused() {
     refused(&world, &["--launch-workdir", "/nowhere", "--", "fake-app"], 1, "/nowhere is not a folder");
 }
 
+/// What is in braces and is no place of ours is the application's, as JSON is.
+#[test]
+fn a_place_that_is_spelled_wrong_in_a_command_or_a_hook_is_refused() {
+    let world = two_releases();
+    let wrong = "{artefact} stands in the command, and is not filled in";
+    refused(&world, &["--", "fake-app", "--version-text", "{artefact}"], 2, wrong);
+    let hook = ["--before-launch", "echo {realease}", "--", "fake-app"];
+    refused(&world, &hook, 2, "{realease} is not filled in; {release} is");
+    for braces in [r#"{"port": 1}"#, "{host} {level}", "${PORT}"] {
+        world.deploy(&["--version-text", braces]).success();
+        assert_eq!(world.get("/version").body, braces);
+    }
+}
+
 #[test]
 fn a_user_who_would_start_it_as_another_is_refused() {
     const USER: u32 = 12345;

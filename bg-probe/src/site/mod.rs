@@ -2,6 +2,7 @@
 
 pub mod address;
 pub mod advice;
+pub mod blanks;
 pub(crate) mod by_hand;
 pub mod closed;
 pub mod companion;

@@ -6,14 +6,13 @@
 
 use crate::release::Release;
 use crate::release::given::Given;
-use crate::release::template::{Blanks, Template};
+use crate::release::template::{Blanks, Template, line};
 use crate::start::detached::hold;
 use crate::start::hold::BOUND;
 use crate::start::mode::Wish;
 use crate::start::plan::{Plan, Role};
 use crate::start::surroundings::Surroundings;
 use anyhow::{Context, Result, bail};
-use bg_probe::cli::command_line::splittable;
 use bg_probe::cli::preflight::Finding;
 use bg_probe::os::deadline::Deadline;
 use bg_probe::os::signals::heeded;
@@ -50,13 +49,13 @@ const GRACE: Duration = Duration::from_secs(5);
 pub(crate) struct Hooks {
     /// Run this, a migration, when a release is on disk and nothing was stopped for it; {artifact} {release} {slot} {port}
     /// are filled in; if it fails, nothing is touched (4)
-    #[arg(long, env = "BG_LAUNCH_BEFORE_LAUNCH", value_name = "CMD", value_parser = splittable, hide_env_values = true)]
+    #[arg(long, env = "BG_LAUNCH_BEFORE_LAUNCH", value_name = "CMD", value_parser = line, hide_env_values = true)]
     pub(crate) before_launch: Option<String>,
     /// The same for --current and --release, which a rollback calls; it runs also where the release is up
-    #[arg(long, env = "BG_LAUNCH_BEFORE_ROLLBACK", value_name = "CMD", value_parser = splittable, hide_env_values = true)]
+    #[arg(long, env = "BG_LAUNCH_BEFORE_ROLLBACK", value_name = "CMD", value_parser = line, hide_env_values = true)]
     pub(crate) before_rollback: Option<String>,
     /// Run this when an old release has ended, for another one or by --stop --after; what is filled in is the old one's
-    #[arg(long, env = "BG_LAUNCH_AFTER_RETIRE", value_name = "CMD", value_parser = splittable, hide_env_values = true)]
+    #[arg(long, env = "BG_LAUNCH_AFTER_RETIRE", value_name = "CMD", value_parser = line, hide_env_values = true)]
     pub(crate) after_retire: Option<String>,
     /// End a hook that takes longer than this
     #[arg(long, env = "BG_LAUNCH_HOOK_TIMEOUT", default_value = "10m", value_name = "DURATION")]

@@ -3,9 +3,11 @@
 //! It is kept with the release, so that the release can be started again, in either slot, as it was meant to be.
 
 use crate::release::advice::typed_with;
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Context, Result, anyhow, bail};
 use bg_launch::jar::{is_java, runnable_in};
+use bg_probe::cli::command_line::splittable;
 use bg_probe::say::exit::{Exit, OrExit};
+use bg_probe::site::blanks::mistyped;
 use bg_probe::site::slot::Slot;
 use serde::{Deserialize, Serialize};
 use std::ffi::OsString;
@@ -93,8 +95,13 @@ impl Template {
         self.0.ends_with(&[PROFILE, "-jar", "{artifact}"].map(str::to_owned))
     }
 
-    /// A command as typed in this folder: `./run` is to be found from any other too, by cron or a rollback.
+    /// A command as typed in this folder: `./run` is to be found from any other too, by cron or a rollback. A place that is
+    /// spelled wrong is found here, and not by the release that would get it as text.
     fn from_here(mut words: Vec<String>) -> Result<Template> {
+        if let Some((word, name)) = words.iter().find_map(|word| mistyped(word)) {
+            let what = format!("{{{word}}} stands in the command, and is not filled in. Nothing was touched");
+            return Err(Exit::Usage.refuse(what, format!("write {{{name}}}, which is")));
+        }
         let program = words.first_mut().filter(|word| word.contains('/') && !word.starts_with(['/', '{']));
         if let Some(program) = program {
             let found = std::path::absolute(&*program).context("the current folder")?;
@@ -186,6 +193,17 @@ fn fill(word: &str, blanks: &Blanks) -> Result<String> {
         return Err(Exit::Usage.refuse(what, "give the file to deploy before the --"));
     };
     Ok(filled.replace("{artifact}", artifact.to_str().context("the artifact's path is not UTF-8")?))
+}
+
+/// The command line of a hook: it can be split into words, and no place in it is spelled wrong.
+///
+/// # Errors
+/// When it can't, or one is.
+pub(crate) fn line(text: &str) -> Result<String> {
+    if let Some((word, name)) = mistyped(text) {
+        bail!("{{{word}}} is not filled in; {{{name}}} is");
+    }
+    splittable(text)
 }
 
 fn words_of(variable: &str) -> Result<Vec<String>> {
