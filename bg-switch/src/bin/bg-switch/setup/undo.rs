@@ -5,6 +5,7 @@
 
 use crate::means::Means;
 use crate::nginx::dump::{Dump, fits};
+use crate::nginx::parts::{Has, Part};
 use crate::nginx::trial::Sites;
 use crate::nginx::workers::{Generation, Master};
 use crate::setup::record::{Record, There, Written};
@@ -39,7 +40,10 @@ pub(super) fn undo(settings: &Settings, file: &Path, means: &Means) -> Result<()
         return Ok(());
     }
     let site = settings.site()?;
-    ensure_unserved(&site)?;
+    // In a server of a person's own visitors get to it as long as that includes the upstream file, which is looked up below.
+    if record.site.is_some() || record.upstream.is_none() {
+        ensure_unserved(&site, means)?;
+    }
     ensure_possible(&place)?;
     let dump = ground::configuration(&means.nginx, What::Undo)?;
     ensure_unneeded(dump, &record)?;
@@ -77,13 +81,16 @@ fn remove(folder: &Path, means: &Means) -> Result<()> {
 }
 
 /// Refuses while something listens in a slot and visitors may get to it.
-fn ensure_unserved(site: &Site) -> Result<()> {
+fn ensure_unserved(site: &Site, means: &Means) -> Result<()> {
     let Some(slot) = site.slots.both().iter().find(|slot| slot.listens()).filter(|_| !is_closed(&site.dir)) else {
         return Ok(());
     };
-    let close = Advice::call(site, "bg-switch", &["--close"]);
     let what = format!("something listens in {}, and visitors may get to it. Nothing was touched", Slot::on_port(slot));
-    Err(Exit::Refused.refuse(what, format!("turn them away first: {close}")))
+    let remedy = match Part::Door.look(site, &means.nginx) {
+        Has::No => "have nginx hand requests on to another place, and stop what runs there".to_owned(),
+        _ => format!("turn them away first: {}", Advice::call(site, "bg-switch", &["--close"])),
+    };
+    Err(Exit::Refused.refuse(what, remedy))
 }
 
 fn ensure_possible(place: &Path) -> Result<()> {
