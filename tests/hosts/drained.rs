@@ -26,6 +26,7 @@ fn a_host_that_is_drained_rebooted_and_brought_back_fails_no_request() {
     until(SOON, "the release that was live is live again", || lab.versions() == ["1.1", "1.1"]);
     lab.on(0, &format!("{SWITCH} --drain off"));
     // The other one is taken out then, so whatever is answered comes from this one.
+    lab.is_balanced(0);
     lab.on(1, &format!("{SWITCH} --drain on --drain-idle 2s"));
     lab.end(1);
     lab.boot(1);

@@ -6,6 +6,8 @@
 
 use bg_tests::{debian, programs, until};
 use std::fs;
+use std::io::{Read, Write};
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::Duration;
@@ -236,6 +238,20 @@ impl Lab {
             haproxy.display()
         ));
         until(SOON, "HAProxy answers", || self.get(&format!("{BALANCER}/version")).is_some());
+    }
+
+    /// Waits until the balancer sends visitors to a host: it looks every now and then, and not at once.
+    #[track_caller]
+    pub(crate) fn is_balanced(&self, at: usize) {
+        let of = format!("hosts,{},", self.hosts[at].name);
+        let is_up = || {
+            let mut socket = UnixStream::connect(self.path("haproxy.sock")).ok()?;
+            socket.write_all(b"show stat\n").ok()?;
+            let mut text = String::new();
+            socket.read_to_string(&mut text).ok()?;
+            Some(text.lines().any(|line| line.starts_with(&of) && line.contains(",UP,")))
+        };
+        until(SOON, "the balancer sends visitors to the host", || is_up().unwrap_or_default());
     }
 
     /// The body of an answer with 200 to a request from the room.
