@@ -15,7 +15,7 @@ use bg_probe::say::exit::{Exit, OrExit};
 use bg_probe::site::advice::Advice;
 use bg_probe::site::closed::{self, MOST_PAGE};
 use bg_probe::site::folder_app;
-use bg_probe::site::settings::{FrontSetting, Site};
+use bg_probe::site::settings::Site;
 use bg_probe::site::visitor::{HEADER as AS_A_VISITOR, Visitor};
 use std::fs::File;
 use std::io::Read;
@@ -36,14 +36,7 @@ pub(crate) fn close(site: &Site, page: Option<&Path>, means: &Means) -> Result<(
     let text = page.map_or_else(|| Ok(USUAL.as_bytes().to_vec()), read)?;
     let began = Instant::now();
     folder_app::ensure(site)?;
-    let door = Part::Door.look(site, &means.nginx);
-    match door {
-        Has::No => return Err(no_door(site)),
-        Has::Unknown if matches!(site.front, FrontSetting::Unset) => {
-            return Err(parts::unknown("whether the site looks if it is closed"));
-        }
-        Has::Yes | Has::InPart(_) | Has::Unknown => {}
-    }
+    let door = Part::Door.ensure(site, &means.nginx, no_door, "whether the site looks if it is closed")?;
     let page = Page::of(site, "/")?;
     site.dir.create()?;
     let was_closed = closed::is_closed(&site.dir);

@@ -4,7 +4,7 @@
 //! goes on, and so does one that is started on a drained host.
 
 use crate::means::Means;
-use crate::nginx::parts::{self, Has, Part};
+use crate::nginx::parts::{self, Part};
 use crate::nginx::servers::ports_of;
 use crate::nginx::tree::Tree;
 use crate::page::{Page, unanswered};
@@ -130,13 +130,8 @@ pub(crate) fn off(site: &Site, means: &Means) -> Result<()> {
 /// # Errors
 /// [`Exit::Refused`] where nobody can tell, or where this machine does not see who is connected.
 fn ports(site: &Site, means: &Means) -> Result<BTreeSet<u16>> {
-    match Part::ReadyPage.look(site, &means.nginx) {
-        Has::No => return Err(no_page(site)),
-        Has::Unknown if matches!(site.front, FrontSetting::Unset) => {
-            return Err(parts::unknown(&format!("whether the site has a page {READY_PAGE} for a load balancer")));
-        }
-        Has::Yes | Has::InPart(_) | Has::Unknown => {}
-    }
+    let asked = format!("whether the site has a page {READY_PAGE} for a load balancer");
+    Part::ReadyPage.ensure(site, &means.nginx, no_page, &asked)?;
     let dump = means.nginx.configuration().filter(|dump| dump.includes(&site.upstream_file));
     let mut ports = dump.map(|dump| ports_of(&Tree::of(dump), &site.upstream_file)).unwrap_or_default();
     if let FrontSetting::At(front) = &site.front {

@@ -7,11 +7,12 @@ use crate::nginx::Nginx;
 use crate::nginx::servers::ours;
 use crate::nginx::tree::{Line, Tree};
 use crate::ready::READY_PAGE;
+use anyhow::Result;
 use bg_probe::live::front::SLOT_PAGE;
 use bg_probe::os::sudo::typed_as;
 use bg_probe::say::exit::Exit;
 use bg_probe::site::advice::Advice;
-use bg_probe::site::settings::Site;
+use bg_probe::site::settings::{FrontSetting, Site};
 use nix::unistd::geteuid;
 use std::path::{Path, PathBuf};
 
@@ -54,6 +55,25 @@ impl Part {
         }
     }
 
+    /// Refuses a site that does not have it, as `lacking` has it, and one of which nobody can tell: what is `asked`. Where the
+    /// configuration tells nothing, a front may.
+    ///
+    /// # Errors
+    /// [`Exit::Refused`].
+    pub(crate) fn ensure(
+        self,
+        site: &Site,
+        nginx: &Nginx,
+        lacking: impl FnOnce(&Site) -> anyhow::Error,
+        asked: &str,
+    ) -> Result<Has> {
+        match self.look(site, nginx) {
+            Has::No => Err(lacking(site)),
+            Has::Unknown if matches!(site.front, FrontSetting::Unset) => Err(unknown(asked)),
+            has @ (Has::Yes | Has::InPart(_) | Has::Unknown) => Ok(has),
+        }
+    }
+
     fn is_in(self, server: Line, tree: &Tree, site: &Site) -> bool {
         let lines = within(server, tree);
         let root = site.dir.root();
@@ -87,7 +107,7 @@ pub(crate) fn remedy(site: &Site) -> String {
 }
 
 /// The refusal where neither nginx's configuration nor a front shows what is asked.
-pub(crate) fn unknown(what: &str) -> anyhow::Error {
+fn unknown(what: &str) -> anyhow::Error {
     let front = "let --front be a page of the site that names the live slot";
     let remedy = if geteuid().is_root() { front.to_owned() } else { format!("{front}; or: {}", typed_as(0)) };
     let why =
