@@ -1,6 +1,7 @@
 //! Starting a release in a slot.
 
 pub(crate) mod agent;
+mod caller;
 pub(crate) mod detached;
 pub(crate) mod exec;
 pub(crate) mod hold;

@@ -7,6 +7,7 @@
 //! hold secrets: it is its owner's alone.
 
 use crate::release::names::{is_name, names, names_in};
+use crate::start::caller::is_of_the_call;
 use crate::start::limits::Limits;
 use crate::start::mode::{Mode, Via, Way, Wish};
 use anyhow::{Context, Result, ensure};
@@ -259,47 +260,6 @@ impl Surroundings {
 fn file(dir: &Dir, release: &str) -> Result<PathBuf> {
     ensure!(is_name(release), "{release:?} is not the name of a release");
     Ok(dir.surroundings().join(release))
-}
-
-/// The variables by which a shell, ssh, sudo, systemd and a CI say who calls, from where, and which job that is: an application
-/// that went by them would differ with each deploy.
-const OF_THE_CALL: [&str; 27] = [
-    "_",
-    "COLUMNS",
-    "DBUS_SESSION_BUS_ADDRESS",
-    "DEPLOYMENT_ID",
-    "INVOCATION_ID",
-    "JOURNAL_STREAM",
-    "LIFECYCLE_EVENT",
-    "LINES",
-    "LS_COLORS",
-    "OLDPWD",
-    "PWD",
-    "SHLVL",
-    "SSH_AUTH_SOCK",
-    "SSH_CLIENT",
-    "SSH_CONNECTION",
-    "SSH_TTY",
-    "SUDO_COMMAND",
-    "SUDO_GID",
-    "SUDO_UID",
-    "SUDO_USER",
-    "SYSTEMD_EXEC_PID",
-    "TERM",
-    "TMUX",
-    "TMUX_PANE",
-    "WORKSPACE",
-    "XDG_RUNTIME_DIR",
-    "XDG_SESSION_ID",
-];
-
-/// How those of a CI's job begin.
-const OF_A_JOB: [&str; 8] = ["ANSIBLE_", "BUILD_", "CI_", "GITHUB_", "GITLAB_", "JENKINS_", "JOB_", "RUNNER_"];
-
-fn is_of_the_call(name: &str) -> bool {
-    // A shell hands no other names on.
-    let is_name = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
-    !is_name || OF_THE_CALL.contains(&name) || OF_A_JOB.iter().any(|begin| name.starts_with(begin))
 }
 
 #[cfg(test)]
